@@ -1,0 +1,2 @@
+//! memscope.
+fn main() {}
