@@ -1,0 +1,4 @@
+//! Rebuilds when an embedded file appears, changes or goes.
+fn main() {
+    println!("cargo::rerun-if-changed=../../data/embedded");
+}

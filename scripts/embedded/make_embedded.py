@@ -1,0 +1,161 @@
+"""Make the embedded models: from icon sets on the npm registry to data/embedded.
+
+    python make_embedded.py all --work FOLDER     everything, in order
+    python make_embedded.py STAGE [...]           one stage
+
+Stages: data, vae, bank, train NAME, classifier, export NAME, generate NAME,
+measure NAME, manifest. Each stage reads what the earlier ones left in the work folder.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+import config
+import dataset
+
+
+def log(message: str) -> None:
+    print(message, flush=True)
+
+
+def write_json(path: Path, value) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+class Workspace:
+    """The work folder and lazily loaded pieces shared by the stages."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.vae_folder = folder / "vae"
+        self.tokenizer_folder = folder / "tokenizer"
+        self.bank_file = folder / "bank.pt"
+        self.classifier_file = folder / "classifier.pt"
+
+    def data(self):
+        pictures = dataset.load_icons(self.folder)
+        return pictures, dataset.make_split(pictures)
+
+    def vae(self):
+        from diffusers import AutoencoderKL
+
+        return AutoencoderKL.from_pretrained(self.vae_folder).eval()
+
+    def tokenizer(self):
+        import tokenizer
+
+        return tokenizer.load(self.tokenizer_folder)
+
+
+def stage_data(space: Workspace, _args) -> None:
+    import tokenizer
+
+    pictures, split = space.data()
+    dataset.write_prompts(pictures, split, config.OUTPUT)
+    captions = [dataset.caption_of(slug) for slug in sorted(pictures)]
+    vocabulary, merges = tokenizer.learn(captions)
+    tokenizer.save(space.tokenizer_folder, vocabulary, merges)
+    log(f"{len(pictures)} captions, {sum(map(len, pictures.values()))} icons,"
+        f" vocabulary {len(vocabulary)}")
+
+
+def stage_vae(space: Workspace, args) -> None:
+    import train_vae
+
+    pictures, _ = space.data()
+    report = train_vae.train(pictures, space.vae_folder, args.seconds, log)
+    write_json(space.folder / "vae.json", report)
+
+
+def stage_bank(space: Workspace, _args) -> None:
+    pictures, split = space.data()
+    bank = dataset.build_bank(pictures, split, space.vae(), log)
+    dataset.save_bank(bank, space.bank_file)
+    log(f"bank: {len(bank.entries)} entries, {len(bank.latents)} latents")
+
+
+def stage_train(space: Workspace, args) -> None:
+    import train_diffusion
+
+    train_diffusion.train(
+        args.name, dataset.load_bank(space.bank_file), space.tokenizer(),
+        space.folder / args.name, args.steps, args.seconds, log,
+    )
+
+
+def stage_classifier(space: Workspace, args) -> None:
+    import classifier
+
+    bank = dataset.load_bank(space.bank_file)
+    report = classifier.train(bank, space.classifier_file, args.seconds, log)
+    write_json(space.folder / "classifier.json", report)
+
+
+def stage_export(space: Workspace, args) -> None:
+    import export
+
+    export.export(args.name, space.folder, config.OUTPUT)
+
+
+def stage_generate(space: Workspace, args) -> None:
+    import measure
+
+    measure.generate_all(args.name, space, config.OUTPUT, log)
+
+
+def stage_measure(space: Workspace, args) -> None:
+    import measure
+
+    measure.measure(args.name, space, config.OUTPUT, log)
+
+
+def stage_manifest(space: Workspace, _args) -> None:
+    import manifest
+
+    manifest.write(space.folder, config.OUTPUT)
+
+
+STAGES = {
+    "data": stage_data, "vae": stage_vae, "bank": stage_bank,
+    "train": stage_train, "classifier": stage_classifier,
+    "export": stage_export, "generate": stage_generate, "measure": stage_measure, "manifest": stage_manifest,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("stage", choices=[*STAGES, "all"])
+    parser.add_argument("name", nargs="?", help="model, for train, export, generate and measure")
+    parser.add_argument("--work", type=Path, default=config.DEFAULT_WORK)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=config.STEPS)
+    parser.add_argument("--seconds", type=float, default=float("inf"),
+                        help="wall-clock limit of a training stage; the learning-"
+                             "rate decay still finishes")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    space = Workspace(args.work.resolve())
+    if args.stage != "all":
+        if args.stage in ("train", "export", "generate", "measure") and not args.name:
+            sys.exit(f"{args.stage} needs the name of a model")
+        STAGES[args.stage](space, args)
+        return
+    for stage in ("data", "vae", "bank", "classifier"):
+        STAGES[stage](space, args)
+    for args.name in config.PREDICTION:
+        stage_train(space, args)
+    for args.name in config.MODELS:
+        stage_export(space, args)
+        stage_measure(space, args)
+    stage_manifest(space, args)
+
+
+if __name__ == "__main__":
+    main()
