@@ -1,0 +1,195 @@
+//! A loaded text-to-image model.
+
+use std::sync::OnceLock;
+
+use candle_core::Tensor;
+
+use crate::{
+    config::Config,
+    error::{Error, Result},
+    files::ModelFiles,
+    fingerprint::fingerprint,
+    prediction::Prediction,
+    schedule::Schedule,
+    source::ModelSource,
+    text_encoder::TextEncoder,
+    text_fix::TextFix,
+    tokenizer::{PromptTokenizer, Tokens},
+    unet::{AttentionObserver, UNet},
+    vae::Vae,
+    value::Value,
+};
+
+/// Tokenizer, text encoder, UNet, VAE and schedule of one model.
+pub struct LatentDiffusion {
+    source: ModelSource,
+    files: ModelFiles,
+    fingerprint: String,
+    tokenizer: PromptTokenizer,
+    text_encoder: TextEncoder,
+    unet: UNet,
+    vae: OnceLock<Vae>,
+    schedule: Schedule,
+}
+
+/// A prompt as the UNet sees it.
+#[derive(Clone, Debug)]
+pub struct PromptEmbedding {
+    /// `(L, W)`: one row per token position, padding included.
+    pub embedding: Tensor,
+    /// The tokens behind it.
+    pub tokens: Tokens,
+}
+
+/// One question to the network: its output for a latent at a timestep under a prompt.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Latent, flattened (C, H, W).
+    pub x: &'a [f32],
+    /// Timestep.
+    pub t: usize,
+    /// Prompt embedding.
+    pub prompt: &'a PromptEmbedding,
+}
+
+impl LatentDiffusion {
+    /// Loads a model in f32 on the CPU. The VAE is loaded when it is first needed.
+    pub fn load(source: &ModelSource) -> Result<Self> {
+        let files = source.files()?;
+        check_pipeline(&files)?;
+        let schedule = Schedule::load(&files)?;
+        let text_encoder = TextEncoder::load(&files)?;
+        let tokenizer = PromptTokenizer::from_files(
+            &files.read("tokenizer/vocab.json")?,
+            &files.read("tokenizer/merges.txt")?,
+            files.read_optional("tokenizer/tokenizer_config.json")?.as_deref(),
+            files.read_optional("tokenizer/special_tokens_map.json")?.as_deref(),
+            text_encoder.context_length(),
+        )?
+        // The reference environment has ftfy, which transformers then applies to every prompt.
+        .with_text_fix(TextFix::Ftfy);
+        let unet = UNet::load(&files)?;
+        if unet.shape().context_width != text_encoder.width() {
+            return Err(Error::Config {
+                file: files.label("unet/config.json"),
+                reason: format!(
+                    "'cross_attention_dim' is {}, the text encoder's 'hidden_size' {}",
+                    unet.shape().context_width,
+                    text_encoder.width()
+                ),
+            });
+        }
+        let fingerprint = fingerprint(&files)?;
+        Ok(Self {
+            source: source.clone(),
+            files,
+            fingerprint,
+            tokenizer,
+            text_encoder,
+            unet,
+            vae: OnceLock::new(),
+            schedule,
+        })
+    }
+
+    /// Where it came from.
+    pub fn source(&self) -> &ModelSource {
+        &self.source
+    }
+
+    /// SHA-256 (hex) of its weights, configurations and tokenizer.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Its noise schedule and parameterization.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Its denoising network.
+    pub fn unet(&self) -> &UNet {
+        &self.unet
+    }
+
+    /// Its text encoder.
+    pub fn text_encoder(&self) -> &TextEncoder {
+        &self.text_encoder
+    }
+
+    /// Its tokenizer.
+    pub fn tokenizer(&self) -> &PromptTokenizer {
+        &self.tokenizer
+    }
+
+    /// (C, H, W) of the latents it was trained on.
+    pub fn latent_shape(&self) -> (usize, usize, usize) {
+        let shape = self.unet.shape();
+        (shape.in_channels, shape.sample_size, shape.sample_size)
+    }
+
+    /// Encodes prompts in one batch.
+    pub fn encode_prompts<S: AsRef<str>>(&self, prompts: &[S]) -> Result<Vec<PromptEmbedding>> {
+        if prompts.is_empty() {
+            return Ok(vec![]);
+        }
+        let tokens: Vec<Tokens> = prompts.iter().map(|prompt| self.tokenizer.encode(prompt.as_ref())).collect();
+        let ids: Vec<&[u32]> = tokens.iter().map(|tokens| tokens.ids.as_slice()).collect();
+        let hidden = self.text_encoder.forward(&ids)?;
+        let rows = tokens.into_iter().enumerate();
+        rows.map(|(i, tokens)| Ok(PromptEmbedding { embedding: hidden.get(i)?, tokens })).collect()
+    }
+
+    /// The network's raw output, see [`UNet::forward`]; for derivatives give a `Var` or a `Dual`.
+    pub fn predict<V: Value>(
+        &self,
+        x: &V,
+        timesteps: &[usize],
+        embeddings: &V,
+        observer: Option<&mut dyn AttentionObserver>,
+    ) -> Result<V> {
+        Ok(self.unet.forward(x, timesteps, embeddings, observer)?)
+    }
+
+    /// Answers questions in one batch; fails when an answer holds NaN or infinity.
+    pub fn answer(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
+        if questions.is_empty() {
+            return Ok(vec![]);
+        }
+        let (channels, height, width) = self.latent_shape();
+        let flat: Vec<f32> = questions.iter().flat_map(|q| q.x.iter().copied()).collect();
+        let device = questions[0].prompt.embedding.device();
+        let x = Tensor::from_vec(flat, (questions.len(), channels, height, width), device)?;
+        let embeddings: Vec<&Tensor> = questions.iter().map(|q| &q.prompt.embedding).collect();
+        let timesteps: Vec<usize> = questions.iter().map(|q| q.t).collect();
+        let output = self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?;
+        let rows = output.flatten_from(1)?.to_vec2::<f32>()?;
+        rows.into_iter()
+            .zip(&timesteps)
+            .map(|(output, t)| {
+                if output.iter().any(|x| !x.is_finite()) {
+                    return Err(Error::NonFiniteOutput {
+                        what: format!("the prediction of {} at t = {t}", self.source),
+                    });
+                }
+                let scales = self.schedule.scales(*t)?;
+                Ok(Prediction { output, parameterization: self.schedule.parameterization(), scales })
+            })
+            .collect()
+    }
+
+    /// The VAE.
+    pub fn vae(&self) -> Result<&Vae> {
+        if self.vae.get().is_none() {
+            // Two threads may load it at once; one of the two equal results is kept.
+            let _ = self.vae.set(Vae::load(&self.files)?);
+        }
+        self.vae.get().ok_or_else(|| Error::Argument("the VAE could not be kept".into()))
+    }
+}
+
+/// Refuses pipelines of another kind, such as inpainting or SDXL.
+fn check_pipeline(files: &ModelFiles) -> Result<()> {
+    let index = Config::read(files, "model_index.json")?;
+    index.only("_class_name", &["\"StableDiffusionPipeline\""])
+}

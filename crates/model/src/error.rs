@@ -1,0 +1,162 @@
+//! What can go wrong with a model.
+
+use std::path::PathBuf;
+
+use crate::tokenizer::TokenizerError;
+
+/// The result of the model's own operations.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Errors of loading and running a model. Every variant names the place and, where one exists, the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // Where the model comes from.
+    /// No embedded model of that name.
+    #[error("there is no embedded model '{name}'; there are: {}", available.join(", "))]
+    UnknownEmbedded {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        available: Vec<String>,
+    },
+    /// Neither an embedded model, a folder nor a Hub id.
+    #[error("'{given}' is no model: give embedded:NAME, a folder in diffusers layout, or a Hub id such as owner/name")]
+    UnknownSource {
+        /// What was given.
+        given: String,
+    },
+    /// A Hub model that has not been downloaded.
+    #[error("{id} (revision {revision}) is not in the Hub cache {}; download it there, or give a local folder", cache.display())]
+    NotInCache {
+        /// `owner/name`.
+        id: String,
+        /// Branch, tag or commit.
+        revision: String,
+        /// Where it was looked for.
+        cache: PathBuf,
+    },
+    /// A part of the model is not in its folder.
+    #[error(
+        "{model}: {file} is missing; a model folder holds model_index.json, unet/, text_encoder/, vae/, tokenizer/ and scheduler/"
+    )]
+    MissingFile {
+        /// The model.
+        model: String,
+        /// The file, relative to the model.
+        file: String,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+
+    // Configuration.
+    /// A config.json that is not JSON, or not of the expected form.
+    #[error("{file}: {reason}")]
+    Config {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A setting that this program does not implement.
+    #[error("{file}: '{field}' is {value}, which is not supported; supported: {supported}")]
+    Unsupported {
+        /// The file.
+        file: String,
+        /// The field of the JSON file.
+        field: String,
+        /// Its value.
+        value: String,
+        /// What is supported.
+        supported: String,
+    },
+
+    // Weights.
+    /// Not a complete safetensors file.
+    #[error("{file} is not a complete safetensors file ({reason}); download or copy it again")]
+    DamagedWeights {
+        /// The file.
+        file: String,
+        /// What the reader found.
+        reason: String,
+    },
+    /// A tensor the network needs is not there.
+    #[error("{file}: tensor '{tensor}' is missing")]
+    MissingTensor {
+        /// The file, or the index of a sharded file.
+        file: String,
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A tensor has another shape than the configuration says.
+    #[error("{file}: tensor '{tensor}' has shape {got:?}, the configuration asks for {expected:?}")]
+    TensorShape {
+        /// The file.
+        file: String,
+        /// The tensor's name.
+        tensor: String,
+        /// The shape the configuration asks for.
+        expected: Vec<usize>,
+        /// The shape found.
+        got: Vec<usize>,
+    },
+    /// A tensor is stored in a number format that is not supported.
+    #[error("{file}: tensor '{tensor}' is stored as {dtype}; supported: F32, F16, BF16")]
+    TensorDtype {
+        /// The file.
+        file: String,
+        /// The tensor's name.
+        tensor: String,
+        /// Its format.
+        dtype: String,
+    },
+    /// Tensors nobody asked for: the file belongs to another network than the configuration.
+    #[error("{file}: {count} tensors do not belong to the configured network, the first is '{first}'")]
+    ExtraTensors {
+        /// The file.
+        file: String,
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// NaN or infinity in the weights.
+    #[error("{file}: tensor '{tensor}' holds NaN or infinity; the file is damaged, or the model diverged in training")]
+    NonFiniteWeights {
+        /// The file.
+        file: String,
+        /// The tensor's name.
+        tensor: String,
+    },
+
+    // Running.
+    /// NaN or infinity in what the network answered.
+    #[error("{what} holds NaN or infinity; try another numeric format (f32), or check the weights")]
+    NonFiniteOutput {
+        /// Which quantity.
+        what: String,
+    },
+    /// An argument that does not fit the model.
+    #[error("{0}")]
+    Argument(String),
+    /// The tokenizer's own errors.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// An image could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: image::ImageError,
+    },
+    /// A tensor operation failed.
+    #[error("tensor operation: {0}")]
+    Compute(#[from] candle_core::Error),
+}

@@ -1,0 +1,141 @@
+//! SHA-256 of everything that determines what a model computes.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{error::Result, files::ModelFiles, weights::weight_files};
+
+/// Small files that change what is computed; those absent do not count.
+const SMALL_FILES: &[&str] = &[
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "tokenizer/merges.txt",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "unet/config.json",
+    "vae/config.json",
+];
+
+/// The fingerprint of a model: SHA-256 (hex) over the sorted list of its files' names and hashes.
+pub(crate) fn fingerprint(files: &ModelFiles) -> Result<String> {
+    let mut names: Vec<String> = SMALL_FILES.iter().filter(|f| files.exists(f)).map(|f| (*f).to_owned()).collect();
+    for (folder, stem) in
+        [("text_encoder", "model"), ("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model")]
+    {
+        names.extend(weight_files(files, folder, stem)?);
+    }
+    names.sort();
+    let mut cache = Cache::open();
+    let mut all = Sha256::new();
+    for name in names {
+        let hash = match files.folder() {
+            Some(folder) => cache.hash(&folder.join(&name), || Ok(sha256(files.map(&name)?.as_ref())))?,
+            None => sha256(files.map(&name)?.as_ref()),
+        };
+        all.update(format!("{name} {hash}\n"));
+    }
+    cache.save();
+    Ok(hex(&all.finalize()))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Hashes of files by path, size and modification time, so that gigabytes are read once.
+struct Cache {
+    path: Option<PathBuf>,
+    entries: BTreeMap<String, CachedHash>,
+    changed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CachedHash {
+    size: u64,
+    modified_ns: u128,
+    sha256: String,
+}
+
+impl Cache {
+    fn open() -> Self {
+        let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let base = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+        Self::at(base.map(|base| base.join("memscope/fingerprints.json")))
+    }
+
+    fn at(path: Option<PathBuf>) -> Self {
+        let entries =
+            path.as_ref().and_then(|path| fs::read(path).ok()).and_then(|json| serde_json::from_slice(&json).ok());
+        Self { path, entries: entries.unwrap_or_default(), changed: false }
+    }
+
+    fn hash(&mut self, file: &Path, compute: impl FnOnce() -> Result<String>) -> Result<String> {
+        let Some((key, size, modified_ns)) = identity(file) else { return compute() };
+        if let Some(entry) = self.entries.get(&key)
+            && (entry.size, entry.modified_ns) == (size, modified_ns)
+        {
+            return Ok(entry.sha256.clone());
+        }
+        let sha256 = compute()?;
+        self.entries.insert(key, CachedHash { size, modified_ns, sha256: sha256.clone() });
+        self.changed = true;
+        Ok(sha256)
+    }
+
+    /// Best effort: without a cache the next run hashes again.
+    fn save(&self) {
+        let Some(path) = self.path.as_ref().filter(|_| self.changed) else { return };
+        let Some(folder) = path.parent() else { return };
+        let partial = folder.join(format!("fingerprints.{}.tmp", std::process::id()));
+        let written = fs::create_dir_all(folder)
+            .and_then(|()| serde_json::to_vec_pretty(&self.entries).map_err(Into::into))
+            .and_then(|json| fs::write(&partial, json))
+            .and_then(|()| fs::rename(&partial, path));
+        if let Err(error) = written {
+            tracing::debug!("cannot cache fingerprints in {}: {error}", path.display());
+        }
+    }
+}
+
+fn identity(file: &Path) -> Option<(String, u64, u128)> {
+    let metadata = fs::metadata(file).ok()?;
+    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let path = fs::canonicalize(file).ok()?;
+    Some((path.to_string_lossy().into_owned(), metadata.len(), modified.as_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_hashed_again_only_when_it_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, cache_path) = (folder.path().join("weights"), folder.path().join("cache/fingerprints.json"));
+        fs::write(&file, "one").unwrap();
+        let mut cache = Cache::at(Some(cache_path.clone()));
+        assert_eq!(cache.hash(&file, || Ok("first".into())).unwrap(), "first");
+        cache.save();
+        let mut cache = Cache::at(Some(cache_path));
+        assert_eq!(cache.hash(&file, || panic!("not asked again")).unwrap(), "first");
+        fs::write(&file, "another size").unwrap();
+        assert_eq!(cache.hash(&file, || Ok("second".into())).unwrap(), "second");
+    }
+
+    #[test]
+    fn sha256_of_abc() {
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

@@ -1,0 +1,318 @@
+use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::{exp, f32_slice, is_fast, with_f32};
+use crate::raw::{Mat, MatMut, Threads, Write, matmul};
+
+/// Which keys a query may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttentionMask {
+    /// All of them.
+    None,
+    /// Those at its own position and before (text encoder).
+    Causal,
+}
+
+/// softmax(q kᵀ/√d) v per head, heads side by side in the last dimension.
+///
+/// `q: (B, N, heads·d)`, `k, v: (B, L, heads·d)`; returns `(B, N, heads·d)`.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
+    if is_fast(q) {
+        return q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Forward { heads, mask });
+    }
+    merge_heads(&probabilities(q, k, heads, mask)?.matmul(&split_heads(v, heads)?)?)
+}
+
+/// The attention probabilities alone: `(B, heads, N, L)`.
+pub fn attention_probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
+    probabilities(q, k, heads, mask)
+}
+
+/// A tensor with its tangent; `None` where the value does not depend on the input.
+pub type WithTangent<'a> = (&'a Tensor, Option<&'a Tensor>);
+
+/// Push-forward of [`attention`]: the tangent `(B, N, heads·d)` of its result.
+///
+/// With P = softmax(S): dP = P ∘ (dS − Σ P ∘ dS), d(out) = dP v + P dv.
+pub fn attention_pushforward(
+    q: WithTangent,
+    k: WithTangent,
+    v: WithTangent,
+    heads: usize,
+    mask: AttentionMask,
+) -> Result<Tensor> {
+    let p = probabilities(q.0, k.0, heads, mask)?;
+    let scale = scale(q.0, heads)?;
+    let (qh, kh, vh) = (split_heads(q.0, heads)?, split_heads(k.0, heads)?, split_heads(v.0, heads)?);
+    let mut d_scores: Option<Tensor> = None;
+    if let Some(dq) = q.1 {
+        d_scores = Some(split_heads(dq, heads)?.matmul(&kh.t()?)?);
+    }
+    if let Some(dk) = k.1 {
+        let term = qh.matmul(&split_heads(dk, heads)?.t()?)?;
+        d_scores = Some(match d_scores {
+            Some(d) => (d + term)?,
+            None => term,
+        });
+    }
+    let mut out: Option<Tensor> = None;
+    if let Some(d_scores) = d_scores {
+        let d_scores = (d_scores * scale)?;
+        let mean = (&p * &d_scores)?.sum_keepdim(D::Minus1)?;
+        out = Some((&p * d_scores.broadcast_sub(&mean)?)?.matmul(&vh)?);
+    }
+    if let Some(dv) = v.1 {
+        let term = p.matmul(&split_heads(dv, heads)?)?;
+        out = Some(match out {
+            Some(out) => (out + term)?,
+            None => term,
+        });
+    }
+    match out {
+        Some(out) => merge_heads(&out),
+        None => q.0.zeros_like(),
+    }
+}
+
+fn scale(q: &Tensor, heads: usize) -> Result<f64> {
+    Ok(1.0 / ((q.dim(2)? / heads) as f64).sqrt())
+}
+
+/// `(B, N, heads·d)` to `(B, heads, N, d)`.
+fn split_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
+    let (batch, n, width) = x.dims3()?;
+    x.reshape((batch, n, heads, width / heads))?.transpose(1, 2)?.contiguous()
+}
+
+fn merge_heads(x: &Tensor) -> Result<Tensor> {
+    let (batch, heads, n, d) = x.dims4()?;
+    x.transpose(1, 2)?.contiguous()?.reshape((batch, n, heads * d))
+}
+
+fn probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
+    let scores = (split_heads(q, heads)?.matmul(&split_heads(k, heads)?.t()?)? * scale(q, heads)?)?;
+    let scores = match mask {
+        AttentionMask::None => scores,
+        AttentionMask::Causal => {
+            let (n, l) = (q.dim(1)?, k.dim(1)?);
+            let bias: Vec<f32> = (0..n * l).map(|i| if i % l > i / l { f32::NEG_INFINITY } else { 0.0 }).collect();
+            scores.broadcast_add(&Tensor::from_vec(bias, (n, l), q.device())?.to_dtype(q.dtype())?)?
+        }
+    };
+    candle_nn::ops::softmax(&scores, D::Minus1)
+}
+
+/// Queries of one tile: its scores stay in cache.
+const TILE: usize = 96;
+
+#[derive(Clone, Copy)]
+struct Forward {
+    heads: usize,
+    mask: AttentionMask,
+}
+
+/// Sizes of one call.
+#[derive(Clone, Copy)]
+struct Sizes {
+    batch: usize,
+    queries: usize,
+    keys: usize,
+    width: usize,
+    head: usize,
+}
+
+impl Forward {
+    fn sizes(&self, q: &Shape, k: &Shape, v: &Shape) -> Result<Sizes> {
+        let ((batch, queries, width), (key_batch, keys, key_width)) = (q.dims3()?, k.dims3()?);
+        if k != v || key_batch != batch || key_width != width || width % self.heads != 0 {
+            bail!("attention: q {q:?}, k {k:?}, v {v:?} do not fit {} heads", self.heads);
+        }
+        Ok(Sizes { batch, queries, keys, width, head: width / self.heads })
+    }
+
+    /// Softmax of one row of scores in place; `visible` keys count, the rest become zero.
+    fn softmax_row(row: &mut [f32], visible: usize) {
+        let (row, hidden) = row.split_at_mut(visible);
+        hidden.fill(0.0);
+        let mut max = f32::NEG_INFINITY;
+        for x in row.iter() {
+            // Not f32::max, which would swallow a NaN.
+            max = if *x > max || x.is_nan() { *x } else { max };
+        }
+        let mut sum = 0.0;
+        for x in row.iter_mut() {
+            *x = exp(*x - max);
+            sum += *x;
+        }
+        let inverse = 1.0 / sum;
+        row.iter_mut().for_each(|x| *x *= inverse);
+    }
+
+    fn visible(&self, query: usize, keys: usize) -> usize {
+        match self.mask {
+            AttentionMask::None => keys,
+            AttentionMask::Causal => (query + 1).min(keys),
+        }
+    }
+
+    /// P of `rows` queries from `first` on, for one head: `scores: (rows, keys)`.
+    fn probabilities(&self, s: Sizes, q: &[f32], k: &[f32], first: usize, head: usize, scores: &mut [f32]) {
+        let rows = scores.len() / s.keys;
+        let q = Mat::new(&q[first * s.width + head * s.head..], (rows, s.head), (s.width, 1));
+        let k = Mat::new(&k[head * s.head..], (s.keys, s.head), (s.width, 1));
+        let scale = 1.0 / (s.head as f32).sqrt();
+        matmul(&mut MatMut::rows(scores, rows, s.keys), q, k.t(), scale, Write::Replace, Threads::One);
+        for (i, row) in scores.chunks_mut(s.keys).enumerate() {
+            Self::softmax_row(row, self.visible(first + i, s.keys));
+        }
+    }
+
+    fn backward(&self, s: Sizes, [q, k, v, grad]: [&[f32]; 4]) -> [Vec<f32>; 3] {
+        let (query_len, key_len) = (s.queries * s.width, s.keys * s.width);
+        let mut gq = vec![0.0; s.batch * query_len];
+        let mut gk = vec![0.0; s.batch * key_len];
+        let mut gv = vec![0.0; s.batch * key_len];
+        let samples = gq.par_chunks_mut(query_len).zip(gk.par_chunks_mut(key_len)).zip(gv.par_chunks_mut(key_len));
+        samples.enumerate().for_each(|(b, ((gq, gk), gv))| {
+            let (q, grad) = (&q[b * query_len..][..query_len], &grad[b * query_len..][..query_len]);
+            let (k, v) = (&k[b * key_len..][..key_len], &v[b * key_len..][..key_len]);
+            let threads = if s.batch == 1 { Threads::Pool } else { Threads::One };
+            let scale = 1.0 / (s.head as f32).sqrt();
+            let mut p = vec![0.0; s.queries * s.keys];
+            let mut gp = vec![0.0; s.queries * s.keys];
+            for head in 0..self.heads {
+                let offset = head * s.head;
+                let by_query = |x| Mat::new(x, (s.queries, s.head), (s.width, 1));
+                let by_key = |x| Mat::new(x, (s.keys, s.head), (s.width, 1));
+                self.probabilities(s, q, k, 0, head, &mut p);
+                let mut dst = MatMut::rows(&mut gp, s.queries, s.keys);
+                matmul(&mut dst, by_query(&grad[offset..]), by_key(&v[offset..]).t(), 1.0, Write::Replace, threads);
+                let p_mat = Mat::rows(&p, s.queries, s.keys);
+                let mut dst = MatMut::new(&mut gv[offset..], (s.keys, s.head), s.width);
+                matmul(&mut dst, p_mat.t(), by_query(&grad[offset..]), 1.0, Write::Replace, threads);
+                // Gradient of the scores: P ∘ (gP − Σ P ∘ gP).
+                for (gp, p) in gp.chunks_mut(s.keys).zip(p.chunks(s.keys)) {
+                    let mean: f32 = gp.iter().zip(p).map(|(g, p)| g * p).sum();
+                    gp.iter_mut().zip(p).for_each(|(g, p)| *g = p * (*g - mean));
+                }
+                let gs = Mat::rows(&gp, s.queries, s.keys);
+                let mut dst = MatMut::new(&mut gq[offset..], (s.queries, s.head), s.width);
+                matmul(&mut dst, gs, by_key(&k[offset..]), scale, Write::Replace, threads);
+                let mut dst = MatMut::new(&mut gk[offset..], (s.keys, s.head), s.width);
+                matmul(&mut dst, gs.t(), by_query(&q[offset..]), scale, Write::Replace, threads);
+            }
+        });
+        [gq, gk, gv]
+    }
+}
+
+impl CustomOp3 for Forward {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (q, k, v) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?, f32_slice(s3, l3)?);
+        let s = self.sizes(l1.shape(), l2.shape(), l3.shape())?;
+        let (query_len, key_len) = (s.queries * s.width, s.keys * s.width);
+        let mut out = vec![0.0; s.batch * query_len];
+        // Tiles of one sample must not straddle the next one's rows.
+        let tiles: Vec<(usize, usize, &mut [f32])> = out
+            .chunks_mut(query_len)
+            .enumerate()
+            .flat_map(|(b, sample)| {
+                sample.chunks_mut(TILE * s.width).enumerate().map(move |(t, tile)| (b, t * TILE, tile))
+            })
+            .collect();
+        tiles.into_par_iter().for_each_init(
+            || vec![0.0; TILE * s.keys],
+            |scores, (b, first, tile)| {
+                let rows = tile.len() / s.width;
+                let scores = &mut scores[..rows * s.keys];
+                let (q, k, v) =
+                    (&q[b * query_len..][..query_len], &k[b * key_len..][..key_len], &v[b * key_len..][..key_len]);
+                for head in 0..self.heads {
+                    self.probabilities(s, q, k, first, head, scores);
+                    let v = Mat::new(&v[head * s.head..], (s.keys, s.head), (s.width, 1));
+                    let mut dst = MatMut::new(&mut tile[head * s.head..], (rows, s.head), s.width);
+                    matmul(&mut dst, Mat::rows(scores, rows, s.keys), v, 1.0, Write::Replace, Threads::One);
+                }
+            },
+        );
+        Ok((CpuStorage::F32(out), l1.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        _out: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let s = self.sizes(q.shape(), k.shape(), v.shape())?;
+        let [gq, gk, gv] = with_f32(q, |q| {
+            with_f32(k, |k| with_f32(v, |v| with_f32(&grad, |grad| self.backward(s, [q, k, v, grad]))))
+        })????;
+        let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), &Device::Cpu).map(Some);
+        Ok((tensor(gq, q)?, tensor(gk, k)?, tensor(gv, v)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Var};
+
+    use super::*;
+    use crate::test_util::{assert_close, random};
+
+    #[test]
+    fn forward_backward_and_pushforward_agree_with_the_composed_version() -> Result<()> {
+        for (mask, queries, keys) in [(AttentionMask::None, 130, 7), (AttentionMask::Causal, 9, 9)] {
+            let q = Var::from_tensor(&random(&[2, queries, 12], 1)?)?;
+            let k = Var::from_tensor(&random(&[2, keys, 12], 2)?)?;
+            let v = Var::from_tensor(&random(&[2, keys, 12], 3)?)?;
+            let f64s = |t: &Tensor| t.to_dtype(DType::F64);
+            let (q64, k64, v64) = (f64s(&q)?, f64s(&k)?, f64s(&v)?);
+            let out = attention(&q, &k, &v, 3, mask)?;
+            let out64 = attention(&q64, &k64, &v64, 3, mask)?;
+            assert_close(&out, &out64, 1e-6);
+
+            let weights = random(&[2, queries, 12], 4)?;
+            let fast = (out * &weights)?.sum_all()?.backward()?;
+            let slow = (out64 * f64s(&weights)?)?.sum_all()?.backward()?;
+            for var in [&q, &k, &v] {
+                assert_close(fast.get(var).expect("gradient"), slow.get(var).expect("gradient"), 1e-5);
+            }
+
+            let (dq, dk, dv) = (random(&[2, queries, 12], 5)?, random(&[2, keys, 12], 6)?, random(&[2, keys, 12], 7)?);
+            let tangent = attention_pushforward((&q, Some(&dq)), (&k, Some(&dk)), (&v, Some(&dv)), 3, mask)?;
+            let forward = (tangent * weights)?.sum_all()?.to_scalar::<f32>()?;
+            let mut backward = 0.0;
+            for (var, d) in [(&q, &dq), (&k, &dk), (&v, &dv)] {
+                backward += (fast.get(var).expect("gradient") * d)?.sum_all()?.to_scalar::<f32>()?;
+            }
+            assert!((forward - backward).abs() < 1e-4 * backward.abs().max(1.0), "{forward} {backward}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn probabilities_sum_to_one() -> Result<()> {
+        let p = attention_probabilities(&random(&[1, 4, 6], 1)?, &random(&[1, 5, 6], 2)?, 2, AttentionMask::None)?;
+        assert_eq!(p.dims(), [1, 2, 4, 5]);
+        for sum in p.sum(D::Minus1)?.flatten_all()?.to_vec1::<f32>()? {
+            assert!((sum - 1.0).abs() < 1e-6);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,345 @@
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::{f32_slice, is_fast, with_f32};
+use crate::raw::{Mat, MatMut, Threads, Write, matmul};
+
+/// A frozen 2-D convolution: `weight: (O, C, k, k)`, `bias: (O,)`, square stride and zero padding.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    stride: usize,
+    padding: usize,
+}
+
+impl Conv2d {
+    /// From diffusers-layout tensors.
+    pub fn new(weight: Tensor, bias: Option<Tensor>, stride: usize, padding: usize) -> Self {
+        Self { weight, bias, stride, padding }
+    }
+
+    /// `x: (B, C, H, W)`; returns `(B, O, H', W')`.
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, self.bias.as_ref())
+    }
+
+    /// The same without the bias: what the map does to a tangent.
+    pub fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, None)
+    }
+
+    fn run(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        if is_fast(x) {
+            let geometry = Geometry::new(x.dims4()?, self.weight.dims4()?, self.stride, self.padding)?;
+            let op = Forward { weight: self.weight.clone(), bias: bias.cloned(), geometry };
+            return x.contiguous()?.apply_op1(op);
+        }
+        let y = x.conv2d(&self.weight.to_dtype(x.dtype())?, self.padding, self.stride, 1, 1)?;
+        match bias {
+            Some(bias) => y.broadcast_add(&bias.to_dtype(x.dtype())?.reshape((1, (), 1, 1))?),
+            None => Ok(y),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Geometry {
+    batch: usize,
+    channels: usize,
+    height: usize,
+    width: usize,
+    out_channels: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    out_height: usize,
+    out_width: usize,
+}
+
+/// Most elements the unfolded input of one product may have (96 MiB of f32).
+const UNFOLDED_MAX: usize = 24 << 20;
+
+impl Geometry {
+    fn new(
+        (batch, channels, height, width): (usize, usize, usize, usize),
+        (out_channels, weight_channels, kernel, kernel_width): (usize, usize, usize, usize),
+        stride: usize,
+        padding: usize,
+    ) -> Result<Self> {
+        let fits = height + 2 * padding >= kernel && width + 2 * padding >= kernel;
+        if weight_channels != channels || kernel != kernel_width || !fits {
+            bail!(
+                "convolution: input has {channels} channels of {height}x{width}, kernel {weight_channels} channels of {kernel}x{kernel_width}"
+            );
+        }
+        let out_height = (height + 2 * padding - kernel) / stride + 1;
+        let out_width = (width + 2 * padding - kernel) / stride + 1;
+        Ok(Self { batch, channels, height, width, out_channels, kernel, stride, padding, out_height, out_width })
+    }
+
+    /// Rows of the unfolded input: C k k.
+    fn taps(&self) -> usize {
+        self.channels * self.kernel * self.kernel
+    }
+
+    fn out_area(&self) -> usize {
+        self.out_height * self.out_width
+    }
+
+    fn in_area(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// A 1x1 convolution is a plain product, without unfolding.
+    fn is_pointwise(&self) -> bool {
+        self.kernel == 1 && self.stride == 1 && self.padding == 0
+    }
+
+    /// Samples that one product takes together.
+    fn samples_per_product(&self) -> usize {
+        (UNFOLDED_MAX / (self.taps() * self.out_area()).max(1)).clamp(1, self.batch.max(1))
+    }
+
+    /// For kernel column `kx`, the output columns whose input lies inside the image (stride 1 only).
+    fn inside(&self, kx: usize) -> (usize, usize) {
+        let low = self.padding.saturating_sub(kx).min(self.out_width);
+        let high = (self.width + self.padding).saturating_sub(kx).min(self.out_width);
+        (low, high.max(low))
+    }
+
+    /// The input row that output row `y` meets at kernel row `ky`, unless it is padding.
+    fn input_row(&self, y: usize, ky: usize) -> Option<usize> {
+        (y * self.stride + ky).checked_sub(self.padding).filter(|row| *row < self.height)
+    }
+
+    fn input_col(&self, x: usize, kx: usize) -> Option<usize> {
+        (x * self.stride + kx).checked_sub(self.padding).filter(|col| *col < self.width)
+    }
+
+    /// Unfolds `samples` images `(C, H, W)` of `x` into `(C k k, samples H' W')`.
+    fn unfold(&self, x: &[f32], samples: usize, unfolded: &mut [f32]) {
+        let (area, kernel) = (self.out_area(), self.kernel);
+        unfolded.par_chunks_mut(samples * area).enumerate().for_each(|(tap, out)| {
+            let (channel, ky, kx) = (tap / (kernel * kernel), tap / kernel % kernel, tap % kernel);
+            for sample in 0..samples {
+                let plane = &x[(sample * self.channels + channel) * self.in_area()..][..self.in_area()];
+                for y in 0..self.out_height {
+                    let out = &mut out[sample * area + y * self.out_width..][..self.out_width];
+                    let Some(row) = self.input_row(y, ky) else {
+                        out.fill(0.0);
+                        continue;
+                    };
+                    let row = &plane[row * self.width..][..self.width];
+                    if self.stride == 1 {
+                        let (low, high) = self.inside(kx);
+                        out[..low].fill(0.0);
+                        if high > low {
+                            out[low..high].copy_from_slice(&row[low + kx - self.padding..high + kx - self.padding]);
+                        }
+                        out[high..].fill(0.0);
+                    } else {
+                        for (x, out) in out.iter_mut().enumerate() {
+                            *out = self.input_col(x, kx).map_or(0.0, |col| row[col]);
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    /// The adjoint of [`Self::unfold`]: adds `(C k k, samples H' W')` back onto `samples` images.
+    fn fold(&self, unfolded: &[f32], samples: usize, x: &mut [f32]) {
+        let (area, kernel) = (self.out_area(), self.kernel);
+        x.par_chunks_mut(self.in_area()).enumerate().for_each(|(plane_index, plane)| {
+            let (sample, channel) = (plane_index / self.channels, plane_index % self.channels);
+            plane.fill(0.0);
+            for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
+                let tap = (channel * kernel + ky) * kernel + kx;
+                let taps = &unfolded[tap * samples * area + sample * area..][..area];
+                for y in 0..self.out_height {
+                    let Some(row) = self.input_row(y, ky) else { continue };
+                    let row = &mut plane[row * self.width..][..self.width];
+                    let taps = &taps[y * self.out_width..][..self.out_width];
+                    if self.stride == 1 {
+                        let (low, high) = self.inside(kx);
+                        if high > low {
+                            let row = &mut row[low + kx - self.padding..high + kx - self.padding];
+                            for (x, tap) in row.iter_mut().zip(&taps[low..high]) {
+                                *x += tap;
+                            }
+                        }
+                    } else {
+                        for (x, tap) in taps.iter().enumerate() {
+                            if let Some(col) = self.input_col(x, kx) {
+                                row[col] += tap;
+                            }
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+struct Forward {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    geometry: Geometry,
+}
+
+struct Pullback {
+    weight: Tensor,
+    geometry: Geometry,
+}
+
+/// Fills `(samples, O, area)` with the bias of each channel, or leaves it for the product to replace.
+fn start_from_bias(out: &mut [f32], bias: Option<&[f32]>, area: usize) -> Write {
+    match bias {
+        Some(bias) => {
+            out.par_chunks_mut(area).enumerate().for_each(|(i, plane)| plane.fill(bias[i % bias.len()]));
+            Write::Add
+        }
+        None => Write::Replace,
+    }
+}
+
+/// `(O, samples·area)` to `(samples, O, area)`, adding to what stands there when the bias was filled in.
+fn scatter_samples(from: &[f32], samples: usize, channels: usize, area: usize, write: Write, to: &mut [f32]) {
+    to.par_chunks_mut(area).enumerate().for_each(|(i, to)| {
+        let (sample, channel) = (i / channels, i % channels);
+        let from = &from[channel * samples * area + sample * area..][..area];
+        match write {
+            Write::Replace => to.copy_from_slice(from),
+            Write::Add => to.iter_mut().zip(from).for_each(|(to, from)| *to += from),
+        }
+    });
+}
+
+/// `(samples, O, area)` to `(O, samples·area)`.
+fn gather_samples(from: &[f32], samples: usize, channels: usize, area: usize) -> Vec<f32> {
+    let mut to = vec![0.0; from.len()];
+    to.par_chunks_mut(samples * area).enumerate().for_each(|(channel, to)| {
+        for sample in 0..samples {
+            to[sample * area..][..area].copy_from_slice(&from[(sample * channels + channel) * area..][..area]);
+        }
+    });
+    to
+}
+
+impl Forward {
+    fn forward(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let g = &self.geometry;
+        let (area, taps, out_channels) = (g.out_area(), g.taps(), g.out_channels);
+        let weight = Mat::rows(weight, out_channels, taps);
+        let mut y = vec![0.0; g.batch * out_channels * area];
+        let write = start_from_bias(&mut y, bias, area);
+        if g.is_pointwise() {
+            for (y, x) in y.chunks_mut(out_channels * area).zip(x.chunks(taps * area)) {
+                let mut y = MatMut::rows(y, out_channels, area);
+                matmul(&mut y, weight, Mat::rows(x, taps, area), 1.0, write, Threads::Pool);
+            }
+            return y;
+        }
+        let together = g.samples_per_product();
+        let mut unfolded = vec![0.0; taps * together * area];
+        for (y, x) in y.chunks_mut(together * out_channels * area).zip(x.chunks(together * g.channels * g.in_area())) {
+            let samples = y.len() / (out_channels * area);
+            let unfolded = &mut unfolded[..taps * samples * area];
+            g.unfold(x, samples, unfolded);
+            let rhs = Mat::rows(unfolded, taps, samples * area);
+            if samples == 1 {
+                matmul(&mut MatMut::rows(y, out_channels, area), weight, rhs, 1.0, write, Threads::Pool);
+            } else {
+                let mut product = vec![0.0; y.len()];
+                let mut dst = MatMut::rows(&mut product, out_channels, samples * area);
+                matmul(&mut dst, weight, rhs, 1.0, Write::Replace, Threads::Pool);
+                scatter_samples(&product, samples, out_channels, area, write, y);
+            }
+        }
+        y
+    }
+}
+
+impl CustomOp1 for Forward {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = f32_slice(storage, layout)?;
+        let y = with_f32(&self.weight, |weight| match &self.bias {
+            Some(bias) => with_f32(bias, |bias| self.forward(x, weight, Some(bias))),
+            None => Ok(self.forward(x, weight, None)),
+        })??;
+        let g = &self.geometry;
+        Ok((CpuStorage::F32(y), Shape::from((g.batch, g.out_channels, g.out_height, g.out_width))))
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let pullback = Pullback { weight: self.weight.clone(), geometry: self.geometry };
+        grad.contiguous()?.apply_op1_no_bwd(&pullback).map(Some)
+    }
+}
+
+impl CustomOp1 for Pullback {
+    fn name(&self) -> &'static str {
+        "conv2d-pullback"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let grad = f32_slice(storage, layout)?;
+        let g = &self.geometry;
+        let (area, taps, out_channels) = (g.out_area(), g.taps(), g.out_channels);
+        let mut out = vec![0.0; g.batch * g.channels * g.in_area()];
+        with_f32(&self.weight, |weight| {
+            let weight_t = Mat::rows(weight, out_channels, taps).t();
+            if g.is_pointwise() {
+                for (out, grad) in out.chunks_mut(taps * area).zip(grad.chunks(out_channels * area)) {
+                    let grad = Mat::rows(grad, out_channels, area);
+                    matmul(&mut MatMut::rows(out, taps, area), weight_t, grad, 1.0, Write::Replace, Threads::Pool);
+                }
+                return;
+            }
+            let together = g.samples_per_product();
+            let mut unfolded = vec![0.0; taps * together * area];
+            let image = g.channels * g.in_area();
+            for (out, grad) in out.chunks_mut(together * image).zip(grad.chunks(together * out_channels * area)) {
+                let samples = out.len() / image;
+                let unfolded = &mut unfolded[..taps * samples * area];
+                let gathered = gather_samples(grad, samples, out_channels, area);
+                let gathered = Mat::rows(&gathered, out_channels, samples * area);
+                let mut dst = MatMut::rows(unfolded, taps, samples * area);
+                matmul(&mut dst, weight_t, gathered, 1.0, Write::Replace, Threads::Pool);
+                g.fold(unfolded, samples, out);
+            }
+        })?;
+        Ok((CpuStorage::F32(out), Shape::from((g.batch, g.channels, g.height, g.width))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Var};
+
+    use super::*;
+    use crate::test_util::{assert_close, random};
+
+    #[test]
+    fn forward_and_backward_agree_with_candle() -> Result<()> {
+        for (kernel, stride, padding, batch, size) in
+            [(3, 1, 1, 3, 6), (3, 2, 1, 2, 8), (1, 1, 0, 2, 5), (3, 1, 1, 1, 1), (3, 2, 1, 1, 7)]
+        {
+            let layer = Conv2d::new(random(&[5, 4, kernel, kernel], 1)?, Some(random(&[5], 2)?), stride, padding);
+            let x = Var::from_tensor(&random(&[batch, 4, size, size], 3)?)?;
+            let x64 = x.to_dtype(DType::F64)?;
+            assert_close(&layer.apply(&x)?, &layer.apply(&x64)?, 1e-6);
+            assert_close(&layer.apply_linear_part(&x)?, &layer.apply_linear_part(&x64)?, 1e-6);
+
+            let fast = layer.apply(&x)?.sqr()?.sum_all()?.backward()?;
+            let slow = layer.apply(&x64)?.sqr()?.sum_all()?.backward()?;
+            assert_close(fast.get(&x).expect("gradient"), slow.get(&x).expect("gradient"), 1e-6);
+        }
+        Ok(())
+    }
+}

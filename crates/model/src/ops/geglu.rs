@@ -1,0 +1,115 @@
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::{
+    activation::{Activation, activate, activation_derivative, gelu, gelu_slope},
+    f32_slice, is_fast,
+};
+
+/// GEGLU without its projection: `x: (…, 2F)` holds values then gates; returns `(…, F)` = value · gelu(gate), exact erf.
+pub fn geglu(x: &Tensor) -> Result<Tensor> {
+    if is_fast(x) {
+        return x.contiguous()?.apply_op1(Forward);
+    }
+    let (value, gate) = halves(x)?;
+    value * activate(&gate, Activation::Gelu)?
+}
+
+/// Push-forward of [`geglu`]: `x, dx: (…, 2F)`; returns `(…, F)` = d(value) · gelu(gate) + value · gelu'(gate) · d(gate).
+pub fn geglu_pushforward(x: &Tensor, dx: &Tensor) -> Result<Tensor> {
+    let ((value, gate), (d_value, d_gate)) = (halves(x)?, halves(dx)?);
+    (d_value * activate(&gate, Activation::Gelu)?)?
+        + (value * activation_derivative(&gate, &d_gate, Activation::Gelu)?)?
+}
+
+fn halves(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let half = x.dim(D::Minus1)? / 2;
+    Ok((x.narrow(D::Minus1, 0, half)?.contiguous()?, x.narrow(D::Minus1, half, half)?.contiguous()?))
+}
+
+struct Forward;
+struct Pullback;
+
+fn half_width(layout: &Layout) -> Result<(usize, Shape)> {
+    let mut dims = layout.dims().to_vec();
+    match dims.last_mut() {
+        Some(last) if *last % 2 == 0 && *last > 0 => {
+            *last /= 2;
+            Ok((*last, Shape::from(dims)))
+        }
+        _ => candle_core::bail!("GEGLU needs an even, non-empty last dimension, got {:?}", layout.shape()),
+    }
+}
+
+impl CustomOp1 for Forward {
+    fn name(&self) -> &'static str {
+        "geglu"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = f32_slice(storage, layout)?;
+        let (width, shape) = half_width(layout)?;
+        let mut y = vec![0.0; x.len() / 2];
+        y.par_chunks_mut(width).zip(x.par_chunks(2 * width)).for_each(|(y, x)| {
+            let (value, gate) = x.split_at(width);
+            for ((y, v), g) in y.iter_mut().zip(value).zip(gate) {
+                *y = v * gelu(*g);
+            }
+        });
+        Ok((CpuStorage::F32(y), shape))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        x.detach().apply_op2_no_bwd(&grad.contiguous()?, &Pullback).map(Some)
+    }
+}
+
+impl CustomOp2 for Pullback {
+    fn name(&self) -> &'static str {
+        "geglu-pullback"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, grad) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
+        let (width, _) = half_width(l1)?;
+        let mut out = vec![0.0; x.len()];
+        out.par_chunks_mut(2 * width).zip(x.par_chunks(2 * width)).zip(grad.par_chunks(width)).for_each(
+            |((out, x), grad)| {
+                let (d_value, d_gate) = out.split_at_mut(width);
+                let (value, gate) = x.split_at(width);
+                for i in 0..width {
+                    d_value[i] = grad[i] * gelu(gate[i]);
+                    d_gate[i] = grad[i] * value[i] * gelu_slope(gate[i]);
+                }
+            },
+        );
+        Ok((CpuStorage::F32(out), l1.shape().clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Var};
+
+    use super::*;
+    use crate::test_util::{assert_close, random};
+
+    #[test]
+    fn forward_backward_and_pushforward_agree_with_the_composed_version() -> Result<()> {
+        let x = Var::from_tensor(&random(&[3, 5, 8], 1)?)?;
+        let composed = geglu(&x.to_dtype(DType::F64)?)?;
+        assert_close(&geglu(&x)?, &composed, 1e-6);
+
+        let weights = random(&[3, 5, 4], 2)?;
+        let fast = (geglu(&x)? * &weights)?.sum_all()?.backward()?;
+        let slow = (geglu(&x.to_dtype(DType::F64)?)? * weights.to_dtype(DType::F64)?)?.sum_all()?.backward()?;
+        assert_close(fast.get(&x).expect("gradient"), slow.get(&x).expect("gradient"), 1e-6);
+
+        // ⟨w, J d⟩ = ⟨Jᵀ w, d⟩ for every d.
+        let d = random(&[3, 5, 8], 3)?;
+        let forward = (geglu_pushforward(&x, &d)? * weights)?.sum_all()?.to_scalar::<f32>()?;
+        let backward = (fast.get(&x).expect("gradient") * d)?.sum_all()?.to_scalar::<f32>()?;
+        assert!((forward - backward).abs() < 1e-4 * backward.abs().max(1.0));
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::{f32_slice, is_fast, with_f32};
+use crate::raw::{Mat, MatMut, Threads, Write, matmul};
+
+/// A frozen affine map over the last dimension: `y = x Wᵀ + b`, `W: (out, in)`, `b: (out,)`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// From `weight: (out, in)` and `bias: (out,)`.
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias }
+    }
+
+    /// `x: (…, in)`; returns `(…, out)`.
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, self.bias.as_ref())
+    }
+
+    /// The same without the bias: what the map does to a tangent.
+    pub fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, None)
+    }
+
+    fn run(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        if is_fast(x) {
+            let op = Product { weight: self.weight.clone(), bias: bias.cloned(), side: Side::Forward };
+            return x.contiguous()?.apply_op1(op);
+        }
+        let weight = self.weight.to_dtype(x.dtype())?.t()?;
+        let mut dims = x.dims().to_vec();
+        let flat = x.reshape(((), x.dim(D::Minus1)?))?.matmul(&weight)?;
+        if let Some(last) = dims.last_mut() {
+            *last = flat.dim(1)?;
+        }
+        let y = flat.reshape(dims)?;
+        match bias {
+            Some(bias) => y.broadcast_add(&bias.to_dtype(x.dtype())?),
+            None => Ok(y),
+        }
+    }
+}
+
+/// Which side of the weight the input is multiplied with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// x Wᵀ.
+    Forward,
+    /// g W, the pull-back.
+    Backward,
+}
+
+struct Product {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    side: Side,
+}
+
+impl CustomOp1 for Product {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = f32_slice(storage, layout)?;
+        let (out_features, in_features) = self.weight.dims2()?;
+        let (from, to) = match self.side {
+            Side::Forward => (in_features, out_features),
+            Side::Backward => (out_features, in_features),
+        };
+        let mut dims = layout.dims().to_vec();
+        match dims.last_mut() {
+            Some(last) if *last == from => *last = to,
+            _ => bail!("linear: the input {:?} does not end in {from} features", layout.shape()),
+        }
+        let rows = x.len() / from;
+        let mut y = vec![0.0; rows * to];
+        let write = match &self.bias {
+            Some(bias) => {
+                with_f32(bias, |bias| y.par_chunks_mut(to).for_each(|row| row.copy_from_slice(bias)))?;
+                Write::Add
+            }
+            None => Write::Replace,
+        };
+        with_f32(&self.weight, |weight| {
+            let weight = Mat::rows(weight, out_features, in_features);
+            let rhs = if self.side == Side::Forward { weight.t() } else { weight };
+            matmul(&mut MatMut::rows(&mut y, rows, to), Mat::rows(x, rows, from), rhs, 1.0, write, Threads::Pool);
+        })?;
+        Ok((CpuStorage::F32(y), Shape::from(dims)))
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let side = if self.side == Side::Forward { Side::Backward } else { Side::Forward };
+        let pullback = Product { weight: self.weight.clone(), bias: None, side };
+        grad.contiguous()?.apply_op1(pullback).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Var};
+
+    use super::*;
+    use crate::test_util::{assert_close, random};
+
+    #[test]
+    fn forward_and_backward_agree_with_the_composed_version() -> Result<()> {
+        let layer = Linear::new(random(&[7, 5], 1)?, Some(random(&[7], 2)?));
+        let x = Var::from_tensor(&random(&[2, 3, 5], 3)?)?;
+        let x64 = x.to_dtype(DType::F64)?;
+        assert_close(&layer.apply(&x)?, &layer.apply(&x64)?, 1e-6);
+        assert_close(&layer.apply_linear_part(&x)?, &layer.apply_linear_part(&x64)?, 1e-6);
+
+        let fast = layer.apply(&x)?.sqr()?.sum_all()?.backward()?;
+        let slow = layer.apply(&x64)?.sqr()?.sum_all()?.backward()?;
+        assert_close(fast.get(&x).expect("gradient"), slow.get(&x).expect("gradient"), 1e-6);
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::{f32_slice, is_fast};
+
+/// Nearest-neighbour upsampling by two: `x: (B, C, H, W)`; returns `(B, C, 2H, 2W)`.
+pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {
+    if is_fast(x) {
+        return x.contiguous()?.apply_op1(Upsample);
+    }
+    let (batch, channels, height, width) = x.dims4()?;
+    // Not candle's `upsample_nearest2d`: its backward overwrites where it should accumulate.
+    x.reshape((batch, channels, height, 1, width, 1))?
+        .broadcast_as((batch, channels, height, 2, width, 2))?
+        .contiguous()?
+        .reshape((batch, channels, 2 * height, 2 * width))
+}
+
+struct Upsample;
+struct SumPool;
+
+impl CustomOp1 for Upsample {
+    fn name(&self) -> &'static str {
+        "upsample-nearest-2x"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = f32_slice(storage, layout)?;
+        let (batch, channels, height, width) = layout.shape().dims4()?;
+        let mut y = vec![0.0; 4 * x.len()];
+        y.par_chunks_mut(4 * width).zip(x.par_chunks(width)).for_each(|(rows, x)| {
+            let (first, second) = rows.split_at_mut(2 * width);
+            for (pair, x) in first.chunks_mut(2).zip(x) {
+                pair.fill(*x);
+            }
+            second.copy_from_slice(first);
+        });
+        Ok((CpuStorage::F32(y), Shape::from((batch, channels, 2 * height, 2 * width))))
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        grad.contiguous()?.apply_op1_no_bwd(&SumPool).map(Some)
+    }
+}
+
+impl CustomOp1 for SumPool {
+    fn name(&self) -> &'static str {
+        "sum-pool-2x"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let grad = f32_slice(storage, layout)?;
+        let (batch, channels, height, width) = layout.shape().dims4()?;
+        let mut out = vec![0.0; grad.len() / 4];
+        out.par_chunks_mut(width / 2).zip(grad.par_chunks(2 * width)).for_each(|(out, rows)| {
+            let (first, second) = rows.split_at(width);
+            for ((out, a), b) in out.iter_mut().zip(first.chunks(2)).zip(second.chunks(2)) {
+                *out = a[0] + a[1] + b[0] + b[1];
+            }
+        });
+        Ok((CpuStorage::F32(out), Shape::from((batch, channels, height / 2, width / 2))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Var};
+
+    use super::*;
+    use crate::test_util::{assert_close, random};
+
+    #[test]
+    fn forward_and_backward_agree_with_the_composed_version() -> Result<()> {
+        let x = Var::from_tensor(&random(&[2, 3, 4, 5], 1)?)?;
+        let x64 = x.to_dtype(DType::F64)?;
+        assert_close(&upsample_nearest_2x(&x)?, &upsample_nearest_2x(&x64)?, 0.0);
+        let weights = random(&[2, 3, 8, 10], 2)?;
+        let fast = (upsample_nearest_2x(&x)? * &weights)?.sum_all()?.backward()?;
+        let slow = (upsample_nearest_2x(&x64)? * weights.to_dtype(DType::F64)?)?.sum_all()?.backward()?;
+        assert_close(fast.get(&x).expect("gradient"), slow.get(&x).expect("gradient"), 1e-6);
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! The only unsafe code of the crate: matrix products over borrowed slices, and memory-mapped files.
+#![allow(unsafe_code)]
+
+use std::{fs::File, io, path::Path};
+
+use gemm::Parallelism;
+
+/// A read-only strided matrix over a slice: element (i, j) is `data[i * row_stride + j * col_stride]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Mat<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> Mat<'a> {
+    /// Panics when the strides reach beyond the slice, so that the product below stays in bounds.
+    pub(crate) fn new(data: &'a [f32], (rows, cols): (usize, usize), (row_stride, col_stride): (usize, usize)) -> Self {
+        assert_in_bounds(data.len(), (rows, cols), (row_stride, col_stride));
+        Self { data, rows, cols, row_stride, col_stride }
+    }
+
+    /// A row-major matrix.
+    pub(crate) fn rows(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self::new(data, (rows, cols), (cols, 1))
+    }
+
+    /// The transpose, without a copy.
+    pub(crate) fn t(self) -> Self {
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+}
+
+/// A strided matrix that a product writes to. Its columns must be adjacent (column stride 1), so that
+/// no two elements share a place.
+pub(crate) struct MatMut<'a> {
+    data: &'a mut [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+}
+
+impl<'a> MatMut<'a> {
+    /// Panics when the strides reach beyond the slice or rows overlap.
+    pub(crate) fn new(data: &'a mut [f32], (rows, cols): (usize, usize), row_stride: usize) -> Self {
+        assert!(row_stride >= cols, "rows overlap");
+        assert_in_bounds(data.len(), (rows, cols), (row_stride, 1));
+        Self { data, rows, cols, row_stride }
+    }
+
+    /// A row-major matrix.
+    pub(crate) fn rows(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
+        Self::new(data, (rows, cols), cols)
+    }
+}
+
+fn assert_in_bounds(len: usize, (rows, cols): (usize, usize), (row_stride, col_stride): (usize, usize)) {
+    if rows > 0 && cols > 0 {
+        let last = (rows - 1) * row_stride + (cols - 1) * col_stride;
+        assert!(last < len, "matrix {rows}x{cols} (strides {row_stride}, {col_stride}) exceeds {len} elements");
+    }
+}
+
+/// Whether a product replaces what the destination holds or adds to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Write {
+    Replace,
+    Add,
+}
+
+/// Where a product may run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// On this thread alone: for callers that are themselves parallel.
+    One,
+    /// On the rayon pool.
+    Pool,
+}
+
+/// `dst = scale * lhs * rhs` or `dst += scale * lhs * rhs`.
+pub(crate) fn matmul(dst: &mut MatMut, lhs: Mat, rhs: Mat, scale: f32, write: Write, threads: Threads) {
+    assert!(
+        lhs.cols == rhs.rows && dst.rows == lhs.rows && dst.cols == rhs.cols,
+        "shapes of a product: {}x{} = {}x{} * {}x{}",
+        dst.rows,
+        dst.cols,
+        lhs.rows,
+        lhs.cols,
+        rhs.rows,
+        rhs.cols
+    );
+    let pool = rayon::current_num_threads();
+    let parallelism = if threads == Threads::Pool && pool > 1 { Parallelism::Rayon(pool) } else { Parallelism::None };
+    // SAFETY: the constructors checked that every element of the three matrices lies within its slice,
+    // the shapes agree, and the exclusive borrow of `dst` rules out aliasing.
+    unsafe {
+        gemm::gemm(
+            dst.rows,
+            dst.cols,
+            lhs.cols,
+            dst.data.as_mut_ptr(),
+            1,
+            dst.row_stride as isize,
+            write == Write::Add,
+            lhs.data.as_ptr(),
+            lhs.col_stride as isize,
+            lhs.row_stride as isize,
+            rhs.data.as_ptr(),
+            rhs.col_stride as isize,
+            rhs.row_stride as isize,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+/// Maps a file into memory for reading.
+pub(crate) fn map_file(path: &Path) -> io::Result<memmap2::Mmap> {
+    let file = File::open(path)?;
+    // SAFETY: weight files are opened read-only and are not changed while a model is loaded; whoever
+    // truncates one under a running program gets a bus error, as with every memory-mapped reader.
+    unsafe { memmap2::Mmap::map(&file) }
+}

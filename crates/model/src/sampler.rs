@@ -1,0 +1,95 @@
+//! DDIM sampling with classifier-free guidance, and decoding to images.
+
+use std::path::Path;
+
+use candle_core::{DType, Tensor};
+
+use crate::{
+    diffusion::{LatentDiffusion, PromptEmbedding, Question},
+    error::{Error, Result},
+};
+
+/// How images are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// DDIM steps.
+    pub steps: usize,
+    /// Guidance weight w: u + w (c − u).
+    pub guidance: f64,
+}
+
+impl Default for Sampling {
+    /// The reference protocol: 50 steps, guidance 7.5.
+    fn default() -> Self {
+        Self { steps: 50, guidance: 7.5 }
+    }
+}
+
+/// One step of a trajectory, before the latents move.
+pub struct Step<'a> {
+    /// Position in the trajectory, from 0.
+    pub index: usize,
+    /// Timestep.
+    pub t: usize,
+    /// Latents, one flattened (C, H, W) each.
+    pub latents: &'a [Vec<f32>],
+}
+
+impl LatentDiffusion {
+    /// Denoises `latents` (x_T, one flattened (C, H, W) each) under `prompt`; `watch` sees every step.
+    pub fn sample(
+        &self,
+        mut latents: Vec<Vec<f32>>,
+        prompt: &PromptEmbedding,
+        empty: &PromptEmbedding,
+        sampling: Sampling,
+        mut watch: impl FnMut(&Step) -> Result<()>,
+    ) -> Result<Vec<Vec<f32>>> {
+        let timesteps = self.schedule().timesteps(sampling.steps)?;
+        let stride = self.schedule().train_steps() / sampling.steps;
+        let w = sampling.guidance as f32;
+        for (index, &t) in timesteps.iter().enumerate() {
+            watch(&Step { index, t, latents: &latents })?;
+            let ask = |prompt| latents.iter().map(move |x| Question { x, t, prompt });
+            let questions: Vec<Question> = ask(empty).chain(ask(prompt)).collect();
+            let answers = self.answer(&questions)?;
+            let (unconditional, conditional) = answers.split_at(latents.len());
+            for ((x, u), c) in latents.iter_mut().zip(unconditional).zip(conditional) {
+                let guided: Vec<f32> = u.output.iter().zip(&c.output).map(|(u, c)| u + w * (c - u)).collect();
+                self.schedule().ddim_step(x, &guided, t, stride)?;
+            }
+        }
+        Ok(latents)
+    }
+
+    /// Decodes one latent (flattened (C, H, W)) to an 8-bit RGB image: round(255 · clamp(x/2 + 0.5)).
+    pub fn decode_image(&self, latent: &[f32]) -> Result<RgbImage> {
+        let (channels, height, width) = self.latent_shape();
+        let latent = Tensor::from_slice(latent, (1, channels, height, width), &candle_core::Device::Cpu)?;
+        let pixels = self.vae()?.decode(&latent)?.squeeze(0)?;
+        let (_, height, width) = pixels.dims3()?;
+        let pixels = (((pixels / 2.0)? + 0.5)?.clamp(0.0, 1.0)? * 255.0)?.round()?.to_dtype(DType::U8)?;
+        let data = pixels.permute((1, 2, 0))?.flatten_all()?.to_vec1::<u8>()?;
+        Ok(RgbImage { width, height, data })
+    }
+}
+
+/// An 8-bit RGB image, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RgbImage {
+    /// Pixels per row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// width · height · 3 bytes.
+    pub data: Vec<u8>,
+}
+
+impl RgbImage {
+    /// Writes a PNG file.
+    pub fn save_png(&self, path: &Path) -> Result<()> {
+        let (width, height) = (self.width as u32, self.height as u32);
+        image::save_buffer_with_format(path, &self.data, width, height, image::ColorType::Rgb8, image::ImageFormat::Png)
+            .map_err(|source| Error::Image { path: path.to_owned(), source })
+    }
+}

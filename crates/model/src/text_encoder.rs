@@ -1,0 +1,152 @@
+//! CLIP text encoder (`CLIPTextModel` of transformers), any size.
+
+use candle_core::{Device, Tensor};
+
+use crate::{
+    config::Config,
+    error::Result,
+    files::ModelFiles,
+    layers::{layer_norm, linear},
+    ops::{Activation, AttentionMask, Linear, Norm},
+    value::Value,
+    weights::{Scope, Weights},
+};
+
+/// Turns token ids into the prompt embedding the UNet attends to.
+pub struct TextEncoder {
+    token_embedding: Tensor,
+    position_embedding: Tensor,
+    layers: Vec<Layer>,
+    final_norm: Norm,
+    width: usize,
+    context_length: usize,
+}
+
+struct Layer {
+    norm1: Norm,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    heads: usize,
+    norm2: Norm,
+    expand: Linear,
+    activation: Activation,
+    contract: Linear,
+}
+
+struct Shape {
+    width: usize,
+    inner: usize,
+    layers: usize,
+    heads: usize,
+    vocabulary: usize,
+    context_length: usize,
+    activation: Activation,
+    eps: f64,
+}
+
+impl Shape {
+    fn from_config(config: &Config) -> Result<Self> {
+        let activation = match config.text("hidden_act", "quick_gelu")? {
+            "quick_gelu" => Activation::QuickGelu,
+            "gelu" => Activation::Gelu,
+            other => return Err(config.unsupported("hidden_act", &other.into(), "quick_gelu, gelu")),
+        };
+        let shape = Self {
+            width: config.size("hidden_size", Some(512))?,
+            inner: config.size("intermediate_size", Some(2048))?,
+            layers: config.size("num_hidden_layers", Some(12))?,
+            heads: config.size("num_attention_heads", Some(8))?,
+            vocabulary: config.size("vocab_size", Some(49408))?,
+            context_length: config.size("max_position_embeddings", Some(77))?,
+            activation,
+            eps: config.number("layer_norm_eps", 1e-5)?,
+        };
+        match shape.width % shape.heads {
+            0 => Ok(shape),
+            _ => {
+                Err(config.invalid("num_attention_heads", format!("= {} does not divide {}", shape.heads, shape.width)))
+            }
+        }
+    }
+}
+
+impl Layer {
+    fn load(shape: &Shape, scope: &Scope) -> Result<Self> {
+        let (width, inner) = (shape.width, shape.inner);
+        let attention = scope.at("self_attn");
+        Ok(Self {
+            norm1: layer_norm(width, shape.eps, &scope.at("layer_norm1"))?,
+            query: linear(width, width, &attention.at("q_proj"))?,
+            key: linear(width, width, &attention.at("k_proj"))?,
+            value: linear(width, width, &attention.at("v_proj"))?,
+            out: linear(width, width, &attention.at("out_proj"))?,
+            heads: shape.heads,
+            norm2: layer_norm(width, shape.eps, &scope.at("layer_norm2"))?,
+            expand: linear(width, inner, &scope.at("mlp.fc1"))?,
+            activation: shape.activation,
+            contract: linear(inner, width, &scope.at("mlp.fc2"))?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let h = x.normalise(&self.norm1)?;
+        let (q, k, v) = (h.through(&self.query)?, h.through(&self.key)?, h.through(&self.value)?);
+        let x = (x + q.attend(&k, &v, self.heads, AttentionMask::Causal)?.through(&self.out)?)?;
+        let h = x.normalise(&self.norm2)?.through(&self.expand)?.activate(self.activation)?;
+        x + h.through(&self.contract)?
+    }
+}
+
+impl TextEncoder {
+    /// Loads `text_encoder/` of a model.
+    pub(crate) fn load(files: &ModelFiles) -> Result<Self> {
+        let shape = Shape::from_config(&Config::read(files, "text_encoder/config.json")?)?;
+        let weights = Weights::open(files, "text_encoder", "model")?;
+        // Old checkpoints keep everything below `text_model`; newer ones may not.
+        let prefix = "text_model.embeddings.token_embedding.weight";
+        let scope = if weights.contains(prefix) { weights.root().at("text_model") } else { weights.root() };
+        let encoder = Self::build(&shape, &scope)?;
+        weights.finish(&["embeddings.position_ids", "text_projection.weight"])?;
+        Ok(encoder)
+    }
+
+    fn build(shape: &Shape, scope: &Scope) -> Result<Self> {
+        let embeddings = scope.at("embeddings");
+        let layers = scope.at("encoder.layers");
+        Ok(Self {
+            token_embedding: embeddings.get("token_embedding.weight", &[shape.vocabulary, shape.width])?,
+            position_embedding: embeddings.get("position_embedding.weight", &[shape.context_length, shape.width])?,
+            layers: (0..shape.layers).map(|i| Layer::load(shape, &layers.at(i))).collect::<Result<_>>()?,
+            final_norm: layer_norm(shape.width, shape.eps, &scope.at("final_layer_norm"))?,
+            width: shape.width,
+            context_length: shape.context_length,
+        })
+    }
+
+    /// Width of the prompt embedding.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of token positions.
+    pub fn context_length(&self) -> usize {
+        self.context_length
+    }
+
+    /// `ids: B rows of L`; returns `(B, L, width)`, the last hidden state after the final layer norm.
+    /// Causal mask only: padding is attended to, as in diffusers.
+    pub fn forward(&self, ids: &[&[u32]]) -> candle_core::Result<Tensor> {
+        let flat: Vec<u32> = ids.iter().flat_map(|row| row.iter().copied()).collect();
+        let (batch, length) = (ids.len(), ids.first().map_or(0, |row| row.len()));
+        let tokens = self.token_embedding.index_select(&Tensor::from_vec(flat, batch * length, &Device::Cpu)?, 0)?;
+        let mut x = tokens
+            .reshape((batch, length, self.width))?
+            .broadcast_add(&self.position_embedding.narrow(0, 0, length)?)?;
+        for layer in &self.layers {
+            x = layer.forward(&x)?;
+        }
+        x.normalise(&self.final_norm)
+    }
+}

@@ -1,0 +1,133 @@
+use super::{
+    config::{Projection, UNetShape},
+    observer::{CrossAttentionLayer, Observe},
+};
+use crate::{
+    error::Result,
+    layers::{group_norm, layer_norm, linear, linear_no_bias, pointwise_as_linear},
+    ops::{AttentionMask, Linear, Norm},
+    value::Value,
+    weights::Scope,
+};
+
+/// Spatial transformer: the image becomes tokens that attend to one another and to the prompt.
+pub(super) struct Transformer {
+    norm: Norm,
+    proj_in: Linear,
+    layers: Vec<Layer>,
+    proj_out: Linear,
+}
+
+struct Layer {
+    norm1: Norm,
+    self_attention: Attention,
+    norm2: Norm,
+    cross_attention: Attention,
+    identity: CrossAttentionLayer,
+    norm3: Norm,
+    expand: Linear,
+    contract: Linear,
+}
+
+struct Attention {
+    heads: usize,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+}
+
+impl Attention {
+    fn load(width: usize, context: usize, heads: usize, scope: &Scope) -> Result<Self> {
+        Ok(Self {
+            heads,
+            query: linear_no_bias(width, width, &scope.at("to_q"))?,
+            key: linear_no_bias(context, width, &scope.at("to_k"))?,
+            value: linear_no_bias(context, width, &scope.at("to_v"))?,
+            out: linear(width, width, &scope.at("to_out.0"))?,
+        })
+    }
+
+    fn forward<V: Value>(
+        &self,
+        x: &V,
+        context: &V,
+        observe: Option<(&CrossAttentionLayer, &mut Observe)>,
+    ) -> candle_core::Result<V> {
+        let (q, k, v) = (x.through(&self.query)?, context.through(&self.key)?, context.through(&self.value)?);
+        if let Some((layer, observe)) = observe {
+            observe.cross_attention(layer, q.primal(), k.primal())?;
+        }
+        q.attend(&k, &v, self.heads, AttentionMask::None)?.through(&self.out)
+    }
+}
+
+impl Layer {
+    fn load(width: usize, context: usize, identity: CrossAttentionLayer, scope: &Scope) -> Result<Self> {
+        const EPS: f64 = 1e-5;
+        let heads = identity.heads;
+        Ok(Self {
+            norm1: layer_norm(width, EPS, &scope.at("norm1"))?,
+            self_attention: Attention::load(width, width, heads, &scope.at("attn1"))?,
+            norm2: layer_norm(width, EPS, &scope.at("norm2"))?,
+            cross_attention: Attention::load(width, context, heads, &scope.at("attn2"))?,
+            identity,
+            norm3: layer_norm(width, EPS, &scope.at("norm3"))?,
+            expand: linear(width, 8 * width, &scope.at("ff.net.0.proj"))?,
+            contract: linear(4 * width, width, &scope.at("ff.net.2"))?,
+        })
+    }
+
+    fn forward<V: Value>(&self, x: &V, context: &V, observe: &mut Observe) -> candle_core::Result<V> {
+        let h = x.normalise(&self.norm1)?;
+        let x = self.self_attention.forward(&h, &h, None)?.add(x)?;
+        let h = x.normalise(&self.norm2)?;
+        let x = self.cross_attention.forward(&h, context, Some((&self.identity, observe)))?.add(&x)?;
+        let h = x.normalise(&self.norm3)?.through(&self.expand)?.geglu()?;
+        h.through(&self.contract)?.add(&x)
+    }
+}
+
+/// Hands out the identity of each cross-attention layer in forward order.
+pub(super) struct LayerCounter(pub(super) usize);
+
+impl Transformer {
+    pub(super) fn load(shape: &UNetShape, level: usize, counter: &mut LayerCounter, scope: &Scope) -> Result<Self> {
+        const EPS: f64 = 1e-6;
+        let (width, heads) = (shape.levels[level].channels, shape.levels[level].heads);
+        let project = match shape.projection {
+            Projection::Convolution => pointwise_as_linear,
+            Projection::Linear => linear,
+        };
+        let layers = (0..shape.transformer_layers)
+            .map(|i| {
+                let scope = scope.at("transformer_blocks").at(i);
+                let identity = CrossAttentionLayer { index: counter.0, path: scope.at("attn2").path(), heads };
+                counter.0 += 1;
+                Layer::load(width, shape.context_width, identity, &scope)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            norm: group_norm(shape.norm_groups, width, EPS, &scope.at("norm"))?,
+            proj_in: project(width, width, &scope.at("proj_in"))?,
+            layers,
+            proj_out: project(width, width, &scope.at("proj_out"))?,
+        })
+    }
+
+    pub(super) fn cross_attention_layers(&self) -> impl Iterator<Item = &CrossAttentionLayer> {
+        self.layers.iter().map(|layer| &layer.identity)
+    }
+
+    /// `x: (B, C, H, W)`, `context: (B, L, W)`; returns the shape of `x`.
+    pub(super) fn forward<V: Value>(&self, x: &V, context: &V, observe: &mut Observe) -> candle_core::Result<V> {
+        let (batch, channels, height, width) = x.primal().dims4()?;
+        let tokens = x.normalise(&self.norm)?.linear_map(|t| t.flatten_from(2)?.transpose(1, 2)?.contiguous())?;
+        let mut h = tokens.through(&self.proj_in)?;
+        for layer in &self.layers {
+            h = layer.forward(&h, context, observe)?;
+        }
+        let h = h.through(&self.proj_out)?;
+        h.linear_map(|t| t.transpose(1, 2)?.contiguous()?.reshape((batch, channels, height, width)))?.add(x)
+    }
+}

@@ -1,0 +1,63 @@
+//! The variational autoencoder that turns latents into images.
+
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEncoderKLConfig};
+
+use crate::{
+    config::Config,
+    error::{Error, Result},
+    files::ModelFiles,
+    weights::{CandleBackend, Weights},
+};
+
+/// `AutoencoderKL` with the scaling its latents are stored in.
+pub struct Vae {
+    network: AutoEncoderKL,
+    scaling_factor: f64,
+}
+
+/// Scaling factor of the models whose config.json predates the field.
+const SD_SCALING_FACTOR: f64 = 0.18215;
+
+impl Vae {
+    /// Loads `vae/` of a model.
+    pub(crate) fn load(files: &ModelFiles) -> Result<Self> {
+        let config = Config::read(files, "vae/config.json")?;
+        config.only("act_fn", &["\"silu\""])?;
+        config.only("mid_block_add_attention", &["true"])?;
+        config.only("shift_factor", &["0", "0.0"])?;
+        for (field, kind) in [("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")] {
+            if let Some(other) = config.texts(field)?.into_iter().find(|name| name != kind) {
+                return Err(config.unsupported(field, &other.into(), kind));
+            }
+        }
+        let shape = AutoEncoderKLConfig {
+            block_out_channels: config.sizes("block_out_channels")?,
+            layers_per_block: config.size("layers_per_block", Some(1))?,
+            latent_channels: config.size("latent_channels", Some(4))?,
+            norm_num_groups: config.size("norm_num_groups", Some(32))?,
+            use_quant_conv: config.flag("use_quant_conv", true)?,
+            use_post_quant_conv: config.flag("use_post_quant_conv", true)?,
+        };
+        let channels = (config.size("in_channels", Some(3))?, config.size("out_channels", Some(3))?);
+        let scaling_factor = config.number("scaling_factor", SD_SCALING_FACTOR)?;
+
+        let weights = Weights::open(files, "vae", "diffusion_pytorch_model")?;
+        let error = Mutex::new(None);
+        let backend = Box::new(CandleBackend::new(&weights, &error));
+        let builder = VarBuilder::from_backend(backend, DType::F32, Device::Cpu);
+        let network = AutoEncoderKL::new(builder, channels.0, channels.1, shape).map_err(|flat| {
+            error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat))
+        })?;
+        weights.finish(&[])?;
+        Ok(Self { network, scaling_factor })
+    }
+
+    /// `latents: (B, C, H, W)` as the sampler leaves them; returns `(B, 3, fH, fW)`, nominally in [−1, 1].
+    pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
+        Ok(self.network.decode(&(latents / self.scaling_factor)?)?)
+    }
+}

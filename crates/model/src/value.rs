@@ -1,0 +1,107 @@
+//! What may flow through a network: one definition of each layer serves every number system.
+
+use candle_core::{Result, Tensor};
+
+use crate::ops::{self, Activation, AttentionMask, Conv2d, Linear, Norm};
+
+/// A frozen map whose linear part acts on tangents: y = A x + b.
+pub trait Affine {
+    /// A x + b.
+    fn apply(&self, x: &Tensor) -> Result<Tensor>;
+    /// A x.
+    fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor>;
+}
+
+impl Affine for Linear {
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        Linear::apply(self, x)
+    }
+    fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
+        Linear::apply_linear_part(self, x)
+    }
+}
+
+impl Affine for Conv2d {
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        Conv2d::apply(self, x)
+    }
+    fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
+        Conv2d::apply_linear_part(self, x)
+    }
+}
+
+/// A value that the networks compute with.
+///
+/// * [`Tensor`]: inference, and reverse mode when an input is a candle `Var` (every operation has a backward);
+/// * [`Dual`](crate::Dual): primal and tangent, exact forward-mode J·v.
+pub trait Value: Clone {
+    /// A value that does not depend on the input.
+    fn constant(tensor: &Tensor) -> Self;
+    /// The number itself, without derivative parts.
+    fn primal(&self) -> &Tensor;
+    /// Applies a linear map that has no parameters: reshapes, transpositions, copies.
+    fn linear_map(&self, map: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self>;
+    /// Applies a convolution or a dense layer.
+    fn through(&self, layer: &impl Affine) -> Result<Self>;
+    /// Adds a constant per sample and channel: `self: (B, C, H, W)`, `shift: (B, C)`.
+    fn shift_channels(&self, shift: &Tensor) -> Result<Self>;
+    /// Elementwise sum of equal shapes.
+    fn add(&self, other: &Self) -> Result<Self>;
+    /// Concatenation along dimension 1.
+    fn concat_channels(&self, other: &Self) -> Result<Self>;
+    /// Group or layer normalisation.
+    fn normalise(&self, norm: &Norm) -> Result<Self>;
+    /// A pointwise non-linearity.
+    fn activate(&self, activation: Activation) -> Result<Self>;
+    /// value · gelu(gate) over the halves of the last dimension.
+    fn geglu(&self) -> Result<Self>;
+    /// Multi-head attention; `self` holds the queries `(B, N, heads·d)`, `key` and `value` `(B, L, heads·d)`.
+    fn attend(&self, key: &Self, value: &Self, heads: usize, mask: AttentionMask) -> Result<Self>;
+}
+
+impl Value for Tensor {
+    fn constant(tensor: &Tensor) -> Self {
+        tensor.clone()
+    }
+
+    fn primal(&self) -> &Tensor {
+        self
+    }
+
+    fn linear_map(&self, map: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        map(self)
+    }
+
+    fn through(&self, layer: &impl Affine) -> Result<Self> {
+        layer.apply(self)
+    }
+
+    fn shift_channels(&self, shift: &Tensor) -> Result<Self> {
+        let (batch, channels) = shift.dims2()?;
+        self.broadcast_add(&shift.reshape((batch, channels, 1, 1))?)
+    }
+
+    fn add(&self, other: &Self) -> Result<Self> {
+        self + other
+    }
+
+    fn concat_channels(&self, other: &Self) -> Result<Self> {
+        Tensor::cat(&[self, other], 1)
+    }
+
+    fn normalise(&self, norm: &Norm) -> Result<Self> {
+        norm.apply(self)
+    }
+
+    fn activate(&self, activation: Activation) -> Result<Self> {
+        ops::activate(self, activation)
+    }
+
+    fn geglu(&self) -> Result<Self> {
+        ops::geglu(self)
+    }
+
+    fn attend(&self, key: &Self, value: &Self, heads: usize, mask: AttentionMask) -> Result<Self> {
+        ops::attention(self, key, value, heads, mask)
+    }
+}

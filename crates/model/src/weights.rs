@@ -1,0 +1,216 @@
+//! Tensors of a safetensors file (sharded or not), checked against what the network asks for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
+
+use candle_core::{DType, Device, Shape, Tensor};
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+
+use crate::{
+    error::{Error, Result},
+    files::{Bytes, ModelFiles},
+};
+
+/// Where one tensor lies.
+struct Entry {
+    shard: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    range: (usize, usize),
+}
+
+/// All tensors of one network, mapped, and which of them have been asked for.
+pub(crate) struct Weights {
+    label: String,
+    shards: Vec<(String, Bytes)>,
+    entries: BTreeMap<String, Entry>,
+    used: Mutex<BTreeSet<String>>,
+}
+
+#[derive(Deserialize)]
+struct ShardIndex {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Weights {
+    /// Opens `folder/stem.safetensors`, its shards (`folder/stem.safetensors.index.json`) or its fp16 variant.
+    pub(crate) fn open(files: &ModelFiles, folder: &str, stem: &str) -> Result<Self> {
+        let names = weight_files(files, folder, stem)?;
+        let label = files.label(&names[0]);
+        let mut weights = Self { label, shards: vec![], entries: BTreeMap::new(), used: Mutex::default() };
+        for name in names {
+            weights.add_shard(files.label(&name), files.map(&name)?)?;
+        }
+        Ok(weights)
+    }
+
+    fn add_shard(&mut self, label: String, bytes: Bytes) -> Result<()> {
+        let damaged = |reason: String| Error::DamagedWeights { file: label.clone(), reason };
+        let data = bytes.as_ref();
+        let (header, metadata) = SafeTensors::read_metadata(data).map_err(|e| damaged(e.to_string()))?;
+        let start = header + 8;
+        let shard = self.shards.len();
+        for (name, info) in metadata.tensors() {
+            let range = (start + info.data_offsets.0, start + info.data_offsets.1);
+            if range.1 > data.len() {
+                return Err(damaged(format!("tensor '{name}' ends at byte {}, the file has {}", range.1, data.len())));
+            }
+            self.entries.insert(name, Entry { shard, dtype: info.dtype, shape: info.shape.clone(), range });
+        }
+        self.shards.push((label, bytes));
+        Ok(())
+    }
+
+    /// Everything below a prefix, e.g. `down_blocks.0`.
+    pub(crate) fn root(&self) -> Scope<'_> {
+        Scope { weights: self, prefix: String::new() }
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// The tensor in f32.
+    pub(crate) fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor> {
+        let entry = self
+            .entries
+            .get(name)
+            .ok_or_else(|| Error::MissingTensor { file: self.label.clone(), tensor: name.to_owned() })?;
+        let (file, bytes) = &self.shards[entry.shard];
+        if entry.shape != expected {
+            return Err(Error::TensorShape {
+                file: file.clone(),
+                tensor: name.to_owned(),
+                expected: expected.to_vec(),
+                got: entry.shape.clone(),
+            });
+        }
+        let raw = &bytes.as_ref()[entry.range.0..entry.range.1];
+        let data = to_f32(raw, entry.dtype).ok_or_else(|| Error::TensorDtype {
+            file: file.clone(),
+            tensor: name.to_owned(),
+            dtype: format!("{:?}", entry.dtype),
+        })?;
+        // A sum is finite only if every element is (overflow cannot happen with f64 partial sums of f32).
+        if !data.iter().map(|x| f64::from(*x)).sum::<f64>().is_finite() {
+            return Err(Error::NonFiniteWeights { file: file.clone(), tensor: name.to_owned() });
+        }
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        Ok(Tensor::from_vec(data, expected, &Device::Cpu)?)
+    }
+
+    /// Fails when the file holds tensors nobody asked for, apart from `ignored` (by suffix).
+    pub(crate) fn finish(&self, ignored: &[&str]) -> Result<()> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let extra: Vec<&String> = self
+            .entries
+            .keys()
+            .filter(|name| !used.contains(*name) && !ignored.iter().any(|suffix| name.ends_with(suffix)))
+            .collect();
+        match extra.first() {
+            None => Ok(()),
+            Some(first) => {
+                Err(Error::ExtraTensors { file: self.label.clone(), count: extra.len(), first: (*first).clone() })
+            }
+        }
+    }
+}
+
+/// The files that hold a network's tensors, relative to the model.
+pub(crate) fn weight_files(files: &ModelFiles, folder: &str, stem: &str) -> Result<Vec<String>> {
+    let whole = format!("{folder}/{stem}.safetensors");
+    if files.exists(&whole) {
+        return Ok(vec![whole]);
+    }
+    let index = format!("{whole}.index.json");
+    if files.exists(&index) {
+        let parsed: ShardIndex = serde_json::from_slice(&files.read(&index)?)
+            .map_err(|e| Error::Config { file: files.label(&index), reason: e.to_string() })?;
+        let shards: BTreeSet<String> = parsed.weight_map.into_values().map(|f| format!("{folder}/{f}")).collect();
+        if shards.is_empty() {
+            return Err(Error::Config { file: files.label(&index), reason: "weight_map names no file".into() });
+        }
+        return Ok(shards.into_iter().collect());
+    }
+    let half = format!("{folder}/{stem}.fp16.safetensors");
+    if files.exists(&half) {
+        return Ok(vec![half]);
+    }
+    Err(Error::MissingFile { model: files.name(), file: whole })
+}
+
+fn to_f32(raw: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
+    match dtype {
+        Dtype::F32 => Some(raw.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+        Dtype::F16 => Some(raw.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect()),
+        Dtype::BF16 => Some(raw.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect()),
+        _ => None,
+    }
+}
+
+/// A view of [`Weights`] below a dotted prefix.
+#[derive(Clone)]
+pub(crate) struct Scope<'a> {
+    weights: &'a Weights,
+    prefix: String,
+}
+
+impl Scope<'_> {
+    pub(crate) fn at(&self, name: impl std::fmt::Display) -> Self {
+        let prefix = if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) };
+        Self { weights: self.weights, prefix }
+    }
+
+    /// The dotted path of this scope.
+    pub(crate) fn path(&self) -> String {
+        self.prefix.clone()
+    }
+
+    pub(crate) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        self.weights.get(&self.at(name).prefix, shape)
+    }
+}
+
+/// Lends [`Weights`] to candle-transformers' builders, keeping the typed error that candle would flatten.
+pub(crate) struct CandleBackend<'a> {
+    weights: &'a Weights,
+    error: &'a Mutex<Option<Error>>,
+}
+
+impl<'a> CandleBackend<'a> {
+    pub(crate) fn new(weights: &'a Weights, error: &'a Mutex<Option<Error>>) -> Self {
+        Self { weights, error }
+    }
+}
+
+impl candle_nn::var_builder::SimpleBackend for CandleBackend<'_> {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: candle_nn::Init,
+        dtype: DType,
+        dev: &Device,
+    ) -> candle_core::Result<Tensor> {
+        match self.weights.get(name, shape.dims()) {
+            Ok(tensor) => tensor.to_dtype(dtype)?.to_device(dev),
+            Err(error) => {
+                let message = error.to_string();
+                self.error.lock().unwrap_or_else(PoisonError::into_inner).replace(error);
+                Err(candle_core::Error::Msg(message))
+            }
+        }
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        candle_core::bail!("tensor '{name}' was asked for without a shape")
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.weights.contains(name)
+    }
+}

@@ -1,0 +1,229 @@
+//! The networks against diffusers and transformers (PyTorch, f32): `scripts/fixtures/make_parity.py` made the
+//! fixtures and records library versions, seeds and weight hashes in each.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use candle_core::{DType, Device, Tensor, Var, safetensors};
+use memscope_model::{
+    Dual, LatentDiffusion, ModelSource, Parameterization, PromptEmbedding, Sampling, Scales,
+    unet::{AttentionObserver, CrossAttentionLayer},
+};
+
+const MODELS: [&str; 4] = ["tiny-sd1", "tiny-sd2", "emoji-eps", "emoji-v"];
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity")
+}
+
+fn load(model: &str) -> LatentDiffusion {
+    let source = match model.starts_with("emoji") {
+        true => ModelSource::Embedded(model.to_owned()),
+        false => ModelSource::Folder(fixtures().join("models").join(model)),
+    };
+    LatentDiffusion::load(&source).unwrap_or_else(|e| panic!("{model}: {e}"))
+}
+
+struct Case {
+    label: String,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+impl Case {
+    fn open(model: &str, case: &str) -> Self {
+        let label = format!("{model}/{case}");
+        let path = fixtures().join(format!("{label}.safetensors"));
+        let tensors = safetensors::load(path, &Device::Cpu).unwrap_or_else(|e| panic!("{label}: {e}"));
+        Self { label, tensors: tensors.into_iter().collect() }
+    }
+
+    fn get(&self, name: &str) -> &Tensor {
+        self.tensors.get(name).unwrap_or_else(|| panic!("{}: no tensor {name}", self.label))
+    }
+
+    #[track_caller]
+    fn assert_close(&self, name: &str, got: &Tensor, tolerance: f64) {
+        let expected = self.get(name);
+        assert_eq!(got.dims(), expected.dims(), "{} {name}", self.label);
+        let error = relative_l2(got, expected);
+        assert!(error <= tolerance, "{} {name}: relative L2 {error:.2e} exceeds {tolerance:.0e}", self.label);
+    }
+}
+
+fn flat(tensor: &Tensor) -> Vec<f64> {
+    tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()?.to_vec1()).expect("a readable tensor")
+}
+
+fn relative_l2(got: &Tensor, expected: &Tensor) -> f64 {
+    let (got, expected) = (flat(got), flat(expected));
+    let difference: f64 = got.iter().zip(&expected).map(|(a, b)| (a - b) * (a - b)).sum();
+    let scale: f64 = expected.iter().map(|b| b * b).sum();
+    (difference / scale).sqrt()
+}
+
+fn repeat(tensor: &Tensor, times: usize) -> Tensor {
+    Tensor::cat(&vec![tensor; times], 0).expect("equal shapes")
+}
+
+#[test]
+fn unet_outputs() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "unet"));
+        let (x, context) = (case.get("x"), case.get("context"));
+        for t in [981, 500, 1] {
+            let output = model.predict(x, &[t; 3], context, None).unwrap();
+            case.assert_close(&format!("output.t{t}"), &output, 1e-5);
+        }
+        let mixed: Vec<usize> =
+            case.get("mixed.timesteps").to_vec1::<i64>().unwrap().iter().map(|t| *t as usize).collect();
+        case.assert_close("output.mixed", &model.predict(x, &mixed, context, None).unwrap(), 1e-5);
+    }
+}
+
+#[test]
+fn text_encoders() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "text_encoder"));
+        let ids: Vec<Vec<u32>> = case.get("input_ids").to_dtype(DType::U32).unwrap().to_vec2().unwrap();
+        let rows: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+        case.assert_close("last_hidden_state", &model.text_encoder().forward(&rows).unwrap(), 1e-5);
+        let empty = model.encode_prompts(&[""]).unwrap();
+        assert_eq!(&empty[0].tokens.ids, ids.last().expect("a last row"), "{name}: the empty prompt");
+    }
+}
+
+#[test]
+fn vae_decoding() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "vae"));
+        let decoded = model.vae().unwrap().decode(case.get("latent")).unwrap();
+        case.assert_close("decoded", &decoded, 1e-4);
+        let latent = case.get("latent").flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let picture = model.decode_image(&latent).unwrap();
+        let expected = case.get("picture").flatten_all().unwrap().to_vec1::<u8>().unwrap();
+        assert!(picture.data.iter().zip(&expected).all(|(a, b)| a.abs_diff(*b) <= 1), "{name}: picture");
+    }
+}
+
+fn embedding(case: &Case, name: &str) -> PromptEmbedding {
+    let tokens = memscope_model::Tokens { ids: vec![], length: 0, cut: None };
+    PromptEmbedding { embedding: case.get(name).squeeze(0).unwrap(), tokens }
+}
+
+#[test]
+fn guided_trajectories() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "trajectory"));
+        let expected: Vec<usize> =
+            case.get("timesteps").to_vec1::<i64>().unwrap().iter().map(|t| *t as usize).collect();
+        assert_eq!(model.schedule().timesteps(50).unwrap(), expected);
+        for (t, alpha) in case.get("alphas_cumprod").to_vec1::<f32>().unwrap().into_iter().enumerate() {
+            // The products round differently in a few places: one unit in the last place of f32.
+            let ours = model.schedule().alpha_cumprod(t).unwrap();
+            assert!((ours / alpha - 1.0).abs() <= f32::EPSILON, "{name}: t = {t}: {ours} {alpha}");
+        }
+        let x = case.get("x_T");
+        let start = vec![x.flatten_all().unwrap().to_vec1::<f32>().unwrap()];
+        let as_tensor = |latents: &[Vec<f32>]| Tensor::from_slice(&latents[0], x.shape(), &Device::Cpu).unwrap();
+        let (prompt, empty) = (embedding(&case, "context"), embedding(&case, "empty"));
+        let last = model
+            .sample(start, &prompt, &empty, Sampling::default(), |step| {
+                if let 1 | 25 = step.index {
+                    case.assert_close(&format!("latent.step{}", step.index), &as_tensor(step.latents), 1e-3);
+                }
+                Ok(())
+            })
+            .unwrap();
+        case.assert_close("latent.final", &as_tensor(&last), 1e-3);
+    }
+}
+
+#[test]
+fn gradients_of_the_norm() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "gradient"));
+        let x = Var::from_tensor(case.get("x_T")).unwrap();
+        let context = Var::from_tensor(case.get("context")).unwrap();
+        let conditional = model.predict(x.as_tensor(), &[981], context.as_tensor(), None).unwrap();
+        let unconditional = model.predict(x.as_tensor(), &[981], case.get("empty"), None).unwrap();
+        let loss = (conditional - unconditional).unwrap().sqr().unwrap().sum_all().unwrap().sqrt().unwrap();
+        case.assert_close("loss", &loss, 1e-5);
+        let gradients = loss.backward().unwrap();
+        case.assert_close("gradient.x", gradients.get(&x).expect("gradient of x"), 1e-4);
+        case.assert_close("gradient.context", gradients.get(&context).expect("gradient of the prompt"), 1e-4);
+    }
+}
+
+#[test]
+fn jacobian_vector_products() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "jacobian"));
+        let (x, tangent) = (case.get("x_T"), case.get("tangent"));
+        for t in [981, 41] {
+            let dual = Dual::variable(x.clone(), tangent.clone()).unwrap();
+            let context = memscope_model::Value::constant(&case.get("context").narrow(0, 0, 1).unwrap());
+            let output: Dual = model.predict(&dual, &[t], &context, None).unwrap();
+            case.assert_close(&format!("output.t{t}"), memscope_model::Value::primal(&output), 1e-5);
+            case.assert_close(&format!("jvp.t{t}"), &output.tangent().unwrap(), 1e-5);
+        }
+    }
+}
+
+/// Mean over heads and queries of every cross-attention map.
+#[derive(Default)]
+struct MeanAttention(Vec<Tensor>);
+
+impl AttentionObserver for MeanAttention {
+    fn wants(&self, _: &CrossAttentionLayer) -> bool {
+        true
+    }
+
+    fn observe(&mut self, layer: &CrossAttentionLayer, probabilities: &Tensor) -> candle_core::Result<()> {
+        assert_eq!(layer.index, self.0.len(), "layers come in forward order");
+        self.0.push(probabilities.mean(2)?.mean(1)?);
+        Ok(())
+    }
+}
+
+#[test]
+fn attention_maps() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "attention"));
+        let context = case.get("context");
+        let prompts = context.dim(0).unwrap();
+        let mut observer = MeanAttention::default();
+        model.predict(&repeat(case.get("x_T"), prompts), &vec![981; prompts], context, Some(&mut observer)).unwrap();
+        let layers = model.unet().cross_attention_layers();
+        assert_eq!(layers.len(), observer.0.len());
+        let heads: Vec<u32> = layers.iter().map(|layer| layer.heads as u32).collect();
+        assert_eq!(heads, case.get("heads").to_dtype(DType::U32).unwrap().to_vec1::<u32>().unwrap());
+        case.assert_close("pbar", &Tensor::stack(&observer.0, 1).unwrap(), 1e-4);
+    }
+}
+
+/// The score of Jeon's metric: its factor on the output, protocol §5.
+fn jeon_factor(model: &LatentDiffusion) -> f64 {
+    let Scales { a, s } = model.schedule().scales(981).unwrap();
+    match model.schedule().parameterization() {
+        Parameterization::Epsilon => -1.0 / s,
+        Parameterization::V => a / (s * s),
+    }
+}
+
+#[test]
+fn sharpness_of_jeon() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "jacobian"));
+        let factor = jeon_factor(&model);
+        let tangents = case.get("jeon.tangent");
+        let prompts = tangents.dim(0).unwrap();
+        let x = repeat(case.get("x_T"), prompts);
+        let product = |context: &Tensor| {
+            let dual = Dual::variable(x.clone(), tangents.clone()).unwrap();
+            let output: Dual =
+                model.predict(&dual, &vec![981; prompts], &memscope_model::Value::constant(context), None).unwrap();
+            (output.tangent().unwrap() * factor).unwrap()
+        };
+        case.assert_close("jeon.product.conditional", &product(case.get("context")), 1e-4);
+        case.assert_close("jeon.product.unconditional", &product(&repeat(case.get("empty"), prompts)), 1e-4);
+    }
+}
