@@ -1,1 +1,25 @@
-//! memscope.
+//! The anisotropy metric of the log-probability, the probe it asks, and the trait all detectors share.
+//!
+//! A [`Probe`] is one prompt under one noise; a [`Measure`] turns the network's answers into numbers
+//! worth keeping; a [`Detector`] such as [`Anisotropy`] combines kept numbers into a [`Score`].
+
+mod anisotropy;
+pub mod bf16;
+mod detector;
+mod measure;
+pub mod options;
+mod pair;
+mod probe;
+mod protocol;
+mod statistic;
+
+pub use anisotropy::{Anisotropy, norm_quantity};
+pub use detector::{Detector, Quantity, Score};
+pub use measure::{Ask, Measure};
+pub use options::{
+    CosineMode, CosineReduction, GenerationReduction, Normalization, NormalizationTarget, Numerics, Preset, Space,
+};
+pub use pair::{Pair, channel_cosines};
+pub use probe::{NetworkCalls, Probe, Start, prefetch};
+pub use protocol::{Gammas, Protocol, ProtocolError, ResolvedProtocol, T_NORM};
+pub use statistic::{PairMeasure, Statistic, mean_over_generations};

@@ -1,0 +1,39 @@
+//! What can be measured about one prompt under one noise, and what the network must be asked for it.
+
+use crate::probe::Probe;
+
+/// A question to the network about one latent x_T.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ask {
+    /// The prediction under the empty prompt; shared by every prompt with the same x_T.
+    Unconditional {
+        /// Timestep.
+        t: usize,
+    },
+    /// The prediction under the prompt.
+    Conditional {
+        /// Timestep.
+        t: usize,
+    },
+}
+
+/// A group of numbers that the same answers of the network yield.
+pub trait Measure: Send + Sync {
+    /// Names what is measured and how; part of the key under which values are stored.
+    fn id(&self) -> String;
+
+    /// Names of the values, in the order [`Self::measure`] returns them.
+    fn names(&self) -> Vec<String>;
+
+    /// What must be asked, so that questions of many prompts can be batched.
+    fn asks(&self) -> Vec<Ask>;
+
+    /// Network calls (samples) that [`Self::measure`] makes itself, beyond the predictions it asks for: passes
+    /// with a tangent or with an observer.
+    fn own_calls(&self) -> usize {
+        0
+    }
+
+    /// The values for one prompt and one noise.
+    fn measure(&self, probe: &Probe) -> memscope_model::Result<Vec<f64>>;
+}
