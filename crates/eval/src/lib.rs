@@ -1,1 +1,29 @@
-//! memscope.
+//! Experiments: from a YAML file to result tables.
+//!
+//! An [`ExperimentFile`] is checked into an [`Experiment`]; [`session::run`] asks the network what the
+//! [`ScoreStore`] does not hold yet, and every table is a query over the stored answers.
+
+pub mod detect;
+pub mod detection;
+mod error;
+pub mod experiment;
+pub mod export;
+mod frames;
+pub mod manifest;
+pub mod paper;
+pub mod prompts;
+pub mod registry;
+pub mod run;
+pub mod session;
+pub mod stats;
+mod store;
+pub mod table;
+pub mod tables;
+mod warning;
+
+pub use error::{Error, Result};
+pub use experiment::{Experiment, ExperimentFile};
+pub use frames::{FrameFormat, read_labelled_scores, write_frame};
+pub use store::{Key, ScoreStore};
+pub use table::ResultTable;
+pub use warning::Warning;

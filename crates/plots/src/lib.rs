@@ -1,1 +1,1 @@
-//! memscope.
+//! Figures and reports, from result tables only.

@@ -1,0 +1,106 @@
+//! Scores for prompts of unknown class.
+
+use std::collections::BTreeMap;
+
+use memscope_metric::{Detector, Measure};
+use memscope_model::LatentDiffusion;
+use polars::prelude::Column;
+use serde::Serialize;
+
+use crate::{
+    error::{Error, Result},
+    registry::DetectorName,
+    run::{NoisePlan, Runner, Watch},
+    store::ScoreStore,
+    warning::Warning,
+};
+
+/// What is asked about a list of prompts.
+pub struct Detection<'a> {
+    /// The model.
+    pub model: &'a LatentDiffusion,
+    /// The detectors.
+    pub detectors: Vec<(DetectorName, Box<dyn Detector>)>,
+    /// The noises; a prompt's score under a seed combines all generations.
+    pub noise: NoisePlan,
+    /// Samples per network call.
+    pub batch: usize,
+}
+
+/// One prompt under one seed: a number per column, `None` where a detector has none.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DetectionRow {
+    /// The prompt.
+    pub prompt: String,
+    /// The seed of its noise.
+    pub seed: u64,
+    /// `norm`, `cosine` and `score` of the anisotropy metric; other detectors under their own name.
+    pub values: BTreeMap<String, f64>,
+}
+
+/// The scores, and what was noticed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectionResult {
+    /// Names of the numbers, in column order.
+    pub columns: Vec<String>,
+    /// Rows in the order of the prompts, seeds within each.
+    pub rows: Vec<DetectionRow>,
+    /// Remarks.
+    pub warnings: Vec<Warning>,
+}
+
+impl Detection<'_> {
+    /// Scores the prompts.
+    pub fn run(self, prompts: &[String], watch: &mut dyn Watch) -> Result<DetectionResult> {
+        let seeds = self.noise.seeds.clone();
+        let generations = self.noise.generations;
+        let measures: Vec<Box<dyn Measure>> = self.detectors.iter().flat_map(|(_, d)| d.measures()).collect();
+        let runner = Runner::new(self.model, self.noise, measures, self.batch);
+        let mut store = ScoreStore::in_memory();
+        runner.run(prompts, &mut store, watch)?;
+
+        let quantities: Vec<_> = self.detectors.iter().map(|(_, detector)| detector.quantities()).collect();
+        let mut columns: Vec<String> = vec![];
+        let mut rows = vec![];
+        for prompt in prompts {
+            for &seed in &seeds {
+                let mut values = BTreeMap::new();
+                for ((name, detector), quantities) in self.detectors.iter().zip(&quantities) {
+                    let measured = runner
+                        .read(&store, quantities, prompt, seed, generations)
+                        .ok_or_else(|| Error::NonFinite { quantity: name.to_string(), prompt: prompt.clone() })?;
+                    let score = detector.score(&measured);
+                    let numbers: Vec<(String, f64)> = match name {
+                        DetectorName::Anisotropy => {
+                            let parts = score.parts.iter().map(|(part, value)| ((*part).to_owned(), *value));
+                            parts.chain([("score".to_owned(), score.value)]).collect()
+                        }
+                        other => vec![(other.to_string(), score.value)],
+                    };
+                    for (column, value) in numbers {
+                        if !columns.contains(&column) {
+                            columns.push(column.clone());
+                        }
+                        values.insert(column, value);
+                    }
+                }
+                rows.push(DetectionRow { prompt: prompt.clone(), seed, values });
+            }
+        }
+        Ok(DetectionResult { columns, rows, warnings: runner.truncation_warnings(prompts) })
+    }
+}
+
+impl DetectionResult {
+    /// As columns of a data frame: prompt, seed, then the numbers.
+    pub fn frame(&self) -> Vec<Column> {
+        let texts: Vec<&str> = self.rows.iter().map(|row| row.prompt.as_str()).collect();
+        let seeds: Vec<u64> = self.rows.iter().map(|row| row.seed).collect();
+        let mut frame = vec![Column::new("prompt".into(), texts), Column::new("seed".into(), seeds)];
+        for name in &self.columns {
+            let values: Vec<Option<f64>> = self.rows.iter().map(|row| row.values.get(name).copied()).collect();
+            frame.push(Column::new(name.as_str().into(), values));
+        }
+        frame
+    }
+}

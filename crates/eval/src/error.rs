@@ -1,0 +1,129 @@
+//! What can go wrong in an experiment.
+
+use std::path::PathBuf;
+
+use crate::{export::ExportError, stats::StatsError, table::TableError};
+
+/// The result of the evaluation's own operations.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Errors of reading, running and reporting an experiment.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // Input.
+    /// The YAML file is not valid.
+    #[error("{file}: {reason}")]
+    Experiment {
+        /// The file.
+        file: String,
+        /// What is wrong, with line and column where known.
+        reason: String,
+    },
+    /// A `--set` argument is not valid.
+    #[error("--set {given}: {reason}")]
+    Override {
+        /// The argument.
+        given: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A prompt list is not usable.
+    #[error("{file}: {reason}")]
+    Prompts {
+        /// The file.
+        file: String,
+        /// What is wrong, and how to mend it.
+        reason: String,
+    },
+    /// A table of scores is not usable.
+    #[error("{file}: {reason}")]
+    Scores {
+        /// The file.
+        file: String,
+        /// What is wrong, and how to mend it.
+        reason: String,
+    },
+
+    // Files.
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store of answers is damaged in the middle.
+    #[error("{}, line {line}: {reason}; move the file away to measure again", path.display())]
+    DamagedStore {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another run writes to the same store.
+    #[error("{} is in use by another run; wait for it, or give another --results folder", path.display())]
+    StoreInUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A data frame could not be written or read.
+    #[error("{}: {reason}", path.display())]
+    Frame {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+
+    // Running.
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] memscope_model::Error),
+    /// Options that contradict one another.
+    #[error(transparent)]
+    Protocol(#[from] memscope_metric::ProtocolError),
+    /// A measured number is NaN or infinite.
+    #[error("{quantity} of the prompt '{prompt}' is not finite")]
+    NonFinite {
+        /// The quantity.
+        quantity: String,
+        /// The prompt.
+        prompt: String,
+    },
+    /// The user asked to stop; what was measured is kept.
+    #[error("stopped; what was measured is kept, the same command goes on from here")]
+    Stopped,
+    /// Scores that no statistic can be taken of.
+    #[error(transparent)]
+    Stats(#[from] StatsError),
+    /// A table could not be built.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A table could not be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+impl Error {
+    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Write { path, source }
+    }
+
+    pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Read { path, source }
+    }
+}

@@ -1,0 +1,378 @@
+//! Experiment files: as written ([`ExperimentFile`]) and as checked ([`Experiment`]).
+
+use memscope_metric::{Gammas, Numerics, Protocol};
+use memscope_model::{ModelSource, NoiseGenerator, NoisePrecision};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    paper::Model as PaperModel,
+    prompts::PromptSource,
+    registry::DetectorName,
+};
+
+/// An experiment as written in YAML.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentFile {
+    /// Short name: letters, digits, `-` and `_`; the folder below the results.
+    pub name: String,
+    /// Title for people.
+    pub title: String,
+    /// The tables to make.
+    pub tables: Vec<TableKind>,
+    /// The models to measure.
+    pub models: Vec<ModelEntry>,
+    /// The prompts to tell apart.
+    pub prompts: PromptClasses,
+    /// The starting noise.
+    #[serde(default)]
+    pub noise: NoiseSettings,
+    /// How the metric is computed.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// The detectors to compare, in table order.
+    pub detectors: Vec<DetectorEntry>,
+    /// What is reported.
+    #[serde(default)]
+    pub report: ReportSettings,
+    /// Samples per network call; results do not depend on it beyond rounding.
+    #[serde(default = "default_batch")]
+    pub batch: usize,
+}
+
+fn default_batch() -> usize {
+    32
+}
+
+/// A table that can be made from detection scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TableKind {
+    /// AUC and TPR of every detector beside the paper's Table 1.
+    Detection,
+    /// The difference of every detector to the last one, with its interval.
+    Differences,
+}
+
+/// A model of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// `embedded:NAME`, a folder in diffusers layout, or a Hub id.
+    pub source: String,
+    /// The paper's column that is printed beside it: the same kind of network, not the same model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paper: Option<PaperModel>,
+}
+
+/// The two classes of prompts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromptClasses {
+    /// Prompts whose training image the model reproduces.
+    pub memorized: PromptSource,
+    /// Prompts that lead to new images.
+    pub non_memorized: PromptSource,
+}
+
+/// The starting noise x_T.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseSettings {
+    /// `torch-cuda` (block cap of an RTX A6000), `torch-cuda/CAP`, `torch-cpu` or `native`.
+    #[serde(default = "default_generator")]
+    pub generator: String,
+    /// One run each.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+    /// Latents drawn per prompt and seed.
+    #[serde(default = "default_generations")]
+    pub generations: usize,
+}
+
+fn default_generator() -> String {
+    "torch-cuda".into()
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![42, 51, 53]
+}
+
+fn default_generations() -> usize {
+    4
+}
+
+impl Default for NoiseSettings {
+    fn default() -> Self {
+        Self { generator: default_generator(), seeds: default_seeds(), generations: default_generations() }
+    }
+}
+
+/// A detector of an experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DetectorEntry {
+    /// Which one.
+    pub name: DetectorName,
+    /// Weights of the anisotropy metric; by default those of the paper's Table 5 for the model's kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gammas: Option<Gammas>,
+}
+
+/// What is reported.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportSettings {
+    /// Numbers of generations, each at most `noise.generations`; n generations are the first n.
+    #[serde(default = "default_report_generations")]
+    pub generations: Vec<usize>,
+    /// False-positive rate at which the true-positive rate is read.
+    #[serde(default = "default_fpr")]
+    pub fpr: f64,
+    /// Bootstrap resamples behind the intervals.
+    #[serde(default = "default_resamples")]
+    pub resamples: usize,
+    /// Seed of the bootstrap.
+    #[serde(default)]
+    pub bootstrap_seed: u64,
+}
+
+fn default_report_generations() -> Vec<usize> {
+    vec![1, 4]
+}
+
+fn default_fpr() -> f64 {
+    0.01
+}
+
+fn default_resamples() -> usize {
+    2000
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self {
+            generations: default_report_generations(),
+            fpr: default_fpr(),
+            resamples: default_resamples(),
+            bootstrap_seed: 0,
+        }
+    }
+}
+
+/// An experiment that can run.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    file: ExperimentFile,
+    generator: NoiseGenerator,
+    models: Vec<ModelSource>,
+}
+
+impl ExperimentFile {
+    /// Reads YAML; `file` names it in messages. Errors carry line and column.
+    pub fn parse(file: &str, yaml: &str) -> Result<Self> {
+        serde_yaml::from_str(yaml).map_err(|e| Error::Experiment { file: file.to_owned(), reason: reason(&e) })
+    }
+
+    /// Reads YAML with fields replaced: each override is `path.to.field=value`, the value in YAML.
+    pub fn parse_with(file: &str, yaml: &str, overrides: &[String]) -> Result<Self> {
+        if overrides.is_empty() {
+            return Self::parse(file, yaml);
+        }
+        // The file itself must be valid, so that its errors are reported with their place.
+        Self::parse(file, yaml)?;
+        let broken = |e: serde_yaml::Error| Error::Experiment { file: file.to_owned(), reason: reason(&e) };
+        let mut document: serde_json::Value = serde_yaml::from_str(yaml).map_err(broken)?;
+        for given in overrides {
+            let fail = |reason: String| Error::Override { given: given.clone(), reason };
+            let (path, value) = given.split_once('=').ok_or_else(|| fail("write key=value".into()))?;
+            let value = serde_yaml::from_str(value).map_err(|e| fail(e.to_string()))?;
+            set(&mut document, path, value).map_err(fail)?;
+            if let Err(error) = serde_json::from_value::<Self>(document.clone()) {
+                return Err(fail(error.to_string()));
+            }
+        }
+        serde_json::from_value(document).map_err(|e| Error::Experiment { file: file.to_owned(), reason: e.to_string() })
+    }
+
+    /// Checks what a single field cannot tell.
+    pub fn check(self, file: &str) -> Result<Experiment> {
+        let fail = |reason: String| Error::Experiment { file: file.to_owned(), reason };
+        let name_ok = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.name.is_empty() || !self.name.chars().all(name_ok) {
+            return Err(fail(format!("name: '{}' must be letters, digits, '-' and '_'", self.name)));
+        }
+        let not_empty = |field: &str, len: usize| match len {
+            0 => Err(fail(format!("{field}: give at least one"))),
+            _ => Ok(()),
+        };
+        not_empty("models", self.models.len())?;
+        not_empty("detectors", self.detectors.len())?;
+        not_empty("tables", self.tables.len())?;
+        not_empty("noise.seeds", self.noise.seeds.len())?;
+        not_empty("report.generations", self.report.generations.len())?;
+        if self.batch == 0 || self.noise.generations == 0 || self.report.resamples == 0 {
+            return Err(fail("batch, noise.generations and report.resamples must be at least 1".into()));
+        }
+        if !(self.report.fpr > 0.0 && self.report.fpr < 1.0) {
+            return Err(fail(format!("report.fpr: {} must lie between 0 and 1", self.report.fpr)));
+        }
+        if let Some(n) = self.report.generations.iter().find(|n| **n == 0 || **n > self.noise.generations) {
+            return Err(fail(format!(
+                "report.generations: {n} must lie in 1..={} (noise.generations)",
+                self.noise.generations
+            )));
+        }
+        let repeated = |field: &str, again: bool| match again {
+            true => Err(fail(format!("{field}: an entry is repeated"))),
+            false => Ok(()),
+        };
+        repeated("noise.seeds", has_repeats(&self.noise.seeds))?;
+        repeated("detectors", has_repeats(&self.detectors.iter().map(|d| d.name).collect::<Vec<_>>()))?;
+        repeated("models", has_repeats(&self.models.iter().map(|m| &m.source).collect::<Vec<_>>()))?;
+        if let Some(entry) = self.detectors.iter().find(|d| d.gammas.is_some() && d.name != DetectorName::Anisotropy) {
+            return Err(fail(format!("detectors: '{}' has no gammas; only anisotropy combines two parts", entry.name)));
+        }
+        if self.tables.contains(&TableKind::Differences) && self.detectors.len() < 2 {
+            return Err(fail("tables: differences needs at least two detectors".into()));
+        }
+        let generator = self.noise.generator.parse().map_err(|e| fail(format!("noise.generator: {e}")))?;
+        for kind in [memscope_model::Parameterization::Epsilon, memscope_model::Parameterization::V] {
+            self.protocol.resolve(kind).map_err(|e| fail(format!("protocol: {e}")))?;
+        }
+        let models = self.models.iter().map(|m| m.source.parse()).collect::<memscope_model::Result<_>>();
+        let models = models.map_err(|e| fail(format!("models: {e}")))?;
+        Ok(Experiment { file: self, generator, models })
+    }
+}
+
+/// The parser's message with its excerpt of the file, without the word "error" that the caller says.
+fn reason(error: &serde_yaml::Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix("error: ").map_or(text.clone(), str::to_owned)
+}
+
+fn has_repeats<T: PartialEq>(items: &[T]) -> bool {
+    items.iter().enumerate().any(|(i, item)| items[..i].contains(item))
+}
+
+/// Replaces the field at a dotted path; a number steps into a list.
+fn set(document: &mut serde_json::Value, path: &str, value: serde_json::Value) -> std::result::Result<(), String> {
+    use serde_json::Value;
+    let mut place = document;
+    for step in path.split('.') {
+        if step.is_empty() {
+            return Err("the path has an empty step".into());
+        }
+        place = match place {
+            Value::Array(items) => {
+                let count = items.len();
+                let index: usize =
+                    step.parse().map_err(|_| format!("'{step}' must be a position in a list of {count}"))?;
+                items.get_mut(index).ok_or_else(|| format!("position {index} is outside a list of {count}"))?
+            }
+            Value::Object(fields) => fields.entry(step).or_insert(Value::Null),
+            other => {
+                if !other.is_null() {
+                    return Err(format!("'{step}' is below a plain value"));
+                }
+                *other = Value::Object(serde_json::Map::new());
+                match other {
+                    Value::Object(fields) => fields.entry(step).or_insert(Value::Null),
+                    _ => return Err(format!("'{step}' cannot be set")),
+                }
+            }
+        };
+    }
+    *place = value;
+    Ok(())
+}
+
+impl Experiment {
+    /// The file it came from, with every default filled in.
+    pub fn file(&self) -> &ExperimentFile {
+        &self.file
+    }
+
+    /// The checked models, in order.
+    pub fn models(&self) -> impl Iterator<Item = (&ModelSource, &ModelEntry)> {
+        self.models.iter().zip(&self.file.models)
+    }
+
+    /// The noise generator.
+    pub fn generator(&self) -> NoiseGenerator {
+        self.generator
+    }
+
+    /// The noise's precision follows the arithmetic: bf16 noise in bf16 emulation.
+    pub fn noise_precision(&self) -> NoisePrecision {
+        noise_precision(self.file.protocol.numerics)
+    }
+}
+
+/// The precision of x_T under an arithmetic.
+pub fn noise_precision(numerics: Numerics) -> NoisePrecision {
+    match numerics {
+        Numerics::F32 => NoisePrecision::F32,
+        Numerics::Bf16Emulated => NoisePrecision::Bf16,
+    }
+}
+
+/// JSON Schema of experiment files, for editors.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(ExperimentFile).to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YAML: &str = "\
+name: small
+title: Small
+tables: [detection]
+models: [{source: 'embedded:emoji-eps'}]
+prompts: {memorized: {embedded: verified}, non_memorized: {file: p.txt}}
+detectors: [{name: anisotropy}]
+";
+
+    fn with(overrides: &[&str]) -> Result<ExperimentFile> {
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        ExperimentFile::parse_with("small.yaml", YAML, &overrides)
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_paper() {
+        let file = with(&[]).unwrap();
+        assert_eq!((file.noise.seeds, file.noise.generations, file.batch), (vec![42, 51, 53], 4, 32));
+        assert_eq!(file.protocol, Protocol::default());
+    }
+
+    #[test]
+    fn overrides_reach_fields_that_are_not_written() {
+        let file =
+            with(&["noise.seeds=[7]", "report.generations=[1]", "protocol.t_cos=41", "models.0.source=x/y"]).unwrap();
+        assert_eq!(file.noise.seeds, [7]);
+        assert_eq!(file.report.generations, [1]);
+        assert_eq!(file.protocol.t_cos, Some(41));
+        assert_eq!(file.models[0].source, "x/y");
+    }
+
+    #[test]
+    fn wrong_overrides_are_named() {
+        for wrong in ["noise.seed=1", "noise.seeds=x", "models.3.source=x", "name.x=1", "=1", "noise.seeds"] {
+            let error = with(&[wrong]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--set {wrong}: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_schema_names_every_field() {
+        let schema = schema().to_string();
+        for field in ["non_memorized", "generations", "t_cos", "resamples"] {
+            assert!(schema.contains(field), "{field}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What Markdown, LaTeX and text share: cells as strings and footnotes numbered.
+
+use crate::stats::Interval;
+use crate::table::{CellValue, ColumnKind, Origin, ResultTable};
+
+/// Said once under a table that shows quoted numbers.
+const QUOTED: &str = "quoted by the paper from Jeon et al. (2025)";
+
+/// Where a column's cells line up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+/// A sign after a value that leads to a line under the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Footnote by number, from 1.
+    Note(usize),
+    /// The dagger of quoted numbers.
+    Quoted,
+}
+
+/// A cell ready to be escaped.
+pub(super) enum Shown {
+    /// One line of text.
+    Text(String),
+    /// A number with its spread.
+    Number { value: String, std: Option<String>, interval: Option<(String, String)> },
+    /// No value.
+    Missing,
+}
+
+/// A shown cell and its marks.
+pub(super) struct Entry {
+    pub(super) shown: Shown,
+    pub(super) marks: Vec<Mark>,
+}
+
+/// A table ready to be written.
+pub(super) struct Layout<'a> {
+    pub(super) title: String,
+    pub(super) headers: Vec<(String, Align)>,
+    pub(super) rows: Vec<Vec<Entry>>,
+    /// Lines under the table, in the order of their marks.
+    pub(super) notes: Vec<(Mark, String)>,
+    pub(super) provenance: &'a [Origin],
+}
+
+impl<'a> Layout<'a> {
+    pub(super) fn new(table: &'a ResultTable) -> Self {
+        let headers = table.columns().iter().map(|column| {
+            let align = if column.kind == ColumnKind::Text { Align::Left } else { Align::Right };
+            (one_line(&column.label()), align)
+        });
+        // Reasons for missing cells follow the table's own footnotes, each once.
+        let mut notes: Vec<String> = table.footnotes().iter().map(|note| one_line(note)).collect();
+        let own = notes.len();
+        let mut quotes = false;
+        let mut rows = Vec::with_capacity(table.rows().len());
+        for cells in table.rows() {
+            let mut row = Vec::with_capacity(cells.len());
+            for cell in cells {
+                let mut marks: Vec<Mark> = cell.notes.iter().map(|note| Mark::Note(note.index() + 1)).collect();
+                match &cell.value {
+                    CellValue::Missing { reason } => {
+                        let reason = one_line(reason);
+                        let known = notes[own..].iter().position(|note| *note == reason);
+                        let index = known.map_or(notes.len(), |index| own + index);
+                        if known.is_none() {
+                            notes.push(reason);
+                        }
+                        marks.push(Mark::Note(index + 1));
+                    }
+                    CellValue::Paper { quoted: true, .. } => {
+                        marks.insert(0, Mark::Quoted);
+                        quotes = true;
+                    }
+                    _ => {}
+                }
+                row.push(Entry { shown: show(&cell.value), marks });
+            }
+            rows.push(row);
+        }
+        let quoted = quotes.then(|| (Mark::Quoted, QUOTED.to_owned()));
+        let numbered = notes.into_iter().enumerate().map(|(index, note)| (Mark::Note(index + 1), note));
+        Self {
+            title: one_line(table.title()),
+            headers: headers.collect(),
+            rows,
+            notes: quoted.into_iter().chain(numbered).collect(),
+            provenance: table.provenance(),
+        }
+    }
+}
+
+impl Shown {
+    /// The cell as plain text, before marks.
+    pub(super) fn plain(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Number { value, std, interval } => {
+                let std = std.as_ref().map_or(String::new(), |std| format!(" ± {std}"));
+                let interval = interval.as_ref().map_or(String::new(), |(low, high)| format!(" [{low}, {high}]"));
+                format!("{value}{std}{interval}")
+            }
+            Self::Missing => "–".to_owned(),
+        }
+    }
+}
+
+fn show(value: &CellValue) -> Shown {
+    let number = |value: f64, std: Option<f64>, interval: Option<Interval>, decimals: u8| Shown::Number {
+        value: fixed(value, decimals),
+        std: std.map(|std| fixed(std, decimals)),
+        interval: interval.map(|range| (fixed(range.low, decimals), fixed(range.high, decimals))),
+    };
+    match *value {
+        CellValue::Text { ref text } => Shown::Text(one_line(text)),
+        CellValue::Integer { value } => Shown::Number { value: value.to_string(), std: None, interval: None },
+        CellValue::Number { value, decimals } => number(value, None, None, decimals),
+        CellValue::Measured { value, std, interval, decimals } => number(value, std, interval, decimals),
+        CellValue::Paper { value, std, decimals, .. } => number(value, std, None, decimals),
+        CellValue::Missing { .. } => Shown::Missing,
+    }
+}
+
+/// `value` with `decimals` digits after the point, without the sign of a negative zero.
+fn fixed(value: f64, decimals: u8) -> String {
+    let text = format!("{value:.*}", usize::from(decimals));
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
+        _ => text,
+    }
+}
+
+/// Text on one line: runs of white space become one space, and control characters, which could steer a terminal, the
+/// replacement character.
+pub(super) fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}

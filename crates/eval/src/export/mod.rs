@@ -1,0 +1,33 @@
+//! Result tables as files and as text: one format per file behind [`Exporter`].
+
+mod csv;
+mod error;
+mod format;
+mod json;
+mod latex;
+mod layout;
+mod markdown;
+mod set;
+mod terminal;
+
+use std::io::{self, Write};
+
+pub use csv::Csv;
+pub use error::ExportError;
+pub use format::{Format, UnknownFormat};
+pub use json::Json;
+pub use latex::Latex;
+pub use markdown::Markdown;
+pub use set::ExportSet;
+pub use terminal::Terminal;
+
+use crate::table::ResultTable;
+
+/// Writes a result table in one format.
+pub trait Exporter {
+    /// File name extension, without the dot.
+    fn extension(&self) -> &'static str;
+
+    /// Writes the whole table; the output ends with a line break.
+    fn write(&self, table: &ResultTable, out: &mut dyn Write) -> io::Result<()>;
+}

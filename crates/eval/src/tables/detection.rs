@@ -1,0 +1,85 @@
+use super::{ModelScores, Statistics, score_sets, tpr_heading};
+use crate::{
+    detection::DetectorScores,
+    error::Result,
+    experiment::ReportSettings,
+    paper::{Model as PaperModel, PaperCell, paper},
+    stats::{Ddof, ScoreSet, Statistic, Summary},
+    table::{Cell, Column, ColumnKind, ResultTable},
+};
+
+/// AUC and TPR of every detector, beside the paper's cells for the same kind of network.
+pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {
+    let tpr = tpr_heading(report.fpr);
+    let columns = vec![
+        Column::new("model", "Model", ColumnKind::Text),
+        Column::new("n", "n", ColumnKind::Integer),
+        Column::new("method", "Method", ColumnKind::Text),
+        Column::new("auc", "AUC", ColumnKind::Measured),
+        Column::new("tpr", tpr.clone(), ColumnKind::Measured),
+        Column::new("tpr_reference", format!("{tpr}, code's rule"), ColumnKind::Measured),
+        Column::new("paper_model", "Paper: model", ColumnKind::Text),
+        Column::new("paper_auc", "AUC", ColumnKind::Paper),
+        Column::new("paper_tpr", "TPR@1%FPR", ColumnKind::Paper),
+    ];
+    let mut table = ResultTable::new(name, title, columns)?;
+    let statistics = Statistics::new(report);
+    for model in models {
+        for &n in &report.generations {
+            for scores in model.with_generations(n) {
+                let row = row(&mut table, model, scores, &statistics)?;
+                table.push_row(row)?;
+            }
+        }
+    }
+    Ok(table)
+}
+
+fn row(
+    table: &mut ResultTable,
+    model: &ModelScores,
+    scores: &DetectorScores,
+    statistics: &Statistics,
+) -> Result<Vec<Cell>> {
+    let sets = score_sets(scores)?;
+    let spread = table.footnote("mean ± sample StD over seeds [95 % bootstrap interval over prompts]");
+    let auc = measured(&sets, Statistic::Auc, statistics)?.with_note(spread);
+    let standard = table.footnote("highest TPR whose FPR does not exceed the target");
+    let tpr = measured(&sets, statistics.tpr, statistics)?.with_note(standard);
+    let nearest =
+        table.footnote("TPR at the first kept ROC point nearest the target FPR, as the released code reads it");
+    let tpr_reference = measured(&sets, statistics.tpr_reference, statistics)?.with_note(nearest);
+    let published = model.paper.zip(scores.detector.paper_method());
+    let published = published.and_then(|(m, method)| paper().table1(m, scores.generations as u32, method));
+    let [paper_model, paper_auc, paper_tpr] = paper_cells(table, model.paper, published);
+    Ok(vec![
+        Cell::text(&model.model),
+        Cell::integer(scores.generations as i64),
+        Cell::text(scores.detector.title()),
+        auc,
+        tpr,
+        tpr_reference,
+        paper_model,
+        paper_auc,
+        paper_tpr,
+    ])
+}
+
+fn measured(sets: &[ScoreSet], statistic: Statistic, statistics: &Statistics) -> Result<Cell> {
+    let values = sets.iter().map(|set| statistic.of(*set)).collect::<std::result::Result<Vec<_>, _>>()?;
+    let summary = Summary::of(&values, Ddof::Sample)?;
+    let estimate = statistics.bootstrap.estimate(sets, statistic)?;
+    Ok(Cell::measured(summary, Some(estimate.interval), 3))
+}
+
+fn paper_cells(table: &mut ResultTable, model: Option<PaperModel>, published: Option<PaperCell>) -> [Cell; 3] {
+    let Some(model) = model else {
+        return [(); 3].map(|()| Cell::missing("no model of the paper is of this kind"));
+    };
+    let note = table.footnote("published for another model: shown for orientation, not as a target");
+    let name = Cell::text(model.to_string()).with_note(note);
+    match published {
+        None => [name, Cell::missing("not in the paper"), Cell::missing("not in the paper")],
+        Some(cell) => [name, cell.auc.cell(table), cell.tpr1.cell(table)],
+    }
+}

@@ -1,0 +1,8 @@
+//! Statistics against other implementations, by their properties, and on bad input.
+
+mod bad_input;
+mod bootstrap;
+mod golden;
+mod properties;
+mod published;
+mod reference;
