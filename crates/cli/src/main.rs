@@ -1,2 +1,73 @@
-//! memscope.
-fn main() {}
+//! The `memscope` program: arguments, progress, exit codes.
+
+mod args;
+mod commands;
+mod exit_code;
+mod output;
+mod progress;
+
+use std::process::ExitCode as ProcessExit;
+
+use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
+
+use args::{Cli, Command};
+use exit_code::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ProcessExit {
+    let cli = Cli::parse();
+    log_to_stderr(cli.verbose);
+    match run(cli.command) {
+        Ok(()) => ProcessExit::SUCCESS,
+        Err(error) if output::is_closed_pipe(&error) => ProcessExit::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", output::chain(&error));
+            ProcessExit::from(ExitCode::of(&error) as u8)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Reproduce(args) => commands::reproduce::run(&args),
+        Command::Run(args) => commands::run::run(&args),
+        Command::Validate { file } => commands::run::validate(&file),
+        Command::Schema => commands::run::schema(),
+        Command::Detect(args) => commands::detect::run(&args),
+        Command::Evaluate(args) => commands::evaluate::run(&args),
+        Command::Generate(args) => commands::generate::run(&args),
+        Command::Models { json } => commands::models::run(json),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "memscope", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::ExitCodes => output::print(exit_code::HELP),
+    }
+}
+
+/// Logs go to standard error; `MEMSCOPE_LOG` overrides `-v`.
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("MEMSCOPE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(format!("memscope={level},{}", crates(level))));
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .without_time()
+        .with_target(false)
+        .init();
+}
+
+fn crates(level: &str) -> String {
+    ["model", "metric", "baselines", "eval", "plots"].map(|name| format!("memscope_{name}={level}")).join(",")
+}

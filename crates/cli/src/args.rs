@@ -1,0 +1,183 @@
+//! The command line as the user writes it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use memscope_eval::registry::DetectorName;
+use memscope_metric::{Numerics, Preset};
+use memscope_model::{ModelSource, NoiseGenerator};
+
+/// Tell whether prompts make a text-to-image diffusion model reproduce its training images, without generating any.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100, after_help = "See also: memscope help exit-codes")]
+pub(crate) struct Cli {
+    /// More messages on standard error (-v: what happens, -vv: details).
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Replay experiments of the paper: measure, compare, save.
+    Reproduce(Reproduce),
+    /// Run an experiment file.
+    Run(Run),
+    /// Check an experiment file without running it.
+    Validate {
+        /// The experiment file.
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of experiment files, for editors.
+    Schema,
+    /// Score prompts with a model.
+    Detect(Detect),
+    /// Compute AUC and TPR from a file of scores.
+    Evaluate(Evaluate),
+    /// Draw images for a prompt.
+    Generate(Generate),
+    /// List the models that can be named.
+    Models {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Explain the exit codes.
+    #[command(name = "exit-codes", hide = true)]
+    ExitCodes,
+}
+
+/// `memscope reproduce`.
+#[derive(Debug, Args)]
+pub(crate) struct Reproduce {
+    /// What to reproduce, e.g. table1.
+    #[arg(required_unless_present = "list", value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// List the targets.
+    #[arg(long, conflicts_with_all = ["targets", "fresh"])]
+    pub(crate) list: bool,
+    /// Options of a run.
+    #[command(flatten)]
+    pub(crate) options: RunOptions,
+}
+
+/// `memscope run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The experiment file.
+    pub(crate) file: PathBuf,
+    /// Print what would be asked of the network, and stop.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Options of a run.
+    #[command(flatten)]
+    pub(crate) options: RunOptions,
+}
+
+/// Options shared by `run` and `reproduce`.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// Folder for results; stored answers in it are reused.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) results: PathBuf,
+    /// Replace a field of the experiment, e.g. noise.seeds=[42] (value in YAML); may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Ask the network again instead of reusing stored answers.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Print the tables as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `memscope detect`.
+#[derive(Debug, Args)]
+pub(crate) struct Detect {
+    /// embedded:NAME, a folder in diffusers layout, or a Hub id.
+    #[arg(long, value_name = "SRC")]
+    pub(crate) model: ModelSource,
+    /// Text file with one prompt a line; - for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompts: PathBuf,
+    /// Detector to run beside the anisotropy metric; may be repeated.
+    #[arg(long = "detector", value_name = "NAME", default_values_t = [DetectorName::Anisotropy])]
+    pub(crate) detectors: Vec<DetectorName>,
+    /// Noise generator: torch-cuda, torch-cuda/BLOCKS, torch-cpu or native.
+    #[arg(long, default_value_t = NoiseGenerator::A6000)]
+    pub(crate) generator: NoiseGenerator,
+    /// Seed of the noise; may be repeated.
+    #[arg(long = "seed", value_name = "S", default_values_t = [42])]
+    pub(crate) seeds: Vec<u64>,
+    /// Noises per prompt and seed, averaged into one score.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) generations: u16,
+    /// Preset of the metric: table1, release or equation14.
+    #[arg(long, default_value_t = Preset::Table1)]
+    pub(crate) protocol: Preset,
+    /// Arithmetic of the metric: f32 or bf16-emulated.
+    #[arg(long, default_value_t = Numerics::F32)]
+    pub(crate) numerics: Numerics,
+    /// Samples per network call.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) batch: u16,
+    /// Write the scores to a .csv, .parquet or .jsonl file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `memscope evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// A .csv, .parquet or .jsonl file with one row per prompt.
+    pub(crate) file: PathBuf,
+    /// Column with the class: 1/0, true/false or memorized/non_memorized.
+    #[arg(long, value_name = "COL", default_value = "memorized")]
+    pub(crate) label: String,
+    /// Column with the score; higher means memorized.
+    #[arg(long, value_name = "COL", default_value = "score")]
+    pub(crate) score: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `memscope generate`.
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// embedded:NAME, a folder in diffusers layout, or a Hub id.
+    #[arg(long, value_name = "SRC")]
+    pub(crate) model: ModelSource,
+    /// The prompt.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: String,
+    /// Seed of the noise.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Noise generator: torch-cuda, torch-cuda/BLOCKS, torch-cpu or native.
+    #[arg(long, default_value_t = NoiseGenerator::A6000)]
+    pub(crate) generator: NoiseGenerator,
+    /// DDIM steps.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) steps: u16,
+    /// Guidance weight.
+    #[arg(long, default_value_t = 7.5)]
+    pub(crate) guidance: f64,
+    /// Images to draw.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) count: u16,
+    /// Folder for the PNG files.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}

@@ -1,0 +1,135 @@
+use std::{io::Read, path::Path};
+
+use anyhow::Context;
+use memscope_eval::{
+    FrameFormat, ResultTable,
+    detect::{Detection, DetectionResult},
+    experiment::noise_precision,
+    prompts,
+    registry::DetectorName,
+    run::NoisePlan,
+    session::Observer,
+    table::{Cell, Column, ColumnKind},
+    write_frame,
+};
+use memscope_metric::{Protocol, ResolvedProtocol};
+use memscope_model::LatentDiffusion;
+use serde::Serialize;
+
+use crate::{
+    args::Detect,
+    exit_code::UserError,
+    output::{print_json, print_table},
+    progress::Progress,
+};
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: String,
+    fingerprint: &'a str,
+    parameterization: String,
+    protocol: ResolvedProtocol,
+    generator: String,
+    generations: u16,
+    results: Vec<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// `memscope detect`.
+pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
+    if let Some(path) = &args.out {
+        FrameFormat::of(path)?;
+    }
+    let list = read_prompts(&args.prompts)?;
+    let mut progress = Progress::install()?;
+    list.warnings.iter().for_each(|warning| progress.warn(warning));
+
+    progress.model(&args.model);
+    let model = LatentDiffusion::load(&args.model).with_context(|| format!("model {}", args.model))?;
+    let kind = model.schedule().parameterization();
+    let protocol = Protocol { numerics: args.numerics, ..args.protocol.into() }
+        .resolve(kind)
+        .map_err(|e| UserError::input(e.to_string()))?;
+    // The columns norm, cosine and score are always there; --detector adds others.
+    let mut names = [args.detectors.clone(), vec![DetectorName::Anisotropy]].concat();
+    names.sort_unstable();
+    names.dedup();
+    let detection = Detection {
+        model: &model,
+        detectors: names.iter().map(|name| (*name, name.build(protocol, None, &model))).collect(),
+        noise: NoisePlan {
+            generator: args.generator,
+            precision: noise_precision(args.numerics),
+            seeds: args.seeds.clone(),
+            generations: usize::from(args.generations),
+        },
+        batch: usize::from(args.batch),
+    };
+    let result = detection.run(&list.prompts, &mut progress)?;
+    result.warnings.iter().for_each(|warning| progress.warn(warning));
+
+    if let Some(path) = &args.out {
+        write_frame(path, result.rows.len(), result.frame())?;
+        eprintln!("written to {}", path.display());
+    }
+    if args.json {
+        print_json(&Report {
+            model: args.model.to_string(),
+            fingerprint: model.fingerprint(),
+            parameterization: kind.to_string(),
+            protocol,
+            generator: args.generator.to_string(),
+            generations: args.generations,
+            results: result.rows.iter().map(|row| json_row(&result, row)).collect(),
+        })
+    } else if args.out.is_none() {
+        print_table(&table(args, &model, &result)?)
+    } else {
+        Ok(())
+    }
+}
+
+fn read_prompts(path: &Path) -> anyhow::Result<prompts::PromptList> {
+    let (name, bytes) = if path == Path::new("-") {
+        let mut bytes = vec![];
+        std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+        ("standard input".to_owned(), bytes)
+    } else {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|e| UserError::input(format!("cannot read {name}: {e}")))?;
+        (name, bytes)
+    };
+    Ok(prompts::parse(&name, &bytes)?)
+}
+
+fn json_row(
+    result: &DetectionResult,
+    row: &memscope_eval::detect::DetectionRow,
+) -> serde_json::Map<String, serde_json::Value> {
+    let mut map = serde_json::Map::new();
+    map.insert("prompt".into(), row.prompt.clone().into());
+    map.insert("seed".into(), row.seed.into());
+    for column in &result.columns {
+        map.insert(column.clone(), row.values.get(column).copied().into());
+    }
+    map
+}
+
+fn table(args: &Detect, model: &LatentDiffusion, result: &DetectionResult) -> anyhow::Result<ResultTable> {
+    let mut columns =
+        vec![Column::new("prompt", "Prompt", ColumnKind::Text), Column::new("seed", "Seed", ColumnKind::Integer)];
+    columns.extend(result.columns.iter().map(|name| Column::new(name.as_str(), name.as_str(), ColumnKind::Number)));
+    let mut table = ResultTable::new("detection", "Scores; higher means more likely memorized", columns)?;
+    for row in &result.rows {
+        let mut cells = vec![Cell::text(&row.prompt), Cell::integer(row.seed as i64)];
+        cells.extend(result.columns.iter().map(|name| match row.values.get(name) {
+            Some(value) => Cell::number(*value, 4),
+            None => Cell::missing("not measured"),
+        }));
+        table.push_row(cells)?;
+    }
+    table.set_provenance("model", format!("{}, weights sha256 {}", args.model, &model.fingerprint()[..16]));
+    table.set_provenance("protocol", format!("{}, {}", args.protocol, args.numerics));
+    table.set_provenance("noise", format!("{}, {} generation(s)", args.generator, args.generations));
+    Ok(table)
+}

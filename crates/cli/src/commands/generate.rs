@@ -1,0 +1,43 @@
+use anyhow::Context;
+use memscope_model::{LatentDiffusion, NoisePrecision, Sampling, noise::initial_latents};
+
+use crate::{args::Generate, exit_code::UserError, progress::Progress};
+use memscope_eval::{Error as EvalError, run::Watch};
+
+/// `memscope generate`.
+pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
+    if !args.guidance.is_finite() {
+        return Err(UserError::input(format!("--guidance {} is not a number", args.guidance)).into());
+    }
+    std::fs::create_dir_all(&args.out).map_err(|source| EvalError::Write { path: args.out.clone(), source })?;
+    let model = LatentDiffusion::load(&args.model).with_context(|| format!("model {}", args.model))?;
+    let embeddings = model.encode_prompts(&["", args.prompt.as_str()])?;
+    let [empty, prompt] = embeddings.as_slice() else {
+        anyhow::bail!("two prompts gave {} embeddings", embeddings.len())
+    };
+    if let Some(cut) = &prompt.tokens.cut {
+        tracing::warn!("the model does not read the end of the prompt: '{cut}'");
+    }
+    let shape = model.latent_shape();
+    let count = usize::from(args.count);
+    let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, count, shape);
+    let latents = noise.chunks(shape.0 * shape.1 * shape.2).map(<[f32]>::to_vec).collect();
+    let sampling = Sampling { steps: usize::from(args.steps), guidance: args.guidance };
+    let mut progress = Progress::install()?;
+    let mut stopped = false;
+    let sampled = model.sample(latents, prompt, empty, sampling, |step| {
+        progress.progress(step.index, sampling.steps);
+        stopped |= progress.stop_requested();
+        if stopped { Err(memscope_model::Error::Argument("stopped".into())) } else { Ok(()) }
+    });
+    if stopped {
+        return Err(EvalError::Stopped.into());
+    }
+    progress.progress(sampling.steps, sampling.steps);
+    for (i, latent) in sampled?.iter().enumerate() {
+        let path = args.out.join(format!("seed{}-{i:02}.png", args.seed));
+        model.decode_image(latent)?.save_png(&path)?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}

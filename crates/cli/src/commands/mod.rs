@@ -1,0 +1,8 @@
+//! One module per command.
+
+pub(crate) mod detect;
+pub(crate) mod evaluate;
+pub(crate) mod generate;
+pub(crate) mod models;
+pub(crate) mod reproduce;
+pub(crate) mod run;

@@ -1,0 +1,94 @@
+//! What the program's exit status means. Scripts may rely on it.
+
+use memscope_eval::{Error as EvalError, export::ExportError};
+use memscope_model::Error as ModelError;
+
+/// Exit statuses of errors; clap itself ends with 2 on arguments it cannot understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitCode {
+    /// A defect of this program or its environment.
+    Internal = 1,
+    /// An experiment, prompt list or score file that cannot be used.
+    Input = 3,
+    /// A model that cannot be found, read or run.
+    Model = 4,
+    /// Results that cannot be written or read back.
+    Output = 5,
+    /// NaN or infinity where a number was needed.
+    Numeric = 6,
+    /// Stopped by the user; the same command goes on.
+    Interrupted = 130,
+}
+
+/// The table shown by `memscope help exit-codes`.
+pub(crate) const HELP: &str = "\
+Exit codes:
+    0  success
+    1  internal error: a defect of memscope or its environment
+    2  arguments that cannot be understood
+    3  an experiment file, prompt list or score file that cannot be used
+    4  a model that cannot be found, read or run
+    5  results that cannot be written or read back (folder, disk, lock)
+    6  NaN or infinity in weights, predictions or scores
+  130  stopped by Ctrl-C; the same command goes on where it was
+";
+
+impl ExitCode {
+    /// The status for an error.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        if let Some(code) = error.chain().find_map(|cause| cause.downcast_ref::<UserError>()).map(|e| e.code) {
+            return code;
+        }
+        error
+            .chain()
+            .find_map(|cause| {
+                let eval = cause.downcast_ref::<EvalError>().map(Self::of_eval);
+                eval.or_else(|| cause.downcast_ref::<ModelError>().map(Self::of_model))
+            })
+            .unwrap_or(Self::Internal)
+    }
+
+    fn of_eval(error: &EvalError) -> Self {
+        match error {
+            EvalError::Experiment { .. }
+            | EvalError::Override { .. }
+            | EvalError::Prompts { .. }
+            | EvalError::Scores { .. }
+            | EvalError::Protocol(_)
+            | EvalError::Stats(_)
+            | EvalError::Frame { .. }
+            | EvalError::Read { .. } => Self::Input,
+            EvalError::Write { .. } | EvalError::DamagedStore { .. } | EvalError::StoreInUse { .. } => Self::Output,
+            EvalError::Export(ExportError::BadName { .. }) => Self::Internal,
+            EvalError::Export(_) => Self::Output,
+            EvalError::NonFinite { .. } => Self::Numeric,
+            EvalError::Stopped => Self::Interrupted,
+            EvalError::Model(model) => Self::of_model(model),
+            _ => Self::Internal,
+        }
+    }
+
+    fn of_model(error: &ModelError) -> Self {
+        match error {
+            ModelError::NonFiniteWeights { .. } | ModelError::NonFiniteOutput { .. } => Self::Numeric,
+            ModelError::Image { .. } => Self::Output,
+            ModelError::Argument(_) => Self::Input,
+            _ => Self::Model,
+        }
+    }
+}
+
+/// A mistake of the user that a command itself noticed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct UserError {
+    code: ExitCode,
+    message: String,
+}
+
+impl UserError {
+    /// Bad input.
+    pub(crate) fn input(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Input, message: message.into() }
+    }
+}

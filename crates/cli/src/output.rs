@@ -1,0 +1,45 @@
+//! Data to standard output, messages to standard error.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+use memscope_eval::{
+    ResultTable,
+    export::{Exporter, Terminal},
+};
+
+/// Prints text; a closed pipe is an error that [`is_closed_pipe`] recognises.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
+}
+
+/// Prints a value as JSON.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// Prints a table for people.
+pub(crate) fn print_table(table: &ResultTable) -> anyhow::Result<()> {
+    let mut text = vec![];
+    Terminal.write(table, &mut text)?;
+    text.push(b'\n');
+    print(&String::from_utf8_lossy(&text))
+}
+
+/// Whether the reader of our output went away, as `head` does: not an error.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// An error with its causes, each said once.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}

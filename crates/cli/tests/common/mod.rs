@@ -1,0 +1,57 @@
+//! What the tests of the program share.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::{fs, path::Path, process::Output};
+
+use assert_cmd::Command;
+
+/// The program.
+pub(crate) fn memscope() -> Command {
+    let mut command = Command::cargo_bin("memscope").expect("the program is built");
+    command.env_remove("MEMSCOPE_LOG");
+    command
+}
+
+/// A small experiment: one model, few prompts, two seeds.
+pub(crate) fn small_experiment(folder: &Path) -> std::path::PathBuf {
+    let memorized = "watch\nonion\nschool\nguitar\n";
+    let others = "grapes\nkoala\ncustard\nangry face\nladder\n";
+    fs::write(folder.join("memorized.txt"), memorized).unwrap();
+    fs::write(folder.join("others.txt"), others).unwrap();
+    let yaml = format!(
+        r#"name: small
+title: A small experiment
+tables: [detection, differences]
+models:
+  - {{source: "embedded:emoji-eps", paper: sd14}}
+prompts:
+  memorized: {{file: "{0}/memorized.txt"}}
+  non_memorized: {{file: "{0}/others.txt"}}
+noise: {{generator: torch-cuda, seeds: [42, 51], generations: 2}}
+detectors: [{{name: wen}}, {{name: anisotropy}}]
+report: {{generations: [1, 2], resamples: 200}}
+batch: 4
+"#,
+        folder.display()
+    );
+    let path = folder.join("small.yaml");
+    fs::write(&path, yaml).unwrap();
+    path
+}
+
+/// Standard error as text.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Every file of the tables folder with its bytes.
+pub(crate) fn tables(results: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(results.join("small/tables"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')))
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
