@@ -9,7 +9,7 @@ use memscope_model::{ModelSource, NoiseGenerator};
 
 /// Tell whether prompts make a text-to-image diffusion model reproduce its training images, without generating any.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 100, after_help = "See also: memscope help exit-codes")]
+#[command(version, propagate_version = true, max_term_width = 100, after_help = "See also: memscope exit-codes")]
 pub(crate) struct Cli {
     /// More messages on standard error (-v: what happens, -vv: details).
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]

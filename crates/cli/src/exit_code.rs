@@ -20,7 +20,7 @@ pub(crate) enum ExitCode {
     Interrupted = 130,
 }
 
-/// The table shown by `memscope help exit-codes`.
+/// The table shown by `memscope exit-codes`.
 pub(crate) const HELP: &str = "\
 Exit codes:
     0  success
