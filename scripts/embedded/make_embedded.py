@@ -84,7 +84,7 @@ def stage_train(space: Workspace, args) -> None:
 
     train_diffusion.train(
         args.name, dataset.load_bank(space.bank_file), space.tokenizer(),
-        space.folder / args.name, args.steps, args.seconds, log,
+        space.folder / args.name, args.steps, args.seconds, args.compile, log,
     )
 
 
@@ -139,6 +139,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"),
                         help="wall-clock limit of a training stage; the learning-"
                              "rate decay still finishes")
+    parser.add_argument("--compile", action="store_true",
+                        help="train through torch.compile (needs a C++ compiler)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     space = Workspace(args.work.resolve())

@@ -1,7 +1,7 @@
 //! Sharpness of the log-probability along the guidance direction (Jeon et al. 2025; protocol §5).
 
 use candle_core::{Device, Tensor};
-use memscope_metric::{Ask, Detector, Measure, Numerics, Probe, Quantity, Score, T_NORM, mean_over_generations};
+use memscope_metric::{Ask, Detector, Measure, Probe, Quantity, ResolvedProtocol, Score, T_NORM};
 use memscope_model::{Dual, Parameterization, Result, Scales, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,19 +19,20 @@ pub enum SharpnessPower {
 }
 
 /// ‖(J_c − J_u) s_δ‖₂ at t = 981: how much sharper the prompt makes the log-probability along its own direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Jeon {
+    protocol: ResolvedProtocol,
     power: SharpnessPower,
 }
 
 impl Jeon {
-    /// With the given power.
-    pub fn new(power: SharpnessPower) -> Self {
-        Self { power }
+    /// With the given power, in f32; scores are kept as the protocol says.
+    pub fn new(protocol: ResolvedProtocol, power: SharpnessPower) -> Self {
+        Self { protocol, power }
     }
 }
 
-/// The norm for one prompt and one noise, by one exact forward-mode pass of both predictions.
+/// The norm for each prompt and noise, by one exact forward-mode pass of both predictions of all of them.
 #[derive(Clone, Copy, Debug)]
 struct Sharpness;
 
@@ -62,20 +63,33 @@ impl Measure for Sharpness {
         2
     }
 
-    fn measure(&self, probe: &Probe) -> Result<Vec<f64>> {
-        let (u, c) = (probe.unconditional(T_NORM)?, probe.conditional(T_NORM)?);
-        let (tangent_factor, jacobian_factor) = factors(c.parameterization, c.scales);
-        let tangent: Vec<f32> =
-            c.output.iter().zip(&u.output).map(|(c, u)| (f64::from(c - u) * tangent_factor) as f32).collect();
-
-        let (channels, height, width) = probe.model().latent_shape();
-        let twice = |row: &[f32]| Tensor::from_vec([row, row].concat(), (2, channels, height, width), &Device::Cpu);
-        let x = Dual::variable(twice(probe.x())?, twice(&tangent)?)?;
-        let prompts = Tensor::stack(&[&probe.empty().embedding, &probe.prompt().embedding], 0)?;
-        let output: Dual = probe.model().predict(&x, &[T_NORM; 2], &Value::constant(&prompts), None)?;
+    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
+        let Some(first) = probes.first() else { return Ok(vec![]) };
+        let (channels, height, width) = first.model().latent_shape();
+        let (mut x, mut tangents, mut prompts, mut jacobian_factor) = (vec![], vec![], vec![], 0.0);
+        for probe in probes {
+            let (u, c) = (probe.unconditional(T_NORM)?, probe.conditional(T_NORM)?);
+            let (tangent_factor, factor) = factors(c.parameterization, c.scales);
+            jacobian_factor = factor;
+            let tangent: Vec<f32> =
+                c.output.iter().zip(&u.output).map(|(c, u)| (f64::from(c - u) * tangent_factor) as f32).collect();
+            for embedding in [&probe.empty().embedding, &probe.prompt().embedding] {
+                x.extend_from_slice(probe.x());
+                tangents.extend_from_slice(&tangent);
+                prompts.push(embedding);
+            }
+        }
+        let rows = prompts.len();
+        let tensor = |data| Tensor::from_vec(data, (rows, channels, height, width), &Device::Cpu);
+        let x = Dual::variable(tensor(x)?, tensor(tangents)?)?;
+        let prompts: Dual = Value::constant(&Tensor::stack(&prompts, 0)?);
+        let output = first.model().predict(&x, &vec![T_NORM; rows], &prompts, None)?;
         let products = output.tangent()?.flatten_from(1)?.to_vec2::<f32>()?;
-        let squares: f64 = products[0].iter().zip(&products[1]).map(|(u, c)| f64::from(c - u).powi(2)).sum();
-        Ok(vec![jacobian_factor.abs() * squares.sqrt()])
+        let sharpness = |pair: &[Vec<f32>]| {
+            let squares: f64 = pair[0].iter().zip(&pair[1]).map(|(u, c)| f64::from(c - u).powi(2)).sum();
+            vec![jacobian_factor.abs() * squares.sqrt()]
+        };
+        Ok(products.chunks_exact(2).map(sharpness).collect())
     }
 }
 
@@ -95,7 +109,7 @@ impl Detector for Jeon {
     fn score(&self, generations: &[Vec<f64>]) -> Score {
         let power = |norm: f64| if self.power == SharpnessPower::Square { norm * norm } else { norm };
         let values: Vec<f64> = generations.iter().map(|g| power(g[0])).collect();
-        let value = mean_over_generations(&values, Numerics::F32);
+        let value = self.protocol.mean_of_f32(&values);
         Score { value, parts: vec![("sharpness", value)] }
     }
 }

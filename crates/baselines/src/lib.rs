@@ -3,9 +3,11 @@
 mod jeon;
 mod membench;
 mod ren;
+mod token_significance;
 mod wen;
 
 pub use jeon::{Jeon, SharpnessPower};
 pub use membench::MemBench;
-pub use ren::Ren;
+pub use ren::{Ren, RenMode};
+pub use token_significance::token_significance;
 pub use wen::Wen;

@@ -1,12 +1,21 @@
 //! MemBench's D_θ (Hong et al. 2024; protocol §7): the squared norm of the guidance direction on pure noise.
 
 use memscope_metric::{
-    Detector, Measure, Normalization, Numerics, PairMeasure, Quantity, Score, Space, Statistic, mean_over_generations,
+    Detector, Measure, Normalization, Numerics, PairMeasure, Quantity, ResolvedProtocol, Score, Space, Statistic,
 };
 
 /// Σ (c − u)² at t = 999, averaged over latents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MemBench;
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MemBench {
+    protocol: ResolvedProtocol,
+}
+
+impl MemBench {
+    /// In f32; scores are kept as the protocol says.
+    pub fn new(protocol: ResolvedProtocol) -> Self {
+        Self { protocol }
+    }
+}
 
 const MEASURE: PairMeasure = PairMeasure { t: 999, numerics: Numerics::F32 };
 
@@ -28,7 +37,7 @@ impl Detector for MemBench {
 
     fn score(&self, generations: &[Vec<f64>]) -> Score {
         let squares: Vec<f64> = generations.iter().map(|g| g[0] * g[0]).collect();
-        let value = mean_over_generations(&squares, Numerics::F32);
+        let value = self.protocol.mean_of_f32(&squares);
         Score { value, parts: vec![("squared norm", value)] }
     }
 }

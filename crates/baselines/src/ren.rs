@@ -1,39 +1,93 @@
-//! Entropy of cross-attention (Ren et al. 2024; protocol §6), mode E: the first step only.
+//! Entropy of cross-attention (Ren et al. 2024; protocol §6).
+
+use std::collections::BTreeSet;
 
 use candle_core::{Device, Tensor};
-use memscope_metric::{Ask, Detector, Measure, Numerics, Probe, Quantity, Score, T_NORM, mean_over_generations};
+use memscope_metric::{
+    Ask, Detector, Measure, Probe, Quantity, ResolvedProtocol, Score, T_NORM, WALK_CALLS, ddim_timesteps, walk,
+};
 use memscope_model::{
-    Error, Result,
+    Error, LatentDiffusion, Result,
     unet::{AttentionObserver, CrossAttentionLayer},
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// −Σ p̄ ln p̄ over tokens, p̄ being one layer's attention averaged over heads and queries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which of the publication's two scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RenMode {
+    /// The entropy of one layer at the first step: denoising-free.
+    #[default]
+    E,
+    /// The entropy of all layers over the last ten steps of the trajectory, plus how much that of the end-of-text
+    /// and padding tokens grew since the first step.
+    D,
+}
+
+/// The entropy of cross-attention, averaged over generations.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ren {
-    layer: usize,
+    protocol: ResolvedProtocol,
+    attention: Attention,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attention {
+    Layer(usize),
+    Late,
 }
 
 /// The layer of the publication in Stable Diffusion's order: the second attention of the second down block.
 const STABLE_DIFFUSION_LAYER: usize = 3;
 
-impl Ren {
-    /// Reads the given cross-attention layer, counted in forward order from 0.
-    pub fn at_layer(layer: usize) -> Self {
-        Self { layer }
-    }
+/// Steps at the end of the trajectory that mode D averages.
+const LAST_STEPS: usize = 10;
 
-    /// The publication's layer on networks of Stable Diffusion's depth (16 layers); on shallower ones the last
-    /// layer of the second down block, which stands in the same place of the network.
-    pub fn for_layers(layers: &[CrossAttentionLayer]) -> Self {
-        let second_block =
-            layers.iter().filter(|layer| layer.path.starts_with("down_blocks.1.")).map(|layer| layer.index);
-        Self { layer: second_block.max().unwrap_or(STABLE_DIFFUSION_LAYER) }
+impl Ren {
+    /// The mode for a model, in f32; scores are kept as the protocol says. Mode E reads `layer`, counted in forward
+    /// order from 0. By default that is the publication's layer on networks of Stable Diffusion's depth (16 layers);
+    /// on shallower ones the last layer of the second down block, which stands in the same place of the network.
+    pub fn new(
+        model: &LatentDiffusion,
+        protocol: ResolvedProtocol,
+        mode: RenMode,
+        layer: Option<usize>,
+    ) -> Result<Self> {
+        let layers = model.unet().cross_attention_layers();
+        let attention = match mode {
+            RenMode::E => {
+                let second_block =
+                    layers.iter().filter(|layer| layer.path.starts_with("down_blocks.1.")).map(|layer| layer.index);
+                let chosen = layer.or(second_block.max()).unwrap_or(STABLE_DIFFUSION_LAYER);
+                if chosen >= layers.len() {
+                    let paths: Vec<String> =
+                        layers.iter().map(|layer| format!("{} {}", layer.index, layer.path)).collect();
+                    let message = format!("no cross-attention layer {chosen}; there are: {}", paths.join(", "));
+                    return Err(Error::Argument(message));
+                }
+                Attention::Layer(chosen)
+            }
+            RenMode::D => {
+                let heads: BTreeSet<usize> = layers.iter().map(|layer| layer.heads).collect();
+                if heads.len() != 1 {
+                    return Err(Error::Argument(format!(
+                        "mode D averages over the heads of all layers, which differ in number here ({heads:?}); use mode E"
+                    )));
+                }
+                Attention::Late
+            }
+        };
+        Ok(Self { protocol, attention })
     }
 }
 
-impl Measure for Ren {
+impl Measure for Attention {
     fn id(&self) -> String {
-        format!("attention-entropy/layer={}/t={T_NORM}/f32", self.layer)
+        match self {
+            Self::Layer(layer) => format!("attention-entropy/layer={layer}/t={T_NORM}/f32"),
+            Self::Late => format!("attention-entropy/all-layers/last={LAST_STEPS}/f32"),
+        }
     }
 
     fn names(&self) -> Vec<String> {
@@ -44,25 +98,56 @@ impl Measure for Ren {
         vec![]
     }
 
-    /// One prediction under the prompt, watched.
+    /// Predictions under the prompt that are watched, and the trajectory that leads to them.
     fn own_calls(&self) -> usize {
-        1
+        match self {
+            Self::Layer(_) => 1,
+            Self::Late => WALK_CALLS + 1 + LAST_STEPS,
+        }
     }
 
-    fn measure(&self, probe: &Probe) -> Result<Vec<f64>> {
-        let model = probe.model();
-        let mut watched = Watched { layer: self.layer, mean: None };
-        let (channels, height, width) = model.latent_shape();
-        let x = Tensor::from_slice(probe.x(), (1, channels, height, width), &Device::Cpu)?;
-        let prompt = probe.prompt().embedding.unsqueeze(0)?;
-        model.predict(&x, &[T_NORM], &prompt, Some(&mut watched))?;
-        if let Some(mean) = watched.mean {
-            return Ok(vec![entropy(&mean)]);
+    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
+        match self {
+            Self::Layer(layer) => {
+                let latents: Vec<Vec<f32>> = probes.iter().map(|probe| probe.x().to_vec()).collect();
+                let maps = attention(probes, &latents, T_NORM, Some(*layer))?;
+                Ok(maps.iter().map(|p| vec![entropy(p)]).collect())
+            }
+            Self::Late => late(probes),
         }
-        let layers = model.unet().cross_attention_layers();
-        let paths: Vec<String> = layers.iter().map(|layer| format!("{} {}", layer.index, layer.path)).collect();
-        Err(Error::Argument(format!("no cross-attention layer {}; there are: {}", self.layer, paths.join(", "))))
     }
+}
+
+/// Mode D: E over the last steps, plus the growth of E over the tokens from the end of the text on.
+fn late(probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
+    let timesteps: Vec<usize> = ddim_timesteps().collect();
+    let (first, last) = (timesteps[0], &timesteps[timesteps.len() - LAST_STEPS..]);
+    let mut scores = vec![vec![0.0]; probes.len()];
+    walk(probes, |step| {
+        let of_last = last.contains(&step.t);
+        if !of_last && step.t != first {
+            return Ok(());
+        }
+        let maps = attention(probes, step.latents, step.t, None)?;
+        for ((score, probe), p) in scores.iter_mut().zip(probes).zip(maps) {
+            // From the end-of-text token on.
+            let padding = entropy(&p[probe.prompt().tokens.length - 1..]);
+            score[0] += if of_last { (entropy(&p) + padding) / LAST_STEPS as f64 } else { -padding };
+        }
+        Ok(())
+    })?;
+    Ok(scores)
+}
+
+/// The attention to each token, averaged over queries, heads and the wanted layers (all where `None`).
+fn attention(probes: &[Probe], latents: &[Vec<f32>], t: usize, layer: Option<usize>) -> Result<Vec<Vec<f32>>> {
+    let Some(first) = probes.first() else { return Ok(vec![]) };
+    let (channels, height, width) = first.model().latent_shape();
+    let x = Tensor::from_vec(latents.concat(), (probes.len(), channels, height, width), &Device::Cpu)?;
+    let prompts: Vec<&Tensor> = probes.iter().map(|probe| &probe.prompt().embedding).collect();
+    let mut watched = Watched { layer, maps: vec![] };
+    first.model().predict(&x, &vec![t; probes.len()], &Tensor::stack(&prompts, 0)?, Some(&mut watched))?;
+    Ok(Tensor::stack(&watched.maps, 0)?.mean(0)?.to_vec2()?)
 }
 
 /// −Σ p ln p in nats; terms with p = 0 count nothing.
@@ -70,19 +155,19 @@ fn entropy(p: &[f32]) -> f64 {
     p.iter().map(|p| f64::from(*p)).filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum()
 }
 
-/// Keeps the mean map of one layer.
+/// Keeps the maps of one layer or of all, `(B, tokens)` each.
 struct Watched {
-    layer: usize,
-    mean: Option<Vec<f32>>,
+    layer: Option<usize>,
+    maps: Vec<Tensor>,
 }
 
 impl AttentionObserver for Watched {
     fn wants(&self, layer: &CrossAttentionLayer) -> bool {
-        layer.index == self.layer
+        self.layer.is_none_or(|wanted| wanted == layer.index)
     }
 
     fn observe(&mut self, _: &CrossAttentionLayer, probabilities: &Tensor) -> candle_core::Result<()> {
-        self.mean = Some(probabilities.mean(2)?.mean(1)?.squeeze(0)?.to_vec1()?);
+        self.maps.push(probabilities.mean(2)?.mean(1)?);
         Ok(())
     }
 }
@@ -93,16 +178,16 @@ impl Detector for Ren {
     }
 
     fn measures(&self) -> Vec<Box<dyn Measure>> {
-        vec![Box::new(*self)]
+        vec![Box::new(self.attention)]
     }
 
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::new(self, &"entropy")]
+        vec![Quantity::new(&self.attention, &"entropy")]
     }
 
     fn score(&self, generations: &[Vec<f64>]) -> Score {
         let values: Vec<f64> = generations.iter().map(|g| g[0]).collect();
-        let value = mean_over_generations(&values, Numerics::F32);
+        let value = self.protocol.mean_of_f32(&values);
         Score { value, parts: vec![("entropy", value)] }
     }
 }

@@ -1,19 +1,36 @@
 //! The norm of the guidance direction (Wen et al. 2024; protocol §4).
 
 use memscope_metric::{
-    Detector, Measure, Quantity, ResolvedProtocol, Score, Space, mean_over_generations, norm_quantity,
+    Detector, Input, Measure, Normalization, Quantity, ResolvedProtocol, Score, Space, ddim_timesteps,
 };
 
-/// ‖c − u‖₂ at the first timestep, averaged over generations; on the raw output, never scaled.
+/// ‖c − u‖₂ averaged over steps and generations; on the raw output, never scaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wen {
     protocol: ResolvedProtocol,
+    steps: Option<usize>,
 }
 
 impl Wen {
-    /// Denoising-free: the first step of the given protocol's trajectory, in its arithmetic.
+    /// Denoising-free: the first step only, in the arithmetic of the protocol.
     pub fn new(protocol: ResolvedProtocol) -> Self {
-        Self { protocol: ResolvedProtocol { normalization: memscope_metric::Normalization::None, ..protocol } }
+        Self { protocol: ResolvedProtocol { normalization: Normalization::None, ..protocol }, steps: None }
+    }
+
+    /// As published: the mean over the first `steps` (1..=50) of the guided trajectory, in f32.
+    pub fn along_trajectory(protocol: ResolvedProtocol, steps: usize) -> Self {
+        Self {
+            protocol: ResolvedProtocol { input: Input::Trajectory, ..Self::new(protocol).protocol },
+            steps: Some(steps),
+        }
+    }
+
+    fn parts(&self) -> Vec<(Box<dyn Measure>, Quantity)> {
+        let of_step = |t| self.protocol.norm_quantity(t, Space::ModelOutput);
+        match self.steps {
+            None => vec![of_step(self.protocol.t_norm)],
+            Some(steps) => ddim_timesteps().take(steps).map(of_step).collect(),
+        }
     }
 }
 
@@ -23,16 +40,17 @@ impl Detector for Wen {
     }
 
     fn measures(&self) -> Vec<Box<dyn Measure>> {
-        vec![Box::new(norm_quantity(&self.protocol, Space::ModelOutput).0)]
+        self.parts().into_iter().take(1).map(|(measure, _)| measure).collect()
     }
 
     fn quantities(&self) -> Vec<Quantity> {
-        vec![norm_quantity(&self.protocol, Space::ModelOutput).1]
+        self.parts().into_iter().map(|(_, quantity)| quantity).collect()
     }
 
     fn score(&self, generations: &[Vec<f64>]) -> Score {
-        let norms: Vec<f64> = generations.iter().map(|g| g[0]).collect();
-        let value = mean_over_generations(&norms, self.protocol.numerics);
+        let over_steps = |norms: &Vec<f64>| norms.iter().sum::<f64>() / norms.len() as f64;
+        let norms: Vec<f64> = generations.iter().map(over_steps).collect();
+        let value = self.protocol.mean(&norms);
         Score { value, parts: vec![("norm", value)] }
     }
 }

@@ -4,8 +4,8 @@
 use std::{collections::HashMap, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor, safetensors};
-use memscope_baselines::{Jeon, Ren, SharpnessPower};
-use memscope_metric::{Detector, Measure, NetworkCalls, Start};
+use memscope_baselines::{Jeon, Ren, RenMode, SharpnessPower, Wen, token_significance};
+use memscope_metric::{Detector, NetworkCalls, Protocol, ResolvedProtocol, Start};
 use memscope_model::{LatentDiffusion, ModelSource, PromptEmbedding, Tokens};
 
 const MODELS: [&str; 4] = ["tiny-sd1", "tiny-sd2", "emoji-eps", "emoji-v"];
@@ -20,6 +20,10 @@ fn load(name: &str) -> LatentDiffusion {
         false => ModelSource::Folder(fixtures().join("models").join(name)),
     };
     LatentDiffusion::load(&source).unwrap()
+}
+
+fn protocol(model: &LatentDiffusion) -> ResolvedProtocol {
+    Protocol::default().resolve(model.schedule().parameterization()).unwrap()
 }
 
 struct Case(HashMap<String, Tensor>);
@@ -52,10 +56,13 @@ fn sharpness_of_jeon() {
         let (empty, calls) = (case.prompts("empty"), NetworkCalls::default());
         let start = Start::new(&model, &empty[0], case.x_t(), &calls);
         let (norms, squares) = (case.flat("jeon.norm"), case.flat("jeon.squared_norm"));
-        let measure = &Jeon::default().measures()[0];
-        for (i, prompt) in case.prompts("context").iter().enumerate() {
-            let values = vec![measure.measure(&start.probe(prompt)).unwrap()];
-            let score = |power| Jeon::new(power).score(&values).value;
+        let jeon = |power| Jeon::new(protocol(&model), power);
+        let prompts = case.prompts("context");
+        let probes: Vec<_> = prompts.iter().map(|prompt| start.probe(prompt)).collect();
+        let together = jeon(SharpnessPower::Norm).measures()[0].measure(&probes).unwrap();
+        for (i, values) in together.into_iter().enumerate() {
+            let values = vec![values];
+            let score = |power| jeon(power).score(&values).value;
             let close = |got: f64, expected: f64, tolerance| (got / expected - 1.0).abs() <= tolerance;
             let (norm, square) = (score(SharpnessPower::Norm), score(SharpnessPower::Square));
             assert!(close(norm, norms[i], 1e-4), "{name} {i}: {norm} {}", norms[i]);
@@ -72,27 +79,85 @@ fn entropy_of_ren_at_every_layer() {
         let start = Start::new(&model, &empty[0], case.x_t(), &calls);
         let expected = case.flat("entropy");
         let layers = model.unet().cross_attention_layers().len();
-        for (i, prompt) in case.prompts("context").iter().enumerate() {
-            for layer in 0..layers {
-                let values = Ren::at_layer(layer).measure(&start.probe(prompt)).unwrap();
+        let prompts = case.prompts("context");
+        let probes: Vec<_> = prompts.iter().map(|prompt| start.probe(prompt)).collect();
+        let ren = |layer| Ren::new(&model, protocol(&model), RenMode::E, Some(layer));
+        for layer in 0..layers {
+            let values = ren(layer).unwrap().measures()[0].measure(&probes).unwrap();
+            for (i, value) in values.iter().flatten().enumerate() {
                 let expected = expected[i * layers + layer];
-                assert!(
-                    (values[0] - expected).abs() <= 1e-4 * expected,
-                    "{name} {i} {layer}: {} {expected}",
-                    values[0]
-                );
+                assert!((value - expected).abs() <= 1e-4 * expected, "{name} {i} {layer}: {value} {expected}");
             }
-            let error = Ren::at_layer(layers).measure(&start.probe(prompt)).unwrap_err().to_string();
-            assert!(error.contains("0 down_blocks.0.attentions.0"), "{error}");
         }
+        let error = ren(layers).unwrap_err().to_string();
+        assert!(error.contains("0 down_blocks.0.attentions.0"), "{error}");
     }
 }
 
 #[test]
 fn ren_reads_the_second_down_block() {
     for (name, path) in [("tiny-sd1", "down_blocks.1.attentions.1"), ("emoji-eps", "down_blocks.1.attentions.0")] {
-        let layers = load(name).unet().cross_attention_layers();
-        let chosen = layers.iter().find(|layer| Ren::for_layers(&layers) == Ren::at_layer(layer.index)).unwrap();
+        let model = load(name);
+        let layers = model.unet().cross_attention_layers();
+        let of_layer = |layer| Ren::new(&model, protocol(&model), RenMode::E, layer).unwrap();
+        let chosen = layers.iter().find(|layer| of_layer(None) == of_layer(Some(layer.index))).unwrap();
         assert!(chosen.path.starts_with(path), "{name}: {}", chosen.path);
+    }
+}
+
+/// Rows of torch's gradient by the prompt embedding: case `gradient`.
+#[test]
+fn token_significance_is_the_gradient_of_the_norm() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "gradient"));
+        let (empty, mut prompt) = (case.prompts("empty").remove(0), case.prompts("context").remove(0));
+        let expected = case.flat("gradient.context");
+        let (tokens, width) = prompt.embedding.dims2().unwrap();
+        prompt.tokens.length = tokens;
+        let significance = token_significance(&model, &prompt, &empty, &case.x_t()).unwrap();
+        assert_eq!(significance.len(), tokens);
+        for (token, (got, row)) in significance.iter().zip(expected.chunks(width)).enumerate() {
+            let expected = row.iter().map(|g| g * g).sum::<f64>().sqrt();
+            assert!((got - expected).abs() <= 1e-4 * expected, "{name} token {token}: {got} {expected}");
+        }
+    }
+}
+
+/// Wen along the trajectory and Ren's mode D: case `along_trajectory`.
+#[test]
+fn scores_along_the_trajectory() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "along_trajectory"));
+        let (empty, calls) = (case.prompts("empty"), NetworkCalls::default());
+        let start = Start::new(&model, &empty[0], case.x_t(), &calls);
+        let mut prompts = case.prompts("context");
+        for (prompt, length) in prompts.iter_mut().zip(case.flat("lengths")) {
+            prompt.tokens.length = length as usize;
+        }
+        let probes: Vec<_> = prompts.iter().map(|prompt| start.probe(prompt)).collect();
+        let close = |what: &str, got: f64, expected: f64| {
+            assert!((got - expected).abs() <= 1e-3 * expected.abs(), "{name} {what}: {got} {expected}");
+        };
+        let norms = case.flat("norms");
+        for steps in [1, 50] {
+            let wen = Wen::along_trajectory(protocol(&model), steps);
+            let measure = &wen.measures()[0];
+            let names = measure.names();
+            let positions: Vec<usize> =
+                wen.quantities().iter().map(|q| names.iter().position(|n| *n == q.name).unwrap()).collect();
+            for (row, values) in measure.measure(&probes).unwrap().iter().enumerate() {
+                let kept = vec![positions.iter().map(|p| values[*p]).collect::<Vec<_>>()];
+                let expected = norms[row * 50..][..steps].iter().sum::<f64>() / steps as f64;
+                close(&format!("Wen, {steps} steps"), wen.score(&kept).value, expected);
+            }
+        }
+        match (Ren::new(&model, protocol(&model), RenMode::D, None), case.0.contains_key("ren.d")) {
+            (Ok(ren), true) => {
+                let values = ren.measures()[0].measure(&probes).unwrap();
+                values.iter().flatten().zip(case.flat("ren.d")).for_each(|(got, d)| close("Ren D", *got, d));
+            }
+            (Err(error), false) => assert!(error.to_string().contains("use mode E"), "{error}"),
+            (ren, known) => panic!("{name}: {ren:?}, fixture {known}"),
+        }
     }
 }

@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Schema,
     /// Score prompts with a model.
     Detect(Detect),
+    /// Show which tokens of a prompt drive it towards a memorized image (Wen et al.).
+    Tokens(Tokens),
+    /// Compare two results folders, cell by cell.
+    Compare(Compare),
     /// Compute AUC and TPR from a file of scores.
     Evaluate(Evaluate),
     /// Draw images for a prompt.
@@ -132,6 +136,44 @@ pub(crate) struct Detect {
     /// Write the scores to a .csv, .parquet or .jsonl file.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `memscope tokens`.
+#[derive(Debug, Args)]
+pub(crate) struct Tokens {
+    /// embedded:NAME, a folder in diffusers layout, or a Hub id.
+    #[arg(long, value_name = "SRC")]
+    pub(crate) model: ModelSource,
+    /// The prompt; may be repeated.
+    #[arg(long = "prompt", value_name = "TEXT", required = true)]
+    pub(crate) prompts: Vec<String>,
+    /// Noise generator: torch-cuda, torch-cuda/BLOCKS, torch-cpu or native.
+    #[arg(long, default_value_t = NoiseGenerator::A6000)]
+    pub(crate) generator: NoiseGenerator,
+    /// Seed of the noise.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Noises the gradient norms are averaged over.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) generations: u16,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `memscope compare`.
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// A results folder: of one experiment, or holding several.
+    pub(crate) first: PathBuf,
+    /// The other.
+    pub(crate) second: PathBuf,
+    /// How far two numbers may lie apart; for numbers above 1, relative to them.
+    #[arg(long, default_value_t = 0.002)]
+    pub(crate) tolerance: f64,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

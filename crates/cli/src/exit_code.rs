@@ -16,6 +16,8 @@ pub(crate) enum ExitCode {
     Output = 5,
     /// NaN or infinity where a number was needed.
     Numeric = 6,
+    /// Two results folders that were compared are not the same.
+    Differs = 7,
     /// Stopped by the user; the same command goes on.
     Interrupted = 130,
 }
@@ -30,6 +32,7 @@ Exit codes:
     4  a model that cannot be found, read or run
     5  results that cannot be written or read back (folder, disk, lock)
     6  NaN or infinity in weights, predictions or scores
+    7  compare: the two results folders differ beyond the tolerance
   130  stopped by Ctrl-C; the same command goes on where it was
 ";
 
@@ -57,6 +60,7 @@ impl ExitCode {
             | EvalError::Protocol(_)
             | EvalError::Stats(_)
             | EvalError::Frame { .. }
+            | EvalError::Results { .. }
             | EvalError::Read { .. } => Self::Input,
             EvalError::Write { .. } | EvalError::DamagedStore { .. } | EvalError::StoreInUse { .. } => Self::Output,
             EvalError::Export(ExportError::BadName { .. }) => Self::Internal,
@@ -90,5 +94,10 @@ impl UserError {
     /// Bad input.
     pub(crate) fn input(message: impl Into<String>) -> Self {
         Self { code: ExitCode::Input, message: message.into() }
+    }
+
+    /// Results that are not the same.
+    pub(crate) fn differs(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Differs, message: message.into() }
     }
 }

@@ -37,6 +37,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Validate { file } => commands::run::validate(&file),
         Command::Schema => commands::run::schema(),
         Command::Detect(args) => commands::detect::run(&args),
+        Command::Tokens(args) => commands::tokens::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Generate(args) => commands::generate::run(&args),
         Command::Models { json } => commands::models::run(json),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     error::{Error, Result},
     registry::DetectorName,
-    run::{NoisePlan, Runner, Watch},
+    run::{NoisePlan, RunPrompt, Runner, Watch},
     store::ScoreStore,
     warning::Warning,
 };
@@ -55,20 +55,27 @@ impl Detection<'_> {
         let seeds = self.noise.seeds.clone();
         let generations = self.noise.generations;
         let measures: Vec<Box<dyn Measure>> = self.detectors.iter().flat_map(|(_, d)| d.measures()).collect();
-        let runner = Runner::new(self.model, self.noise, measures, self.batch);
+        let runner = Runner::new(self.model, self.noise, measures, RunPrompt::list(prompts), self.batch);
         let mut store = ScoreStore::in_memory();
-        runner.run(prompts, &mut store, watch)?;
+        runner.run(&mut store, watch)?;
 
+        let missing = |name: DetectorName, prompt: &str| Error::NotMeasured {
+            detector: name.to_string(),
+            prompt: prompt.to_owned(),
+        };
         let quantities: Vec<_> = self.detectors.iter().map(|(_, detector)| detector.quantities()).collect();
+        let located = self.detectors.iter().zip(&quantities);
+        let located = located.map(|((name, _), q)| runner.locate(q).ok_or_else(|| missing(*name, "any prompt")));
+        let located = located.collect::<Result<Vec<_>>>()?;
         let mut columns: Vec<String> = vec![];
         let mut rows = vec![];
         for prompt in prompts {
             for &seed in &seeds {
                 let mut values = BTreeMap::new();
-                for ((name, detector), quantities) in self.detectors.iter().zip(&quantities) {
+                for ((name, detector), located) in self.detectors.iter().zip(&located) {
                     let measured = runner
-                        .read(&store, quantities, prompt, seed, generations)
-                        .ok_or_else(|| Error::NonFinite { quantity: name.to_string(), prompt: prompt.clone() })?;
+                        .read(&store, located, prompt, seed, generations)
+                        .ok_or_else(|| missing(*name, prompt))?;
                     let score = detector.score(&measured);
                     let numbers: Vec<(String, f64)> = match name {
                         DetectorName::Anisotropy => {
@@ -87,7 +94,7 @@ impl Detection<'_> {
                 rows.push(DetectionRow { prompt: prompt.clone(), seed, values });
             }
         }
-        Ok(DetectionResult { columns, rows, warnings: runner.truncation_warnings(prompts) })
+        Ok(DetectionResult { columns, rows, warnings: runner.truncation_warnings() })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Scores of an experiment, read from the store: one per detector, number of generations, seed and prompt.
 
-use memscope_metric::Detector;
+use memscope_metric::{Detector, Score};
 
 use crate::{
     error::{Error, Result},
-    registry::DetectorName,
+    registry::DetectorEntry,
     run::Runner,
     stats::ScoreSet,
     store::ScoreStore,
@@ -16,15 +16,44 @@ pub struct SeedScores {
     /// Seed.
     pub seed: u64,
     /// One per memorized prompt.
+    pub memorized: Vec<Score>,
+    /// One per other prompt.
+    pub non_memorized: Vec<Score>,
+}
+
+/// Numbers of both classes under one seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassValues {
+    /// Seed.
+    pub seed: u64,
+    /// One per memorized prompt.
     pub memorized: Vec<f64>,
     /// One per other prompt.
     pub non_memorized: Vec<f64>,
 }
 
-impl SeedScores {
+impl ClassValues {
     /// As the statistics want them.
     pub fn as_set(&self) -> Result<ScoreSet<'_>> {
         Ok(ScoreSet::new(&self.memorized, &self.non_memorized)?)
+    }
+}
+
+impl SeedScores {
+    /// One number of every score, of the prompts at these positions.
+    pub fn values(&self, memorized: &[usize], non_memorized: &[usize], number: impl Fn(&Score) -> f64) -> ClassValues {
+        let pick = |scores: &[Score], rows: &[usize]| rows.iter().map(|row| number(&scores[*row])).collect();
+        ClassValues {
+            seed: self.seed,
+            memorized: pick(&self.memorized, memorized),
+            non_memorized: pick(&self.non_memorized, non_memorized),
+        }
+    }
+
+    /// The scores of all prompts.
+    pub fn all(&self) -> ClassValues {
+        let values = |scores: &[Score]| scores.iter().map(|score| score.value).collect();
+        ClassValues { seed: self.seed, memorized: values(&self.memorized), non_memorized: values(&self.non_memorized) }
     }
 }
 
@@ -32,36 +61,39 @@ impl SeedScores {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetectorScores {
     /// Detector.
-    pub detector: DetectorName,
+    pub detector: DetectorEntry,
     /// Generations per score.
     pub generations: usize,
     /// One entry per seed.
     pub runs: Vec<SeedScores>,
 }
 
+impl DetectorScores {
+    /// The scores of all prompts, per seed.
+    pub fn all(&self) -> Vec<ClassValues> {
+        self.runs.iter().map(SeedScores::all).collect()
+    }
+}
+
 /// Reads the scores of a detector; everything it needs must have been measured.
 pub fn read_scores(
     runner: &Runner,
     store: &ScoreStore,
-    (name, detector): (DetectorName, &dyn Detector),
+    (entry, detector): (&DetectorEntry, &dyn Detector),
     generations: usize,
     seeds: &[u64],
     (memorized, non_memorized): (&[String], &[String]),
 ) -> Result<DetectorScores> {
     let quantities = detector.quantities();
-    let score = |prompt: &String, seed| match runner.read(store, &quantities, prompt, seed, generations) {
-        Some(values) => Ok(detector.score(&values).value),
-        None => Err(Error::NonFinite { quantity: name.to_string(), prompt: prompt.clone() }),
+    let missing = |prompt: &str| Error::NotMeasured { detector: entry.label(), prompt: prompt.to_owned() };
+    let located = runner.locate(&quantities).ok_or_else(|| missing("any prompt"))?;
+    let score = |prompt: &String, seed| match runner.read(store, &located, prompt, seed, generations) {
+        Some(values) => Ok(detector.score(&values)),
+        None => Err(missing(prompt)),
     };
-    let runs = seeds
-        .iter()
-        .map(|&seed| {
-            Ok(SeedScores {
-                seed,
-                memorized: memorized.iter().map(|p| score(p, seed)).collect::<Result<_>>()?,
-                non_memorized: non_memorized.iter().map(|p| score(p, seed)).collect::<Result<_>>()?,
-            })
-        })
-        .collect::<Result<_>>()?;
-    Ok(DetectorScores { detector: name, generations, runs })
+    let of_class = |prompts: &[String], seed| prompts.iter().map(|p| score(p, seed)).collect::<Result<_>>();
+    let runs = seeds.iter().map(|&seed| {
+        Ok(SeedScores { seed, memorized: of_class(memorized, seed)?, non_memorized: of_class(non_memorized, seed)? })
+    });
+    Ok(DetectorScores { detector: entry.clone(), generations, runs: runs.collect::<Result<_>>()? })
 }

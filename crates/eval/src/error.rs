@@ -78,6 +78,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A results folder cannot be compared or shown.
+    #[error("{}: {reason}", folder.display())]
+    Results {
+        /// The folder or file.
+        folder: PathBuf,
+        /// Why, and how to mend it.
+        reason: String,
+    },
     /// A data frame could not be written or read.
     #[error("{}: {reason}", path.display())]
     Frame {
@@ -99,6 +107,14 @@ pub enum Error {
     NonFinite {
         /// The quantity.
         quantity: String,
+        /// The prompt.
+        prompt: String,
+    },
+    /// A score was asked for that nothing measured: a defect of this program.
+    #[error("{detector} has no measurement of '{prompt}'")]
+    NotMeasured {
+        /// The detector.
+        detector: String,
         /// The prompt.
         prompt: String,
     },

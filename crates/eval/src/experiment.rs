@@ -1,15 +1,17 @@
 //! Experiment files: as written ([`ExperimentFile`]) and as checked ([`Experiment`]).
 
-use memscope_metric::{Gammas, Numerics, Protocol};
-use memscope_model::{ModelSource, NoiseGenerator, NoisePrecision};
+use memscope_metric::{Numerics, Protocol};
+use memscope_model::{ModelSource, NoiseGenerator, NoisePrecision, Parameterization};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
     paper::Model as PaperModel,
-    prompts::PromptSource,
-    registry::DetectorName,
+    prompts::PromptSources,
+    registry::{DetectorEntry, DetectorName},
+    run::NoiseSharing,
+    sweep::SweepAxis,
 };
 
 /// An experiment as written in YAML.
@@ -40,20 +42,40 @@ pub struct ExperimentFile {
     /// Samples per network call; results do not depend on it beyond rounding.
     #[serde(default = "default_batch")]
     pub batch: usize,
+    /// Fields to vary: the experiment runs once for every combination of their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sweep: Vec<SweepAxis>,
 }
 
 fn default_batch() -> usize {
     32
 }
 
-/// A table that can be made from detection scores.
+/// A table that can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TableKind {
-    /// AUC and TPR of every detector beside the paper's Table 1.
+    /// AUC and TPR of every detector beside the paper's row.
     Detection,
     /// The difference of every detector to the last one, with its interval.
     Differences,
+    /// Every list of memorized prompts against every list of others.
+    BySet,
+    /// Memorized prompts by how often their picture was shown in training: dose and response.
+    ByWeight,
+    /// The anisotropy metric with weights fitted on a few prompts and evaluated on the others.
+    GammaFit,
+    /// The metric's hyper-parameters in use beside the paper's Table 5; asks the network nothing.
+    Hyperparameters,
+    /// The paper's Table 6; asks the network nothing.
+    MitigationHyperparameters,
+}
+
+impl TableKind {
+    /// Whether it is made from detection scores.
+    pub fn needs_scores(self) -> bool {
+        !matches!(self, Self::Hyperparameters | Self::MitigationHyperparameters)
+    }
 }
 
 /// A model of an experiment.
@@ -72,9 +94,12 @@ pub struct ModelEntry {
 #[serde(deny_unknown_fields)]
 pub struct PromptClasses {
     /// Prompts whose training image the model reproduces.
-    pub memorized: PromptSource,
+    pub memorized: PromptSources,
     /// Prompts that lead to new images.
-    pub non_memorized: PromptSource,
+    pub non_memorized: PromptSources,
+    /// Only the first prompts of each class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
 }
 
 /// The starting noise x_T.
@@ -90,6 +115,9 @@ pub struct NoiseSettings {
     /// Latents drawn per prompt and seed.
     #[serde(default = "default_generations")]
     pub generations: usize,
+    /// Whether all prompts start from the same noise.
+    #[serde(default)]
+    pub sharing: NoiseSharing,
 }
 
 fn default_generator() -> String {
@@ -106,19 +134,13 @@ fn default_generations() -> usize {
 
 impl Default for NoiseSettings {
     fn default() -> Self {
-        Self { generator: default_generator(), seeds: default_seeds(), generations: default_generations() }
+        Self {
+            generator: default_generator(),
+            seeds: default_seeds(),
+            generations: default_generations(),
+            sharing: NoiseSharing::Shared,
+        }
     }
-}
-
-/// A detector of an experiment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DetectorEntry {
-    /// Which one.
-    pub name: DetectorName,
-    /// Weights of the anisotropy metric; by default those of the paper's Table 5 for the model's kind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gammas: Option<Gammas>,
 }
 
 /// What is reported.
@@ -137,6 +159,44 @@ pub struct ReportSettings {
     /// Seed of the bootstrap.
     #[serde(default)]
     pub bootstrap_seed: u64,
+    /// How the weights of `gamma_fit` are fitted.
+    #[serde(default)]
+    pub fit: FitSettings,
+    /// Whether the time of every detector is measured, on ten prompts.
+    #[serde(default)]
+    pub timing: bool,
+    /// Heading of the column that names the detectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<String>,
+}
+
+/// How the weights of the metric are fitted: logistic regression on (N, C), unscaled, C = 1 (evaluation rule 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FitSettings {
+    /// Prompts of each class to fit on; the others evaluate.
+    #[serde(default = "default_fit_prompts")]
+    pub prompts: usize,
+    /// Random splits.
+    #[serde(default = "default_splits")]
+    pub splits: usize,
+    /// Seed of the splits.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn default_fit_prompts() -> usize {
+    20
+}
+
+fn default_splits() -> usize {
+    20
+}
+
+impl Default for FitSettings {
+    fn default() -> Self {
+        Self { prompts: default_fit_prompts(), splits: default_splits(), seed: 0 }
+    }
 }
 
 fn default_report_generations() -> Vec<usize> {
@@ -158,6 +218,9 @@ impl Default for ReportSettings {
             fpr: default_fpr(),
             resamples: default_resamples(),
             bootstrap_seed: 0,
+            fit: FitSettings::default(),
+            timing: false,
+            rows: None,
         }
     }
 }
@@ -197,6 +260,13 @@ impl ExperimentFile {
         serde_json::from_value(document).map_err(|e| Error::Experiment { file: file.to_owned(), reason: e.to_string() })
     }
 
+    /// This experiment with one field replaced; the reason where that makes no experiment.
+    pub(crate) fn with_field(&self, path: &str, value: serde_json::Value) -> std::result::Result<Self, String> {
+        let mut document = serde_json::to_value(self).map_err(|e| e.to_string())?;
+        set(&mut document, path, value)?;
+        serde_json::from_value(document).map_err(|e| e.to_string())
+    }
+
     /// Checks what a single field cannot tell.
     pub fn check(self, file: &str) -> Result<Experiment> {
         let fail = |reason: String| Error::Experiment { file: file.to_owned(), reason };
@@ -230,18 +300,33 @@ impl ExperimentFile {
             false => Ok(()),
         };
         repeated("noise.seeds", has_repeats(&self.noise.seeds))?;
-        repeated("detectors", has_repeats(&self.detectors.iter().map(|d| d.name).collect::<Vec<_>>()))?;
+        repeated("detectors", has_repeats(&self.detectors.iter().map(DetectorEntry::label).collect::<Vec<_>>()))?;
         repeated("models", has_repeats(&self.models.iter().map(|m| &m.source).collect::<Vec<_>>()))?;
-        if let Some(entry) = self.detectors.iter().find(|d| d.gammas.is_some() && d.name != DetectorName::Anisotropy) {
-            return Err(fail(format!("detectors: '{}' has no gammas; only anisotropy combines two parts", entry.name)));
+        for (entry, kind) in self.detectors.iter().flat_map(|d| Parameterization::ALL.map(|kind| (d, kind))) {
+            entry.check().map_err(|reason| fail(format!("detectors: {reason}")))?;
+            let protocol = entry.protocol(&self.protocol);
+            protocol.resolve(kind).map_err(|e| fail(format!("protocol of '{}': {e}", entry.label())))?;
         }
         if self.tables.contains(&TableKind::Differences) && self.detectors.len() < 2 {
             return Err(fail("tables: differences needs at least two detectors".into()));
         }
-        let generator = self.noise.generator.parse().map_err(|e| fail(format!("noise.generator: {e}")))?;
-        for kind in [memscope_model::Parameterization::Epsilon, memscope_model::Parameterization::V] {
-            self.protocol.resolve(kind).map_err(|e| fail(format!("protocol: {e}")))?;
+        if self.tables.contains(&TableKind::GammaFit) {
+            if !self.detectors.iter().any(|d| d.name == DetectorName::Anisotropy) {
+                return Err(fail("tables: gamma_fit needs the detector anisotropy".into()));
+            }
+            if self.report.fit.prompts == 0 || self.report.fit.splits == 0 {
+                return Err(fail("report.fit: prompts and splits must be at least 1".into()));
+            }
         }
+        if self.prompts.limit == Some(0) {
+            return Err(fail("prompts.limit must be at least 1".into()));
+        }
+        for axis in &self.sweep {
+            if axis.values.is_empty() {
+                return Err(fail(format!("sweep: {} has no values", axis.field)));
+            }
+        }
+        let generator = self.noise.generator.parse().map_err(|e| fail(format!("noise.generator: {e}")))?;
         let models = self.models.iter().map(|m| m.source.parse()).collect::<memscope_model::Result<_>>();
         let models = models.map_err(|e| fail(format!("models: {e}")))?;
         Ok(Experiment { file: self, generator, models })
@@ -296,6 +381,11 @@ impl Experiment {
         &self.file
     }
 
+    /// Whether a table needs the prompts to be scored.
+    pub fn needs_scores(&self) -> bool {
+        self.file.tables.iter().any(|kind| kind.needs_scores())
+    }
+
     /// The checked models, in order.
     pub fn models(&self) -> impl Iterator<Item = (&ModelSource, &ModelEntry)> {
         self.models.iter().zip(&self.file.models)
@@ -304,11 +394,6 @@ impl Experiment {
     /// The noise generator.
     pub fn generator(&self) -> NoiseGenerator {
         self.generator
-    }
-
-    /// The noise's precision follows the arithmetic: bf16 noise in bf16 emulation.
-    pub fn noise_precision(&self) -> NoisePrecision {
-        noise_precision(self.file.protocol.numerics)
     }
 }
 

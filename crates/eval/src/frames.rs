@@ -60,12 +60,12 @@ impl Collector {
             {
                 for (prompt, score) in prompts.iter().zip(values) {
                     rows.model.push(model.to_owned());
-                    rows.detector.push(scores.detector.to_string());
+                    rows.detector.push(scores.detector.label());
                     rows.n.push(scores.generations as u32);
                     rows.seed.push(run.seed);
                     rows.memorized.push(memorized);
                     rows.prompt.push(prompt.clone());
-                    rows.score.push(*score);
+                    rows.score.push(score.value);
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! An [`ExperimentFile`] is checked into an [`Experiment`]; [`session::run`] asks the network what the
 //! [`ScoreStore`] does not hold yet, and every table is a query over the stored answers.
 
+pub mod compare;
 pub mod detect;
 pub mod detection;
 mod error;
@@ -17,8 +18,10 @@ pub mod run;
 pub mod session;
 pub mod stats;
 mod store;
+pub mod sweep;
 pub mod table;
 pub mod tables;
+pub mod timing;
 mod warning;
 
 pub use error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use memscope_metric::ResolvedProtocol;
+use memscope_metric::{Gammas, ResolvedProtocol};
 use serde::Serialize;
 
 use crate::{
@@ -49,14 +49,26 @@ pub struct ModelRecord {
     pub parameterization: String,
     /// (C, H, W) of its latents.
     pub latent_shape: (usize, usize, usize),
-    /// The options in force.
-    pub protocol: ResolvedProtocol,
+    /// The detectors and the options in force for each.
+    pub detectors: Vec<DetectorRecord>,
     /// Number of prompts by class.
     pub prompts: BTreeMap<&'static str, usize>,
     /// Network calls (samples) and times of this run; zero where the answers were there already.
     pub cost: RunCost,
     /// The same for a run without any stored answer.
     pub planned: RunCost,
+}
+
+/// A detector of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct DetectorRecord {
+    /// How tables call it.
+    pub label: String,
+    /// Weights given in the experiment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gammas: Option<Gammas>,
+    /// The options in force.
+    pub protocol: ResolvedProtocol,
 }
 
 /// The commit this program was built from.

@@ -1,10 +1,22 @@
 //! Prompt lists: the embedded sets with their ground truth, and text files.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+    fmt, fs,
+    path::PathBuf,
+    result::Result as StdResult,
+};
 
 use memscope_model::ModelSource;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{
+        MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
 
 use crate::{
     error::{Error, Result},
@@ -37,11 +49,65 @@ pub enum EmbeddedSet {
     Unseen,
 }
 
+/// One or several lists that together make a class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptSources(pub Vec<PromptSource>);
+
+impl Serialize for PromptSources {
+    fn serialize<S: Serializer>(&self, serializer: S) -> StdResult<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [single] => single.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PromptSources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> StdResult<Self, D::Error> {
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+/// Reads a source or a list of sources; keeps the place of errors, which an untagged enum would lose.
+struct OneOrMany;
+
+impl<'de> Visitor<'de> for OneOrMany {
+    type Value = PromptSources;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("{embedded: SET}, {file: PATH} or a list of these")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> StdResult<PromptSources, A::Error> {
+        Ok(PromptSources(vec![PromptSource::deserialize(MapAccessDeserializer::new(map))?]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> StdResult<PromptSources, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(PromptSources)
+    }
+}
+
+impl JsonSchema for PromptSources {
+    fn schema_name() -> Cow<'static, str> {
+        "PromptSources".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<PromptSource>();
+        json_schema!({
+            "description": "One list of prompts, or several that together make a class.",
+            "anyOf": [one, {"type": "array", "items": one, "minItems": 1}]
+        })
+    }
+}
+
 /// A line of the embedded prompt list.
 #[derive(Clone, Debug, Deserialize)]
 struct EmbeddedPrompt {
     caption: String,
     set: EmbeddedSet,
+    #[serde(default)]
+    weight: Option<f64>,
 }
 
 /// A line of a model's generation record: what it draws for a planted prompt.
@@ -49,29 +115,66 @@ struct EmbeddedPrompt {
 struct Generation {
     caption: String,
     set: EmbeddedSet,
+    #[serde(default)]
+    weight: Option<f64>,
     verified: bool,
+}
+
+/// A prompt and what is known about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownPrompt {
+    /// The prompt.
+    pub text: String,
+    /// The list it comes from.
+    pub set: String,
+    /// How often its picture was shown in training, relative to one ordinary picture.
+    pub weight: Option<f64>,
+    /// Whether the model reproduces the planted picture on every checked seed.
+    pub verified: Option<bool>,
 }
 
 /// Prompts in order, each once, and what was noticed on the way.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PromptList {
     /// The prompts.
-    pub prompts: Vec<String>,
+    pub prompts: Vec<KnownPrompt>,
     /// Remarks.
     pub warnings: Vec<Warning>,
+}
+
+impl PromptList {
+    /// The prompts as texts.
+    pub fn texts(&self) -> Vec<String> {
+        self.prompts.iter().map(|prompt| prompt.text.clone()).collect()
+    }
+}
+
+impl PromptSources {
+    /// The prompts for a model, lists one after the other; a prompt that an earlier list has counts there.
+    pub fn load(&self, model: &ModelSource) -> Result<PromptList> {
+        let mut all = PromptList::default();
+        for source in &self.0 {
+            let list = source.load(model)?;
+            all.warnings.extend(list.warnings);
+            let mut seen: HashSet<String> = all.prompts.iter().map(|prompt| prompt.text.clone()).collect();
+            all.prompts.extend(list.prompts.into_iter().filter(|prompt| seen.insert(prompt.text.clone())));
+        }
+        Ok(all)
+    }
+}
+
+impl fmt::Display for PromptSources {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let names: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&names.join(" + "))
+    }
 }
 
 impl PromptSource {
     /// The prompts for a model: `verified` depends on what that model draws.
     pub fn load(&self, model: &ModelSource) -> Result<PromptList> {
         match self {
-            Self::Embedded(EmbeddedSet::Verified) => verified(model),
-            Self::Embedded(set) => {
-                let all: Vec<EmbeddedPrompt> =
-                    embedded_lines("prompts.jsonl", memscope_embedded::shared_file("prompts.jsonl"))?;
-                let prompts = all.into_iter().filter(|p| p.set == *set).map(|p| p.caption).collect();
-                Ok(PromptList { prompts, warnings: vec![] })
-            }
+            Self::Embedded(set) => embedded(*set, model),
             Self::File(path) => {
                 let bytes = fs::read(path).map_err(Error::read(path))?;
                 parse(&path.display().to_string(), &bytes)
@@ -80,26 +183,65 @@ impl PromptSource {
     }
 }
 
-impl std::fmt::Display for PromptSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+impl fmt::Display for PromptSource {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Self::Embedded(set) => write!(f, "embedded:{}", format!("{set:?}").to_lowercase()),
+            Self::Embedded(set) => write!(f, "embedded:{set}"),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }
 }
 
-fn verified(model: &ModelSource) -> Result<PromptList> {
-    let ModelSource::Embedded(name) = model else {
-        return Err(Error::Prompts {
-            file: "embedded: verified".into(),
-            reason: format!("nobody has checked what {model} draws; give a file with its memorized prompts"),
-        });
+impl fmt::Display for EmbeddedSet {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.pad(match self {
+            Self::Verified => "verified",
+            Self::Verbatim => "verbatim",
+            Self::Template => "template",
+            Self::General => "general",
+            Self::Unseen => "unseen",
+        })
+    }
+}
+
+fn embedded(set: EmbeddedSet, model: &ModelSource) -> Result<PromptList> {
+    let generations = match model {
+        ModelSource::Embedded(name) => generations(name)?,
+        other if set == EmbeddedSet::Verified => {
+            return Err(Error::Prompts {
+                file: "embedded: verified".into(),
+                reason: format!("nobody has checked what {other} draws; give a file with its memorized prompts"),
+            });
+        }
+        _ => vec![],
     };
-    let file = format!("{name}/generations.jsonl");
-    let all: Vec<Generation> = embedded_lines(&file, memscope_embedded::shared_file(&file))?;
-    let kept = all.into_iter().filter(|g| g.set == EmbeddedSet::Verbatim && g.verified);
-    Ok(PromptList { prompts: kept.map(|g| g.caption).collect(), warnings: vec![] })
+    let prompts = match set {
+        EmbeddedSet::Verified => generations
+            .into_iter()
+            .filter(|g| g.set == EmbeddedSet::Verbatim && g.verified)
+            .map(|g| KnownPrompt { text: g.caption, set: set.to_string(), weight: g.weight, verified: Some(true) })
+            .collect(),
+        _ => {
+            let lines: Vec<EmbeddedPrompt> =
+                embedded_lines("prompts.jsonl", memscope_embedded::shared_file("prompts.jsonl"))?;
+            let verified = |caption: &str| generations.iter().find(|g| g.caption == caption).map(|g| g.verified);
+            let of_set = lines.into_iter().filter(|line| line.set == set);
+            of_set
+                .map(|line| KnownPrompt {
+                    verified: verified(&line.caption),
+                    text: line.caption,
+                    set: set.to_string(),
+                    weight: line.weight,
+                })
+                .collect()
+        }
+    };
+    Ok(PromptList { prompts, warnings: vec![] })
+}
+
+fn generations(model: &str) -> Result<Vec<Generation>> {
+    let file = format!("{model}/generations.jsonl");
+    embedded_lines(&file, memscope_embedded::shared_file(&file))
 }
 
 fn embedded_lines<T: for<'a> Deserialize<'a>>(file: &str, bytes: Option<&[u8]>) -> Result<Vec<T>> {
@@ -129,7 +271,8 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<PromptList> {
         let lines = lines_of.entry(prompt).or_default();
         lines.push(i + 1);
         if lines.len() == 1 {
-            prompts.push(prompt.to_owned());
+            let known = KnownPrompt { text: prompt.to_owned(), set: file.to_owned(), weight: None, verified: None };
+            prompts.push(known);
         }
     }
     if prompts.is_empty() {
@@ -157,7 +300,7 @@ mod tests {
     fn a_list_keeps_its_order_and_markup() {
         let list = parse("p.txt", "  <i>Mothers</i> 15\u{2032} \nsecond\n\n<i>Mothers</i> 15\u{2032}\nlast".as_bytes())
             .unwrap();
-        assert_eq!(list.prompts, ["<i>Mothers</i> 15\u{2032}", "second", "last"]);
+        assert_eq!(list.texts(), ["<i>Mothers</i> 15\u{2032}", "second", "last"]);
         assert_eq!(list.warnings[0], Warning::BlankLines { list: "p.txt".into(), count: 1 });
         assert!(matches!(&list.warnings[1], Warning::DuplicatePrompt { lines, .. } if lines == &[1, 4]));
     }

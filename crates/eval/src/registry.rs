@@ -1,12 +1,15 @@
 //! The detectors by name.
 
-use memscope_baselines::{Jeon, MemBench, Ren, SharpnessPower, Wen};
-use memscope_metric::{Anisotropy, Detector, Gammas, ResolvedProtocol};
+use memscope_baselines::{Jeon, MemBench, Ren, RenMode, SharpnessPower, Wen};
+use memscope_metric::{Anisotropy, Detector, Gammas, Protocol, ResolvedProtocol};
 use memscope_model::LatentDiffusion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::paper::Method;
+use crate::{
+    error::Result,
+    paper::{Method, PaperRow},
+};
 
 /// A detector that an experiment can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -18,34 +21,123 @@ pub enum DetectorName {
     Jeon,
     /// The squared norm of the guidance direction at t = 999 (MemBench).
     Membench,
-    /// The entropy of cross-attention at the first step (Ren et al., mode E).
+    /// The entropy of cross-attention (Ren et al.).
     Ren,
     /// The norm of the guidance direction (Wen et al.).
     Wen,
 }
 
+/// A detector of an experiment: a name, and what departs from its defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DetectorEntry {
+    /// Which one.
+    pub name: DetectorName,
+    /// How tables call it; by default its own title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Options in place of the experiment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// anisotropy: weights of its two parts; by default those of the paper's Table 5 for the model's kind. A part
+    /// with weight 0 is not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gammas: Option<Gammas>,
+    /// jeon: the norm, as the released code averages it, or its square, the publication's formula.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<SharpnessPower>,
+    /// ren: mode E (denoising-free) or D (last steps of the trajectory).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<RenMode>,
+    /// ren, mode E: the cross-attention layer, counted in forward order from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<usize>,
+    /// wen: average over this many steps of the guided trajectory instead of asking about pure noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// The published row printed beside it; by default Table 1's row of the method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paper: Option<PaperRow>,
+}
+
+impl From<DetectorName> for DetectorEntry {
+    fn from(name: DetectorName) -> Self {
+        Self {
+            name,
+            label: None,
+            protocol: None,
+            gammas: None,
+            power: None,
+            mode: None,
+            layer: None,
+            steps: None,
+            paper: None,
+        }
+    }
+}
+
+impl DetectorEntry {
+    /// How tables call it.
+    pub fn label(&self) -> String {
+        self.label.clone().unwrap_or_else(|| self.name.title().to_owned())
+    }
+
+    /// The published row beside it.
+    pub fn paper_row(&self) -> Option<PaperRow> {
+        self.paper.or_else(|| self.name.paper_method().map(PaperRow::Table1))
+    }
+
+    /// The experiment's options with this entry's in their place.
+    pub fn protocol(&self, experiment: &Protocol) -> Protocol {
+        self.protocol.as_ref().map_or_else(|| experiment.clone(), |own| experiment.overridden_by(own))
+    }
+
+    /// What is wrong with the combination of fields, if anything.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let allowed = |field: &str, given: bool, of: DetectorName| match given && self.name != of {
+            true => Err(format!("'{}' has no {field}; it belongs to {of}", self.name)),
+            false => Ok(()),
+        };
+        allowed("gammas", self.gammas.is_some(), DetectorName::Anisotropy)?;
+        allowed("power", self.power.is_some(), DetectorName::Jeon)?;
+        allowed("mode", self.mode.is_some(), DetectorName::Ren)?;
+        allowed("layer", self.layer.is_some(), DetectorName::Ren)?;
+        allowed("steps", self.steps.is_some(), DetectorName::Wen)?;
+        if self.gammas.is_some_and(|g| g.cosine == 0.0 && g.norm == 0.0) {
+            return Err(format!("'{}': one of the gammas must differ from 0", self.label()));
+        }
+        if self.steps.is_some_and(|steps| steps == 0 || steps > 50) {
+            return Err(format!("'{}': steps must lie in 1..=50", self.label()));
+        }
+        if self.mode == Some(RenMode::D) && self.layer.is_some() {
+            return Err(format!("'{}': mode D reads all layers; leave layer out", self.label()));
+        }
+        Ok(())
+    }
+
+    /// The weights of the anisotropy metric for a model's kind.
+    pub fn gammas(&self, model: &LatentDiffusion) -> Gammas {
+        self.gammas.unwrap_or_else(|| Gammas::of_table5(model.schedule().parameterization()))
+    }
+
+    /// The detector under a protocol, for a model.
+    pub fn build(&self, protocol: ResolvedProtocol, model: &LatentDiffusion) -> Result<Box<dyn Detector>> {
+        Ok(match self.name {
+            DetectorName::Anisotropy => Box::new(Anisotropy::new(protocol, self.gammas(model))),
+            DetectorName::Jeon => Box::new(Jeon::new(protocol, self.power.unwrap_or_default())),
+            DetectorName::Membench => Box::new(MemBench::new(protocol)),
+            DetectorName::Ren => Box::new(Ren::new(model, protocol, self.mode.unwrap_or_default(), self.layer)?),
+            DetectorName::Wen => match self.steps {
+                None => Box::new(Wen::new(protocol)),
+                Some(steps) => Box::new(Wen::along_trajectory(protocol, steps)),
+            },
+        })
+    }
+}
+
 impl DetectorName {
     /// All detectors, in the order tables list them.
     pub const ALL: &'static [Self] = &[Self::Ren, Self::Membench, Self::Wen, Self::Jeon, Self::Anisotropy];
-
-    /// The detector under a protocol, for a model.
-    pub fn build(
-        self,
-        protocol: ResolvedProtocol,
-        gammas: Option<Gammas>,
-        model: &LatentDiffusion,
-    ) -> Box<dyn Detector> {
-        match self {
-            Self::Anisotropy => {
-                let of_kind = || Gammas::of_table5(model.schedule().parameterization());
-                Box::new(Anisotropy::new(protocol, gammas.unwrap_or_else(of_kind)))
-            }
-            Self::Jeon => Box::new(Jeon::new(SharpnessPower::Norm)),
-            Self::Membench => Box::new(MemBench),
-            Self::Ren => Box::new(Ren::for_layers(&model.unet().cross_attention_layers())),
-            Self::Wen => Box::new(Wen::new(protocol)),
-        }
-    }
 
     /// How tables call it.
     pub fn title(self) -> &'static str {
@@ -92,7 +184,7 @@ pub struct UnknownDetector {
 impl std::str::FromStr for DetectorName {
     type Err = UnknownDetector;
 
-    fn from_str(given: &str) -> Result<Self, UnknownDetector> {
+    fn from_str(given: &str) -> std::result::Result<Self, UnknownDetector> {
         let found = Self::ALL.iter().copied().find(|name| name.to_string() == given);
         found.ok_or_else(|| UnknownDetector { given: given.to_owned() })
     }

@@ -1,12 +1,13 @@
 //! Asks the network what a set of measures needs, once, and keeps every answer.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
-use memscope_metric::{Ask, Measure, NetworkCalls, Quantity, Start, prefetch};
+use memscope_metric::{Ask, Measure, NetworkCalls, Probe, Quantity, Start, prefetch};
 use memscope_model::{LatentDiffusion, NoiseGenerator, NoisePrecision, PromptEmbedding, noise::initial_latents};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -14,6 +15,18 @@ use crate::{
     store::{Key, ScoreStore},
     warning::Warning,
 };
+
+/// Whether all prompts start from the same noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseSharing {
+    /// A seed gives every prompt the same x_T: the paper's released code.
+    #[default]
+    Shared,
+    /// The generator is seeded anew for each prompt with seed + position in its list, and 4 more on `torch-cuda`,
+    /// as Wen's released code leaves its CUDA generators (protocol §4).
+    PerPrompt,
+}
 
 /// The noises of a run: one x_T per seed and generation.
 #[derive(Clone, Debug)]
@@ -26,6 +39,35 @@ pub struct NoisePlan {
     pub seeds: Vec<u64>,
     /// Latents per seed.
     pub generations: usize,
+    /// Whether prompts share them.
+    pub sharing: NoiseSharing,
+}
+
+impl NoisePlan {
+    /// The seed of a prompt that stands at `row` of its list.
+    fn seed_of(&self, seed: u64, row: usize) -> u64 {
+        match (self.sharing, self.generator) {
+            (NoiseSharing::Shared, _) => seed,
+            (NoiseSharing::PerPrompt, NoiseGenerator::TorchCuda { .. }) => seed.wrapping_add(row as u64 + 4),
+            (NoiseSharing::PerPrompt, _) => seed.wrapping_add(row as u64),
+        }
+    }
+}
+
+/// A prompt of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunPrompt {
+    /// The prompt.
+    pub text: String,
+    /// Its position in its list, from 0; only [`NoiseSharing::PerPrompt`] reads it.
+    pub row: usize,
+}
+
+impl RunPrompt {
+    /// A list on its own.
+    pub fn list(texts: &[String]) -> Vec<Self> {
+        texts.iter().enumerate().map(|(row, text)| Self { text: text.clone(), row }).collect()
+    }
 }
 
 /// Watches a run and may stop it.
@@ -71,6 +113,19 @@ impl RunCost {
         let own: usize = self.measures.values().map(|cost| cost.own_calls).sum();
         self.unconditional_calls + self.conditional_calls + own
     }
+
+    /// Adds another run's.
+    pub fn add(&mut self, other: Self) {
+        self.unconditional_calls += other.unconditional_calls;
+        self.conditional_calls += other.conditional_calls;
+        self.network_seconds += other.network_seconds;
+        for (id, cost) in other.measures {
+            let sum = self.measures.entry(id).or_default();
+            sum.count += cost.count;
+            sum.own_calls += cost.own_calls;
+            sum.seconds += cost.seconds;
+        }
+    }
 }
 
 /// The stored values of one measure.
@@ -83,11 +138,20 @@ pub(crate) struct Stored<'a> {
     pub(crate) values: &'a [f64],
 }
 
+/// A measure with what it is asked about often.
+struct Planned {
+    measure: Box<dyn Measure>,
+    id: String,
+    names: Vec<String>,
+}
+
 /// Measures prompts on one model into a store.
 pub struct Runner<'a> {
     model: &'a LatentDiffusion,
     noise: NoisePlan,
-    measures: Vec<Box<dyn Measure>>,
+    measures: Vec<Planned>,
+    prompts: Vec<RunPrompt>,
+    rows: HashMap<String, usize>,
     batch: usize,
 }
 
@@ -106,14 +170,22 @@ impl Task {
 
 impl<'a> Runner<'a> {
     /// `measures` may name the same measure twice; it is made once. `batch`: samples per network call.
-    pub fn new(model: &'a LatentDiffusion, noise: NoisePlan, measures: Vec<Box<dyn Measure>>, batch: usize) -> Self {
+    pub fn new(
+        model: &'a LatentDiffusion,
+        noise: NoisePlan,
+        measures: Vec<Box<dyn Measure>>,
+        prompts: Vec<RunPrompt>,
+        batch: usize,
+    ) -> Self {
         let mut seen = HashSet::new();
-        let measures = measures.into_iter().filter(|measure| seen.insert(measure.id())).collect();
-        Self { model, noise, measures, batch }
+        let planned = measures.into_iter().map(|measure| Planned { id: measure.id(), names: measure.names(), measure });
+        let measures = planned.filter(|planned| seen.insert(planned.id.clone())).collect();
+        let rows = prompts.iter().map(|prompt| (prompt.text.clone(), prompt.row)).collect();
+        Self { model, noise, measures, prompts, rows, batch }
     }
 
-    /// The key of a measure's values.
-    pub fn key(&self, measure: &str, prompt: &str, seed: u64, generation: usize) -> Key {
+    /// The key of a measure's values; `row` is the prompt's.
+    fn key(&self, measure: &str, prompt: &str, row: usize, seed: u64, generation: usize) -> Key {
         let noise = &self.noise;
         let together = match noise.generator.depends_on_generations(self.model.latent_shape()) {
             true => noise.generations.to_string(),
@@ -125,31 +197,32 @@ impl<'a> Runner<'a> {
             &noise.generator.to_string(),
             &noise.precision.to_string(),
             &together,
-            &seed.to_string(),
+            &noise.seed_of(seed, row).to_string(),
             &generation.to_string(),
             prompt,
             measure,
         ])
     }
 
-    fn keys<'s>(&'s self, prompt: &'s str, seed: u64, generation: usize) -> impl Iterator<Item = Key> + 's {
-        self.measures.iter().map(move |measure| self.key(&measure.id(), prompt, seed, generation))
+    fn keys<'s>(&'s self, prompt: &'s RunPrompt, seed: u64, generation: usize) -> impl Iterator<Item = Key> + 's {
+        self.measures.iter().map(move |m| self.key(&m.id, &prompt.text, prompt.row, seed, generation))
     }
 
     /// Every key of the run, for [`ScoreStore::forget`].
-    pub fn all_keys(&self, prompts: &[String]) -> Vec<Key> {
+    pub fn all_keys(&self) -> Vec<Key> {
         let noises = self.noise.seeds.iter().flat_map(|s| (0..self.noise.generations).map(move |g| (*s, g)));
-        noises.flat_map(|(seed, generation)| prompts.iter().flat_map(move |p| self.keys(p, seed, generation))).collect()
+        noises.flat_map(|(seed, g)| self.prompts.iter().flat_map(move |p| self.keys(p, seed, g))).collect()
     }
 
     /// Prompts are always cut into the same chunks, and a chunk that lacks anything is measured whole: a
     /// matrix product rounds differently with other company, and a resumed run must give the same bits.
-    fn tasks(&self, prompts: &[String], store: &ScoreStore) -> Vec<Task> {
-        let all: Vec<usize> = (0..prompts.len()).collect();
+    fn tasks(&self, store: &ScoreStore) -> Vec<Task> {
+        let all: Vec<usize> = (0..self.prompts.len()).collect();
         let mut tasks = vec![];
         for &seed in &self.noise.seeds {
             for generation in 0..self.noise.generations {
-                let lacks = |p: &usize| self.keys(&prompts[*p], seed, generation).any(|key| store.get(&key).is_none());
+                let lacks =
+                    |p: &usize| self.keys(&self.prompts[*p], seed, generation).any(|key| store.get(&key).is_none());
                 let open = all.chunks(self.chunk_len()).filter(|chunk| chunk.iter().any(lacks));
                 tasks.push(Task { seed, generation, chunks: open.map(<[usize]>::to_vec).collect() });
             }
@@ -164,171 +237,200 @@ impl<'a> Runner<'a> {
     }
 
     fn asks(&self) -> Vec<Ask> {
-        let mut asks: Vec<Ask> = self.measures.iter().flat_map(|measure| measure.asks()).collect();
+        let mut asks: Vec<Ask> = self.measures.iter().flat_map(|planned| planned.measure.asks()).collect();
         asks.sort_unstable();
         asks.dedup();
         asks
     }
 
     /// The network calls a run would make, without making them.
-    pub fn plan(&self, prompts: &[String], store: &ScoreStore) -> RunCost {
+    pub fn plan(&self, store: &ScoreStore) -> RunCost {
         let asks = self.asks();
         let shared = asks.iter().filter(|ask| matches!(ask, Ask::Unconditional { .. })).count();
-        let tasks = self.tasks(prompts, store);
-        let open: Vec<&Task> = tasks.iter().filter(|task| !task.chunks.is_empty()).collect();
-        let pairs: usize = open.iter().map(|task| task.prompts()).sum();
+        let tasks = self.tasks(store);
+        let pairs: usize = tasks.iter().map(Task::prompts).sum();
+        let noises = match self.noise.sharing {
+            NoiseSharing::Shared => tasks.iter().filter(|task| !task.chunks.is_empty()).count(),
+            NoiseSharing::PerPrompt => pairs,
+        };
+        let cost = |planned: &Planned| {
+            let own_calls = pairs * planned.measure.own_calls();
+            (planned.id.clone(), MeasureCost { count: pairs, own_calls, seconds: 0.0 })
+        };
         RunCost {
-            unconditional_calls: open.len() * shared,
+            unconditional_calls: noises * shared,
             conditional_calls: pairs * (asks.len() - shared),
             network_seconds: 0.0,
-            measures: self
-                .measures
-                .iter()
-                .map(|measure| {
-                    let cost = MeasureCost { count: pairs, own_calls: pairs * measure.own_calls(), seconds: 0.0 };
-                    (measure.id(), cost)
-                })
-                .collect(),
+            measures: self.measures.iter().map(cost).collect(),
         }
     }
 
     /// Measures what the store lacks. Stops between batches when asked; everything measured so far is kept.
-    pub fn run(&self, prompts: &[String], store: &mut ScoreStore, watch: &mut dyn Watch) -> Result<RunCost> {
-        let tasks = self.tasks(prompts, store);
-        let total = prompts.len() * self.noise.seeds.len() * self.noise.generations;
+    pub fn run(&self, store: &mut ScoreStore, watch: &mut dyn Watch) -> Result<RunCost> {
+        let tasks = self.tasks(store);
+        let total = self.prompts.len() * self.noise.seeds.len() * self.noise.generations;
         let mut done = total - tasks.iter().map(Task::prompts).sum::<usize>();
         watch.progress(done, total);
         if done == total {
             return Ok(RunCost::default());
         }
-        let empty = self.encode(&[""])?;
         let needed: HashSet<usize> = tasks.iter().flat_map(|task| task.chunks.iter().flatten().copied()).collect();
-        let embeddings = self.encode_needed(prompts, &needed)?;
+        let empty = self.model.encode_prompts(&[""])?.remove(0);
+        let embeddings = self.encode_needed(&needed)?;
         let asks = self.asks();
         let calls = NetworkCalls::default();
+        let mut cost = RunCost::default();
         let mut network = Duration::ZERO;
-        let mut costs: BTreeMap<String, MeasureCost> = BTreeMap::new();
-        for task in &tasks {
-            if task.chunks.is_empty() {
-                continue;
-            }
-            let x = self.latent(task.seed, task.generation);
-            let start = Start::new(self.model, &empty[0], x, &calls);
+        let mut latents = Latents { runner: self, drawn: None };
+        for task in tasks.iter().filter(|task| !task.chunks.is_empty()) {
+            let mut start = |seed| {
+                let x = latents.get(seed, task.generation);
+                Start::new(self.model, &empty, x, &calls)
+            };
+            let shared = (self.noise.sharing == NoiseSharing::Shared).then(|| start(task.seed));
             for chunk in &task.chunks {
                 if watch.stop_requested() {
                     store.sync()?;
                     return Err(Error::Stopped);
                 }
-                let probes: Vec<_> = chunk.iter().map(|p| start.probe(&embeddings[p])).collect();
+                let own: Vec<Start> = match &shared {
+                    Some(_) => vec![],
+                    None => chunk.iter().map(|p| start(self.noise.seed_of(task.seed, self.prompts[*p].row))).collect(),
+                };
+                let of_prompt = |i: usize| shared.as_ref().unwrap_or_else(|| &own[i]);
+                let probes: Vec<_> =
+                    chunk.iter().enumerate().map(|(i, p)| of_prompt(i).probe(&embeddings[p])).collect();
                 let clock = Instant::now();
                 prefetch(self.model, &probes, &asks, self.batch)?;
                 network += clock.elapsed();
-                let mut batch = vec![];
-                for (probe, &p) in probes.iter().zip(chunk) {
-                    for measure in &self.measures {
-                        let clock = Instant::now();
-                        let values = measure.measure(probe)?;
-                        let cost = costs.entry(measure.id()).or_default();
-                        cost.count += 1;
-                        cost.own_calls += measure.own_calls();
-                        cost.seconds += clock.elapsed().as_secs_f64();
-                        if let Some(i) = values.iter().position(|v| !v.is_finite()) {
-                            let names = measure.names();
-                            let quantity = names.get(i).cloned().unwrap_or_else(|| measure.id());
-                            return Err(Error::NonFinite { quantity, prompt: prompts[p].clone() });
-                        }
-                        let key = self.key(&measure.id(), &prompts[p], task.seed, task.generation);
-                        if store.get(&key).is_none() {
-                            batch.push((key, values));
-                        }
-                    }
-                }
-                store.append(batch)?;
+                let records = self.measure(task, chunk, &probes, &mut cost)?;
+                store.append(records.into_iter().filter(|(key, _)| store.get(key).is_none()).collect())?;
                 done += chunk.len();
                 watch.progress(done, total);
             }
         }
         store.sync()?;
-        Ok(RunCost {
-            unconditional_calls: calls.unconditional(),
-            conditional_calls: calls.conditional(),
-            network_seconds: network.as_secs_f64(),
-            measures: costs,
-        })
+        cost.unconditional_calls = calls.unconditional();
+        cost.conditional_calls = calls.conditional();
+        cost.network_seconds = network.as_secs_f64();
+        Ok(cost)
     }
 
-    fn latent(&self, seed: u64, generation: usize) -> Vec<f32> {
-        let shape = self.model.latent_shape();
-        let noise = &self.noise;
-        let all = initial_latents(noise.generator, noise.precision, seed, noise.generations, shape);
-        let len = shape.0 * shape.1 * shape.2;
-        all[generation * len..][..len].to_vec()
-    }
-
-    fn encode(&self, prompts: &[&str]) -> Result<Vec<PromptEmbedding>> {
-        Ok(self.model.encode_prompts(prompts)?)
+    /// The values of every measure for a chunk of prompts, under their keys.
+    fn measure(
+        &self,
+        task: &Task,
+        chunk: &[usize],
+        probes: &[Probe],
+        cost: &mut RunCost,
+    ) -> Result<Vec<(Key, Vec<f64>)>> {
+        let mut records = vec![];
+        for Planned { measure, id, names } in &self.measures {
+            let clock = Instant::now();
+            let values = measure.measure(probes)?;
+            let sum = cost.measures.entry(id.clone()).or_default();
+            sum.count += probes.len();
+            sum.own_calls += probes.len() * measure.own_calls();
+            sum.seconds += clock.elapsed().as_secs_f64();
+            for (&p, values) in chunk.iter().zip(values) {
+                let prompt = &self.prompts[p];
+                if let Some(i) = values.iter().position(|v| !v.is_finite()) {
+                    let quantity = names.get(i).unwrap_or(id).clone();
+                    return Err(Error::NonFinite { quantity, prompt: prompt.text.clone() });
+                }
+                records.push((self.key(id, &prompt.text, prompt.row, task.seed, task.generation), values));
+            }
+        }
+        Ok(records)
     }
 
     /// Embeddings of the needed prompts. Batches are cut alike in every run, for the same bits.
-    fn encode_needed(&self, prompts: &[String], needed: &HashSet<usize>) -> Result<BTreeMap<usize, PromptEmbedding>> {
-        let all: Vec<usize> = (0..prompts.len()).collect();
+    fn encode_needed(&self, needed: &HashSet<usize>) -> Result<BTreeMap<usize, PromptEmbedding>> {
+        let all: Vec<usize> = (0..self.prompts.len()).collect();
         let mut embeddings = BTreeMap::new();
         for chunk in all.chunks(self.batch).filter(|chunk| chunk.iter().any(|p| needed.contains(p))) {
-            let texts: Vec<&str> = chunk.iter().map(|p| prompts[*p].as_str()).collect();
-            embeddings.extend(chunk.iter().copied().zip(self.encode(&texts)?));
+            let texts: Vec<&str> = chunk.iter().map(|p| self.prompts[*p].text.as_str()).collect();
+            embeddings.extend(chunk.iter().copied().zip(self.model.encode_prompts(&texts)?));
         }
         Ok(embeddings)
     }
 
     /// A warning for each prompt that is longer than the model reads.
-    pub fn truncation_warnings(&self, prompts: &[String]) -> Vec<Warning> {
+    pub fn truncation_warnings(&self) -> Vec<Warning> {
         let tokenizer = self.model.tokenizer();
-        let cut = |prompt: &String| {
-            let cut = tokenizer.encode(prompt).cut?;
-            Some(Warning::TruncatedPrompt { prompt: prompt.clone(), cut })
+        let cut = |prompt: &RunPrompt| {
+            let cut = tokenizer.encode(&prompt.text).cut?;
+            Some(Warning::TruncatedPrompt { prompt: prompt.text.clone(), cut })
         };
-        prompts.iter().filter_map(cut).collect()
+        self.prompts.iter().filter_map(cut).collect()
     }
 
-    /// The stored values of `quantities` for the first `generations` latents of a seed; `None` where one
-    /// has not been measured.
+    /// Where quantities stand among the stored values; `None` for one that this run does not measure.
+    pub fn locate<'q>(&self, quantities: &'q [Quantity]) -> Option<Vec<Located<'q>>> {
+        let locate = |quantity: &'q Quantity| {
+            let planned = self.measures.iter().find(|planned| planned.id == quantity.measure)?;
+            let index = planned.names.iter().position(|name| *name == quantity.name)?;
+            Some(Located { measure: &quantity.measure, index })
+        };
+        quantities.iter().map(locate).collect()
+    }
+
+    /// The stored values of quantities for the first `generations` latents of a seed; `None` where one has not
+    /// been measured.
     pub fn read(
         &self,
         store: &ScoreStore,
-        quantities: &[Quantity],
+        quantities: &[Located],
         prompt: &str,
         seed: u64,
         generations: usize,
     ) -> Option<Vec<Vec<f64>>> {
-        let positions: Vec<usize> = quantities.iter().map(|q| self.position(q)).collect::<Option<_>>()?;
-        (0..generations)
-            .map(|generation| {
-                let value = |(quantity, i): (&Quantity, &usize)| {
-                    store.get(&self.key(&quantity.measure, prompt, seed, generation))?.get(*i).copied()
-                };
-                quantities.iter().zip(&positions).map(value).collect()
-            })
-            .collect()
+        let row = *self.rows.get(prompt)?;
+        let value = |located: &Located, generation| {
+            let key = self.key(located.measure, prompt, row, seed, generation);
+            store.get(&key)?.get(located.index).copied()
+        };
+        (0..generations).map(|generation| quantities.iter().map(|q| value(q, generation)).collect()).collect()
     }
 
     /// Visits every stored group of values of these prompts, in the order prompt, seed, generation, measure.
     pub(crate) fn for_each_stored(&self, store: &ScoreStore, prompts: &[String], mut visit: impl FnMut(&Stored)) {
-        let measures: Vec<(String, Vec<String>)> = self.measures.iter().map(|m| (m.id(), m.names())).collect();
         for prompt in prompts {
+            let Some(&row) = self.rows.get(prompt) else { continue };
             for &seed in &self.noise.seeds {
                 for generation in 0..self.noise.generations {
-                    for (measure, names) in &measures {
-                        if let Some(values) = store.get(&self.key(measure, prompt, seed, generation)) {
-                            visit(&Stored { prompt, seed, generation, measure, names, values });
+                    for Planned { id, names, .. } in &self.measures {
+                        if let Some(values) = store.get(&self.key(id, prompt, row, seed, generation)) {
+                            visit(&Stored { prompt, seed, generation, measure: id, names, values });
                         }
                     }
                 }
             }
         }
     }
+}
 
-    fn position(&self, quantity: &Quantity) -> Option<usize> {
-        let measure = self.measures.iter().find(|measure| measure.id() == quantity.measure)?;
-        measure.names().iter().position(|name| *name == quantity.name)
+/// A quantity's measure and its position among the measure's values.
+#[derive(Clone, Copy, Debug)]
+pub struct Located<'a> {
+    measure: &'a str,
+    index: usize,
+}
+
+/// The noises of the seed at hand, drawn once for all its generations.
+struct Latents<'a> {
+    runner: &'a Runner<'a>,
+    drawn: Option<(u64, Vec<f32>)>,
+}
+
+impl Latents<'_> {
+    /// x_T, flattened (C, H, W).
+    fn get(&mut self, seed: u64, generation: usize) -> Vec<f32> {
+        let (noise, shape) = (&self.runner.noise, self.runner.model.latent_shape());
+        let known = self.drawn.take().filter(|(of, _)| *of == seed);
+        let draw = || (seed, initial_latents(noise.generator, noise.precision, seed, noise.generations, shape));
+        let (_, all) = self.drawn.insert(known.unwrap_or_else(draw));
+        let len = shape.0 * shape.1 * shape.2;
+        all[generation * len..][..len].to_vec()
     }
 }

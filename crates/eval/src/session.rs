@@ -6,23 +6,24 @@ use std::{
     time::Instant,
 };
 
-use memscope_metric::{Ask, Detector, Measure, ResolvedProtocol};
-use memscope_model::{LatentDiffusion, ModelSource};
+use memscope_metric::{Detector, Measure, ResolvedProtocol};
+use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, noise::initial_latents};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    detection::read_scores,
+    detection::{DetectorScores, read_scores},
     error::{Error, Result},
-    experiment::{Experiment, ModelEntry},
+    experiment::{Experiment, ModelEntry, TableKind, noise_precision},
     export::{ExportSet, Format},
     frames,
-    manifest::{COMMIT, Manifest, ModelRecord, write_atomically, write_json},
+    manifest::{COMMIT, DetectorRecord, Manifest, ModelRecord, write_atomically, write_json},
     prompts::PromptList,
-    registry::DetectorName,
-    run::{NoisePlan, RunCost, Runner, Watch},
+    registry::{DetectorEntry, DetectorName},
+    run::{NoisePlan, NoiseSharing, RunCost, RunPrompt, Runner, Watch},
     store::ScoreStore,
     table::ResultTable,
-    tables::{DetectorNeeds, ModelScores, ModelTiming, timing_table},
+    tables::{ModelHyperparameters, ModelScores, ModelTiming, timing_table},
+    timing::{DetectorTiming, Timed},
     warning::Warning,
 };
 
@@ -59,14 +60,26 @@ pub struct Outcome {
 }
 
 /// The file that says a results folder is complete.
-const COMPLETE: &str = "COMPLETE";
-const FORMATS: &[Format] = &[Format::Markdown, Format::Csv, Format::Json, Format::Latex];
+pub(crate) const COMPLETE: &str = "COMPLETE";
+pub(crate) const FORMATS: &[Format] = &[Format::Markdown, Format::Csv, Format::Json, Format::Latex];
+
+/// A detector ready to score.
+struct Built {
+    entry: DetectorEntry,
+    protocol: ResolvedProtocol,
+    detector: Box<dyn Detector>,
+}
+
+impl Built {
+    fn precision(&self) -> NoisePrecision {
+        noise_precision(self.protocol.numerics)
+    }
+}
 
 /// A model ready to be measured.
 struct Subject {
     model: LatentDiffusion,
-    protocol: ResolvedProtocol,
-    detectors: Vec<(DetectorName, Box<dyn Detector>)>,
+    detectors: Vec<Built>,
     memorized: PromptList,
     non_memorized: PromptList,
 }
@@ -75,10 +88,11 @@ impl Subject {
     fn load(experiment: &Experiment, source: &ModelSource) -> Result<Self> {
         let file = experiment.file();
         // Prompts first: a bad list fails before gigabytes are read.
-        let (memorized, non_memorized) =
+        let (mut memorized, mut non_memorized) =
             (file.prompts.memorized.load(source)?, file.prompts.non_memorized.load(source)?);
-        for (class, list) in [("memorized", &memorized), ("non_memorized", &non_memorized)] {
-            if list.prompts.is_empty() {
+        for (class, list) in [("memorized", &mut memorized), ("non_memorized", &mut non_memorized)] {
+            list.prompts.truncate(file.prompts.limit.unwrap_or(usize::MAX));
+            if list.prompts.is_empty() && experiment.needs_scores() {
                 return Err(Error::Prompts {
                     file: format!("prompts.{class}"),
                     reason: format!("is empty for {source}"),
@@ -87,57 +101,106 @@ impl Subject {
         }
         let model = LatentDiffusion::load(source)?;
         let kind = model.schedule().parameterization();
-        let protocol = file.protocol.resolve(kind)?;
-        let detectors = file.detectors.iter().map(|d| (d.name, d.name.build(protocol, d.gammas, &model))).collect();
-        Ok(Self { model, protocol, detectors, memorized, non_memorized })
+        let build = |entry: &DetectorEntry| {
+            let protocol = entry.protocol(&file.protocol).resolve(kind)?;
+            Ok(Built { entry: entry.clone(), protocol, detector: entry.build(protocol, &model)? })
+        };
+        let detectors = file.detectors.iter().map(build).collect::<Result<_>>()?;
+        Ok(Self { model, detectors, memorized, non_memorized })
     }
 
-    fn prompts(&self) -> Vec<String> {
-        let mut prompts = self.memorized.prompts.clone();
-        prompts.extend(self.non_memorized.prompts.iter().filter(|p| !self.memorized.prompts.contains(p)).cloned());
+    fn prompts(&self) -> Vec<RunPrompt> {
+        let mut prompts = RunPrompt::list(&self.memorized.texts());
+        let others = RunPrompt::list(&self.non_memorized.texts());
+        let memorized = self.memorized.texts();
+        prompts.extend(others.into_iter().filter(|p| !memorized.contains(&p.text)));
         prompts
     }
 
-    fn runner(&self, experiment: &Experiment) -> Runner<'_> {
-        let file = experiment.file();
-        let noise = NoisePlan {
-            generator: experiment.generator(),
-            precision: experiment.noise_precision(),
-            seeds: file.noise.seeds.clone(),
-            generations: file.noise.generations,
+    /// One runner for each precision of the noise that a detector needs.
+    fn runners(&self, experiment: &Experiment) -> Vec<(NoisePrecision, Runner<'_>)> {
+        let runner = |precision| {
+            let own = self.detectors.iter().filter(|built| built.precision() == precision);
+            let measures: Vec<Box<dyn Measure>> = own.flat_map(|built| built.detector.measures()).collect();
+            let noise = noise_plan(experiment, precision);
+            let batch = experiment.file().batch;
+            (!measures.is_empty())
+                .then(|| (precision, Runner::new(&self.model, noise, measures, self.prompts(), batch)))
         };
-        let measures: Vec<Box<dyn Measure>> = self.detectors.iter().flat_map(|(_, d)| d.measures()).collect();
-        Runner::new(&self.model, noise, measures, file.batch)
+        [NoisePrecision::F32, NoisePrecision::Bf16].into_iter().filter_map(runner).collect()
     }
 
-    fn warnings(&self, runner: &Runner, prompts: &[String], fpr: f64) -> Vec<Warning> {
+    fn warnings(&self, runners: &[(NoisePrecision, Runner)], fpr: f64) -> Vec<Warning> {
         let mut warnings = [self.memorized.warnings.clone(), self.non_memorized.warnings.clone()].concat();
-        warnings.extend(runner.truncation_warnings(prompts));
-        let both = self.memorized.prompts.iter().filter(|p| self.non_memorized.prompts.contains(p));
-        warnings.extend(both.map(|prompt| Warning::InBothClasses { prompt: prompt.clone() }));
-        let negatives = self.non_memorized.prompts.len();
+        warnings.extend(runners.first().iter().flat_map(|(_, runner)| runner.truncation_warnings()));
+        let others = self.non_memorized.texts();
+        let both = self.memorized.texts().into_iter().filter(|p| others.contains(p));
+        warnings.extend(both.map(|prompt| Warning::InBothClasses { prompt }));
+        let negatives = others.len();
         if (negatives as f64) < 1.0 / fpr {
             warnings.push(Warning::FewNegatives { negatives, fpr });
         }
         warnings
     }
 
-    /// What each detector needs per generation.
-    fn needs(&self) -> Vec<DetectorNeeds> {
-        let needs = |(name, detector): &(DetectorName, Box<dyn Detector>)| {
-            let measures = detector.measures();
-            let mut asks: Vec<Ask> = measures.iter().flat_map(|measure| measure.asks()).collect();
-            asks.sort_unstable();
-            asks.dedup();
-            let conditional = asks.iter().filter(|ask| matches!(ask, Ask::Conditional { .. })).count();
-            DetectorNeeds {
-                detector: *name,
-                conditional,
-                unconditional: asks.len() - conditional,
-                measures: measures.iter().map(|measure| measure.id()).collect(),
+    fn hyperparameters(&self, seeds: &[u64]) -> ModelHyperparameters {
+        let weighted = self.detectors.iter().filter(|built| built.entry.name == DetectorName::Anisotropy);
+        ModelHyperparameters {
+            gammas: weighted.map(|built| (built.entry.label(), built.entry.gammas(&self.model))).collect(),
+            seeds: seeds.to_vec(),
+        }
+    }
+
+    /// Scores of every detector, from the stored answers.
+    fn scores(
+        &self,
+        experiment: &Experiment,
+        runners: &[(NoisePrecision, Runner)],
+        store: &ScoreStore,
+    ) -> Result<Vec<DetectorScores>> {
+        let file = experiment.file();
+        let (memorized, others) = (self.memorized.texts(), self.non_memorized.texts());
+        let mut scores = vec![];
+        for &n in &file.report.generations {
+            for built in &self.detectors {
+                let Some((_, runner)) = runners.iter().find(|(precision, _)| *precision == built.precision()) else {
+                    continue;
+                };
+                let detector = (&built.entry, built.detector.as_ref());
+                scores.push(read_scores(runner, store, detector, n, &file.noise.seeds, (&memorized, &others))?);
             }
+        }
+        Ok(scores)
+    }
+
+    /// Times of every detector on the first memorized prompts under the first seed.
+    fn time(&self, experiment: &Experiment, watch: &dyn Watch) -> Result<Vec<DetectorTiming>> {
+        let file = experiment.file();
+        let shape = self.model.latent_shape();
+        let noise = noise_plan(experiment, NoisePrecision::F32);
+        let seed = file.noise.seeds.first().copied().unwrap_or_default();
+        let latents = initial_latents(noise.generator, noise.precision, seed, noise.generations, shape);
+        let detectors = self.detectors.iter().map(|built| (&built.entry, built.protocol, built.detector.as_ref()));
+        let timed = Timed {
+            model: &self.model,
+            detectors: detectors.collect(),
+            prompts: &self.memorized.texts(),
+            latents: latents.chunks(shape.0 * shape.1 * shape.2).map(<[f32]>::to_vec).collect(),
+            generations: &file.report.generations,
+            batch: file.batch,
         };
-        self.detectors.iter().map(needs).collect()
+        timed.run(watch)
+    }
+}
+
+fn noise_plan(experiment: &Experiment, precision: NoisePrecision) -> NoisePlan {
+    let noise = &experiment.file().noise;
+    NoisePlan {
+        generator: experiment.generator(),
+        precision,
+        seeds: noise.seeds.clone(),
+        generations: noise.generations,
+        sharing: noise.sharing,
     }
 }
 
@@ -148,7 +211,11 @@ pub fn plan(experiment: &Experiment, results: &Path) -> Result<Vec<(ModelSource,
         .map(|(source, _)| {
             let subject = Subject::load(experiment, source)?;
             let store = ScoreStore::open(&answers_folder(results), subject.model.fingerprint())?;
-            Ok((source.clone(), subject.runner(experiment).plan(&subject.prompts(), &store)))
+            let mut cost = RunCost::default();
+            if experiment.needs_scores() {
+                subject.runners(experiment).iter().for_each(|(_, runner)| cost.add(runner.plan(&store)));
+            }
+            Ok((source.clone(), cost))
         })
         .collect()
 }
@@ -161,17 +228,20 @@ fn answers_folder(results: &Path) -> PathBuf {
 /// Runs an experiment: measures what is missing, then writes tables, measurements and manifest to
 /// `results/NAME`. Stopped or killed, the same call goes on where it was.
 pub fn run(experiment: &Experiment, results: &Path, answers: Answers, observer: &mut dyn Observer) -> Result<Outcome> {
+    run_into(&results.join(&experiment.file().name), experiment, results, answers, observer)
+}
+
+/// The same into a folder of its own, with the stored answers of `results`.
+pub(crate) fn run_into(
+    folder: &Path,
+    experiment: &Experiment,
+    results: &Path,
+    answers: Answers,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
     let clock = Instant::now();
     let file = experiment.file();
-    let folder = results.join(&file.name);
-    fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
-    let complete = folder.join(COMPLETE);
-    if complete.exists() {
-        fs::remove_file(&complete).map_err(Error::write(&complete))?;
-    }
-    let yaml = serde_yaml::to_string(file)
-        .map_err(|e| Error::Experiment { file: file.name.clone(), reason: e.to_string() })?;
-    write_atomically(&folder.join("experiment.yaml"), yaml.as_bytes())?;
+    begin(folder, experiment)?;
     let tables_folder = folder.join("tables");
     let targets = file
         .tables
@@ -183,6 +253,7 @@ pub fn run(experiment: &Experiment, results: &Path, answers: Answers, observer: 
         experiment,
         results,
         answers,
+        earlier: read_timings(folder),
         records: vec![],
         scores: vec![],
         timings: vec![],
@@ -193,7 +264,20 @@ pub fn run(experiment: &Experiment, results: &Path, answers: Answers, observer: 
         observer.model(source);
         run.measure(source, entry, observer)?;
     }
-    run.finish(&folder, targets, clock)
+    run.finish(folder, targets, clock)
+}
+
+/// Marks the folder as incomplete and keeps the experiment in it.
+pub(crate) fn begin(folder: &Path, experiment: &Experiment) -> Result<()> {
+    let file = experiment.file();
+    fs::create_dir_all(folder).map_err(Error::write(folder))?;
+    let complete = folder.join(COMPLETE);
+    if complete.exists() {
+        fs::remove_file(&complete).map_err(Error::write(&complete))?;
+    }
+    let yaml = serde_yaml::to_string(file)
+        .map_err(|e| Error::Experiment { file: file.name.clone(), reason: e.to_string() })?;
+    write_atomically(&folder.join("experiment.yaml"), yaml.as_bytes())
 }
 
 /// An experiment under way.
@@ -201,9 +285,10 @@ struct Run<'a> {
     experiment: &'a Experiment,
     results: &'a Path,
     answers: Answers,
+    earlier: Vec<TimingRecord>,
     records: Vec<ModelRecord>,
     scores: Vec<ModelScores>,
-    timings: Vec<ModelTiming>,
+    timings: Vec<(ModelTiming, TimingRecord)>,
     frames: frames::Collector,
     warnings: Vec<Warning>,
 }
@@ -212,55 +297,85 @@ impl Run<'_> {
     fn measure(&mut self, source: &ModelSource, entry: &ModelEntry, observer: &mut dyn Observer) -> Result<()> {
         let (experiment, file) = (self.experiment, self.experiment.file());
         let subject = Subject::load(experiment, source)?;
-        let (runner, prompts) = (subject.runner(experiment), subject.prompts());
-        for warning in subject.warnings(&runner, &prompts, file.report.fpr) {
-            observer.warn(&warning);
-            self.warnings.push(warning);
-        }
-        let mut store = ScoreStore::open(&answers_folder(self.results), subject.model.fingerprint())?;
-        if self.answers == Answers::Fresh {
-            store.forget(runner.all_keys(&prompts).iter());
-        }
-        let cost = runner.run(&prompts, &mut store, observer)?;
-
         let name = source.to_string();
-        let classes = (subject.memorized.prompts.as_slice(), subject.non_memorized.prompts.as_slice());
+        let (mut cost, mut planned) = (RunCost::default(), RunCost::default());
         let mut detectors = vec![];
-        for &n in &file.report.generations {
-            for (detector_name, detector) in &subject.detectors {
-                let detector = (*detector_name, detector.as_ref());
-                let scores = read_scores(&runner, &store, detector, n, &file.noise.seeds, classes)?;
-                self.frames.add_scores(&name, &scores, classes);
-                detectors.push(scores);
+        if experiment.needs_scores() {
+            let runners = subject.runners(experiment);
+            for warning in subject.warnings(&runners, file.report.fpr) {
+                observer.warn(&warning);
+                self.warnings.push(warning);
+            }
+            let mut store = ScoreStore::open(&answers_folder(self.results), subject.model.fingerprint())?;
+            let classes = (&*subject.memorized.texts(), &*subject.non_memorized.texts());
+            for (_, runner) in &runners {
+                if self.answers == Answers::Fresh {
+                    store.forget(runner.all_keys().iter());
+                }
+                cost.add(runner.run(&mut store, observer)?);
+                planned.add(runner.plan(&ScoreStore::in_memory()));
+                self.frames.add_measurements(&name, runner, &store, classes);
+            }
+            detectors = subject.scores(experiment, &runners, &store)?;
+            detectors.iter().for_each(|scores| self.frames.add_scores(&name, scores, classes));
+            if file.report.timing {
+                self.time(&subject, &name, entry, &cost, observer)?;
             }
         }
-        self.frames.add_measurements(&name, &runner, &store, classes);
-        self.scores.push(ModelScores { model: name.clone(), paper: entry.paper, detectors });
-        self.timings.push(ModelTiming {
-            model: name.clone(),
-            paper: entry.paper,
-            cost: cost.clone(),
-            needs: subject.needs(),
-        });
         self.records.push(ModelRecord {
-            source: name,
+            source: name.clone(),
             fingerprint: subject.model.fingerprint().to_owned(),
             parameterization: subject.model.schedule().parameterization().to_string(),
             latent_shape: subject.model.latent_shape(),
-            protocol: subject.protocol,
-            prompts: [("memorized", classes.0.len()), ("non_memorized", classes.1.len())].into(),
+            detectors: subject.detectors.iter().map(detector_record).collect(),
+            prompts: [
+                ("memorized", subject.memorized.prompts.len()),
+                ("non_memorized", subject.non_memorized.prompts.len()),
+            ]
+            .into(),
             cost,
-            planned: runner.plan(&prompts, &ScoreStore::in_memory()),
+            planned,
+        });
+        self.scores.push(ModelScores {
+            model: name,
+            paper: entry.paper,
+            hyperparameters: subject.hyperparameters(&file.noise.seeds),
+            memorized: subject.memorized.prompts,
+            non_memorized: subject.non_memorized.prompts,
+            detectors,
         });
         Ok(())
     }
 
-    fn finish(
-        mut self,
-        folder: &Path,
-        targets: Vec<(crate::experiment::TableKind, ExportSet)>,
-        clock: Instant,
-    ) -> Result<Outcome> {
+    /// Times of this run; where it asked the network nothing, those of the last run of the same detectors.
+    fn time(
+        &mut self,
+        subject: &Subject,
+        name: &str,
+        entry: &ModelEntry,
+        cost: &RunCost,
+        watch: &dyn Watch,
+    ) -> Result<()> {
+        let fingerprint = subject.model.fingerprint();
+        let labels: Vec<String> = subject.detectors.iter().map(|built| built.entry.label()).collect();
+        let generations = &self.experiment.file().report.generations;
+        let same = |record: &&TimingRecord| record.fingerprint == fingerprint && record.covers(&labels, generations);
+        let known = self.earlier.iter().find(same).filter(|_| cost.network_calls() == 0).cloned();
+        let record = match known {
+            Some(record) => record,
+            None => TimingRecord {
+                model: name.to_owned(),
+                fingerprint: fingerprint.to_owned(),
+                detectors: subject.time(self.experiment, watch)?,
+                run: cost.clone(),
+            },
+        };
+        let timing = ModelTiming { model: name.to_owned(), paper: entry.paper, detectors: record.detectors.clone() };
+        self.timings.push((timing, record));
+        Ok(())
+    }
+
+    fn finish(mut self, folder: &Path, targets: Vec<(TableKind, ExportSet)>, clock: Instant) -> Result<Outcome> {
         let file = self.experiment.file();
         let mut tables = vec![];
         let mut written = vec![];
@@ -270,8 +385,17 @@ impl Run<'_> {
             written.extend(target.write(&table)?);
             tables.push(table);
         }
-        written.extend(std::mem::take(&mut self.frames).write(folder)?);
-        let timing = self.timing(folder, &mut written)?;
+        let mut timing = None;
+        if self.experiment.needs_scores() {
+            written.extend(std::mem::take(&mut self.frames).write(folder)?);
+        }
+        if !self.timings.is_empty() {
+            let path = folder.join(TIMING);
+            let (models, records): (Vec<_>, Vec<_>) = std::mem::take(&mut self.timings).into_iter().unzip();
+            write_json(&path, &records)?;
+            written.push(path);
+            timing = Some(timing_table(&file.name, &models)?);
+        }
         let manifest = Manifest {
             experiment: file.name.clone(),
             version: env!("CARGO_PKG_VERSION"),
@@ -285,7 +409,7 @@ impl Run<'_> {
             warnings: self.warnings,
             seconds: clock.elapsed().as_secs_f64(),
         };
-        let path = folder.join("manifest.json");
+        let path = folder.join(MANIFEST);
         write_json(&path, &manifest)?;
         written.push(path);
         write_atomically(&folder.join(COMPLETE), b"")?;
@@ -295,47 +419,55 @@ impl Run<'_> {
     fn provenance(&self, table: &mut ResultTable) {
         let file = self.experiment.file();
         for record in &self.records {
-            let (memorized, others) = (record.prompts.get("memorized"), record.prompts.get("non_memorized"));
+            let weights = format!("{}, weights sha256 {}", record.parameterization, &record.fingerprint[..16]);
+            let count = |class| record.prompts.get(class).copied().unwrap_or_default();
             let prompts = format!(
-                "{} {} / {} {} prompts",
-                memorized.copied().unwrap_or_default(),
+                ", {} {} / {} {} prompts",
+                count("memorized"),
                 file.prompts.memorized,
-                others.copied().unwrap_or_default(),
+                count("non_memorized"),
                 file.prompts.non_memorized
             );
-            let value = format!("{}, weights sha256 {}, {prompts}", record.parameterization, &record.fingerprint[..16]);
-            table.set_provenance(&record.source, value);
+            let prompts = if self.experiment.needs_scores() { prompts } else { String::new() };
+            table.set_provenance(&record.source, weights + &prompts);
         }
-        table.set_provenance("protocol", format!("{}, {}", file.protocol.preset, file.protocol.numerics));
+        table.set_provenance("protocol", format!("{}, {}", file.protocol.preset(), file.protocol.numerics()));
         let seeds: Vec<String> = file.noise.seeds.iter().map(ToString::to_string).collect();
-        table.set_provenance("noise", format!("{}, seeds {}", self.experiment.generator(), seeds.join(", ")));
+        let sharing = match file.noise.sharing {
+            NoiseSharing::Shared => "",
+            NoiseSharing::PerPrompt => ", another seed for each prompt",
+        };
+        table.set_provenance("noise", format!("{}, seeds {}{sharing}", self.experiment.generator(), seeds.join(", ")));
         table.set_provenance("network", "f32 on cpu");
-    }
-
-    /// Times of this run; where it asked nothing, those of the last run that did.
-    fn timing(&mut self, folder: &Path, written: &mut Vec<PathBuf>) -> Result<Option<ResultTable>> {
-        let path = folder.join("timing.json");
-        let earlier: Vec<TimingRecord> =
-            fs::read(&path).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
-        for timing in &mut self.timings {
-            if timing.cost.measurements() == 0
-                && let Some(record) = earlier.iter().find(|record| record.model == timing.model)
-            {
-                timing.cost = record.cost.clone();
-            }
-        }
-        let records: Vec<TimingRecord> =
-            self.timings.iter().map(|t| TimingRecord { model: t.model.clone(), cost: t.cost.clone() }).collect();
-        write_json(&path, &records)?;
-        written.push(path);
-        let table =
-            timing_table(&self.experiment.file().name, &self.timings, &self.experiment.file().report.generations)?;
-        Ok((!table.rows().is_empty()).then_some(table))
     }
 }
 
-#[derive(Serialize, Deserialize)]
+fn detector_record(built: &Built) -> DetectorRecord {
+    DetectorRecord { label: built.entry.label(), gammas: built.entry.gammas, protocol: built.protocol }
+}
+
+pub(crate) const MANIFEST: &str = "manifest.json";
+const TIMING: &str = "timing.json";
+
+fn read_timings(folder: &Path) -> Vec<TimingRecord> {
+    fs::read(folder.join(TIMING)).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+}
+
+/// Raw times of one model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct TimingRecord {
     model: String,
-    cost: RunCost,
+    fingerprint: String,
+    detectors: Vec<DetectorTiming>,
+    /// What the run itself asked and took.
+    run: RunCost,
+}
+
+impl TimingRecord {
+    fn covers(&self, labels: &[String], generations: &[usize]) -> bool {
+        let timed = |label: &String, n: &usize| {
+            self.detectors.iter().any(|timing| timing.label == *label && timing.generations == *n)
+        };
+        labels.iter().all(|label| generations.iter().all(|n| timed(label, n)))
+    }
 }

@@ -3,12 +3,15 @@
 use crate::{
     detector::{Detector, Quantity, Score},
     measure::Measure,
-    options::{GenerationReduction, Space},
+    options::{Input, Space},
     protocol::{Gammas, ResolvedProtocol},
-    statistic::{PairMeasure, Statistic, mean_over_generations},
+    statistic::{PairMeasure, Statistic},
+    trajectory::Trajectory,
 };
 
 /// M: the norm of the guidance direction at t ≈ T and its alignment with the score at t ≈ 0.
+///
+/// A part whose weight is 0 is neither measured nor asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Anisotropy {
     protocol: ResolvedProtocol,
@@ -20,25 +23,39 @@ impl Anisotropy {
     pub fn new(protocol: ResolvedProtocol, gammas: Gammas) -> Self {
         Self { protocol, gammas }
     }
+
+    /// Name, weight, timestep and statistic of each part in use.
+    fn parts(&self) -> Vec<(&'static str, f64, usize, Statistic)> {
+        let protocol = &self.protocol;
+        let norm = Statistic::Norm { space: protocol.norm_space, normalization: protocol.norm_normalization() };
+        let cosine = Statistic::Cosine {
+            mode: protocol.cos_mode,
+            reduction: protocol.cos_reduction,
+            space: protocol.cos_space,
+            normalization: protocol.normalization,
+        };
+        let parts =
+            [("norm", self.gammas.norm, protocol.t_norm, norm), ("cosine", self.gammas.cosine, protocol.t_cos, cosine)];
+        parts.into_iter().filter(|(_, weight, ..)| *weight != 0.0).collect()
+    }
 }
 
-/// The norm N of a protocol: its measure and its name there. Wen's detector reads the same number.
-pub fn norm_quantity(protocol: &ResolvedProtocol, space: Space) -> (PairMeasure, Quantity) {
-    let measure = PairMeasure { t: protocol.t_norm, numerics: protocol.numerics };
-    let statistic = Statistic::Norm { space, normalization: protocol.norm_normalization() };
-    (measure, Quantity::new(&measure, &statistic))
-}
+impl ResolvedProtocol {
+    /// The measure that yields a statistic of the pair at timestep `t` under these options, and its name there.
+    pub fn quantity(&self, t: usize, statistic: Statistic) -> (Box<dyn Measure>, Quantity) {
+        match self.input {
+            Input::Noise => {
+                let measure = PairMeasure { t, numerics: self.numerics };
+                (Box::new(measure), Quantity::new(&measure, &statistic))
+            }
+            Input::Trajectory => (Box::new(Trajectory), Quantity::new(&Trajectory, &Trajectory::name_of(t, statistic))),
+        }
+    }
 
-/// The cosine C of a protocol.
-fn cosine_quantity(protocol: &ResolvedProtocol) -> (PairMeasure, Quantity) {
-    let measure = PairMeasure { t: protocol.t_cos, numerics: protocol.numerics };
-    let statistic = Statistic::Cosine {
-        mode: protocol.cos_mode,
-        reduction: protocol.cos_reduction,
-        space: protocol.cos_space,
-        normalization: protocol.normalization,
-    };
-    (measure, Quantity::new(&measure, &statistic))
+    /// The norm N at timestep `t`, taken in `space`.
+    pub fn norm_quantity(&self, t: usize, space: Space) -> (Box<dyn Measure>, Quantity) {
+        self.quantity(t, Statistic::Norm { space, normalization: self.norm_normalization() })
+    }
 }
 
 impl Detector for Anisotropy {
@@ -47,22 +64,22 @@ impl Detector for Anisotropy {
     }
 
     fn measures(&self) -> Vec<Box<dyn Measure>> {
-        let (norm, _) = norm_quantity(&self.protocol, self.protocol.norm_space);
-        let (cosine, _) = cosine_quantity(&self.protocol);
-        if norm == cosine { vec![Box::new(norm)] } else { vec![Box::new(norm), Box::new(cosine)] }
+        self.parts().into_iter().map(|(_, _, t, statistic)| self.protocol.quantity(t, statistic).0).collect()
     }
 
     fn quantities(&self) -> Vec<Quantity> {
-        vec![norm_quantity(&self.protocol, self.protocol.norm_space).1, cosine_quantity(&self.protocol).1]
+        self.parts().into_iter().map(|(_, _, t, statistic)| self.protocol.quantity(t, statistic).1).collect()
     }
 
     fn score(&self, generations: &[Vec<f64>]) -> Score {
-        let GenerationReduction::MeanOfNorms = self.protocol.generation_reduction;
-        let column = |i: usize| generations.iter().map(|g| g[i]).collect::<Vec<_>>();
-        let norm = mean_over_generations(&column(0), self.protocol.numerics);
-        let cosine = mean_over_generations(&column(1), self.protocol.numerics);
-        let value = self.gammas.norm * norm + self.gammas.cosine * cosine;
-        Score { value, parts: vec![("norm", norm), ("cosine", cosine)] }
+        let mut score = Score { value: 0.0, parts: vec![] };
+        for (i, (name, weight, ..)) in self.parts().into_iter().enumerate() {
+            let column: Vec<f64> = generations.iter().map(|g| g[i]).collect();
+            let mean = self.protocol.mean(&column);
+            score.value += weight * mean;
+            score.parts.push((name, mean));
+        }
+        score
     }
 }
 
@@ -82,5 +99,13 @@ mod tests {
         assert_eq!(score.parts, [("norm", 5.0), ("cosine", 0.375)]);
         assert_eq!(m.measures().len(), 2);
         assert_eq!(m.quantities()[1].name, "cosine/x,c|x/channel_mean/model_output/none");
+    }
+
+    #[test]
+    fn a_part_without_weight_is_not_asked_for() {
+        let protocol = Protocol::default().resolve(Parameterization::V).unwrap();
+        let cosine = Anisotropy::new(protocol, Gammas { cosine: 1.0, norm: 0.0 });
+        assert_eq!(cosine.measures().iter().map(|m| m.id()).collect::<Vec<_>>(), ["pair/t=1/f32"]);
+        assert_eq!(cosine.score(&[vec![0.5], vec![0.25]]).value, 0.375);
     }
 }

@@ -12,14 +12,16 @@ mod pair;
 mod probe;
 mod protocol;
 mod statistic;
+mod trajectory;
 
-pub use anisotropy::{Anisotropy, norm_quantity};
+pub use anisotropy::Anisotropy;
 pub use detector::{Detector, Quantity, Score};
 pub use measure::{Ask, Measure};
 pub use options::{
-    CosineMode, CosineReduction, GenerationReduction, Normalization, NormalizationTarget, Numerics, Preset, Space,
+    CosineMode, CosineReduction, Input, Normalization, NormalizationTarget, Numerics, Preset, ScoreStorage, Space,
 };
 pub use pair::{Pair, channel_cosines};
 pub use probe::{NetworkCalls, Probe, Start, prefetch};
-pub use protocol::{Gammas, Protocol, ProtocolError, ResolvedProtocol, T_NORM};
-pub use statistic::{PairMeasure, Statistic, mean_over_generations};
+pub use protocol::{Gammas, Protocol, ProtocolError, ResolvedProtocol, T_NORM, ddim_timesteps};
+pub use statistic::{PairMeasure, Statistic};
+pub use trajectory::{Trajectory, TrajectoryStep, WALK_CALLS, walk};

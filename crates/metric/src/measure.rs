@@ -22,18 +22,18 @@ pub trait Measure: Send + Sync {
     /// Names what is measured and how; part of the key under which values are stored.
     fn id(&self) -> String;
 
-    /// Names of the values, in the order [`Self::measure`] returns them.
+    /// Names of the values of one probe, in order.
     fn names(&self) -> Vec<String>;
 
     /// What must be asked, so that questions of many prompts can be batched.
     fn asks(&self) -> Vec<Ask>;
 
-    /// Network calls (samples) that [`Self::measure`] makes itself, beyond the predictions it asks for: passes
-    /// with a tangent or with an observer.
+    /// Network calls (samples) that [`Self::measure`] makes itself for one probe, beyond the predictions it asks
+    /// for: passes with a tangent or with an observer, trajectories.
     fn own_calls(&self) -> usize {
         0
     }
 
-    /// The values for one prompt and one noise.
-    fn measure(&self, probe: &Probe) -> memscope_model::Result<Vec<f64>>;
+    /// The values of each probe; all probes are of one model.
+    fn measure(&self, probes: &[Probe]) -> memscope_model::Result<Vec<Vec<f64>>>;
 }

@@ -116,10 +116,22 @@ choices! {
 }
 
 choices! {
-    /// How the norms of several generations become one number.
-    GenerationReduction {
-        /// The mean of their norms.
-        MeanOfNorms = "mean_of_norms",
+    /// The latent about which the network is asked.
+    Input {
+        /// Pure noise x_T, whatever the timestep: the paper's denoising-free shortcut.
+        Noise = "noise",
+        /// x_t of the prompt's own guided DDIM trajectory from x_T: what Theorem 1 speaks of.
+        Trajectory = "trajectory",
+    }
+}
+
+choices! {
+    /// The format in which a prompt's scores (or, for M, its two parts) are kept before they are compared.
+    ScoreStorage {
+        /// As computed.
+        Exact = "exact",
+        /// Rounded to bf16 as the released code stores them, which makes ties.
+        Bf16 = "bf16",
     }
 }
 

@@ -4,23 +4,37 @@ use memscope_model::Parameterization;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::options::{
-    CosineMode, CosineReduction, GenerationReduction, Normalization, NormalizationTarget, Numerics, Preset, Space,
+use crate::{
+    bf16,
+    options::{
+        CosineMode, CosineReduction, Input, Normalization, NormalizationTarget, Numerics, Preset, ScoreStorage, Space,
+    },
 };
 
 /// The first timestep of a 50-step DDIM run, the paper's "t = T".
 pub const T_NORM: usize = 981;
 
+/// The timesteps of a 50-step DDIM run, in its order: 981, 961, …, 21, 1 (protocol §1.1).
+pub fn ddim_timesteps() -> impl Iterator<Item = usize> {
+    (0..50).map(|i| T_NORM - 20 * i)
+}
+
 /// A preset and what departs from it. `Protocol::resolve` turns it into the complete options for a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Protocol {
-    /// The options not given below come from here.
-    #[serde(default = "table1")]
-    pub preset: Preset,
-    /// Timestep of the cosine: one of the 50-step DDIM timesteps 1, 21, 41, …, 981.
+    /// The options not given below come from here; `table1` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
+    /// Timestep of the norm: one of the 50-step DDIM timesteps 1, 21, 41, …, 981.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub t_norm: Option<usize>,
+    /// Timestep of the cosine, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub t_cos: Option<usize>,
+    /// What the network is asked about: pure noise or the denoised latent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Input>,
     /// Which two vectors the cosine compares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cos_mode: Option<CosineMode>,
@@ -40,42 +54,17 @@ pub struct Protocol {
     /// What the scaling acts on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalization_targets: Option<NormalizationTarget>,
-    /// How norms of several generations are reduced.
+    /// Arithmetic; `f32` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generation_reduction: Option<GenerationReduction>,
-    /// Arithmetic.
-    #[serde(default = "f32_numerics")]
-    pub numerics: Numerics,
-}
-
-fn table1() -> Preset {
-    Preset::Table1
-}
-
-fn f32_numerics() -> Numerics {
-    Numerics::F32
-}
-
-impl Default for Protocol {
-    fn default() -> Self {
-        Preset::Table1.into()
-    }
+    pub numerics: Option<Numerics>,
+    /// How scores are kept; `bf16` under `bf16-emulated`, else `exact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_storage: Option<ScoreStorage>,
 }
 
 impl From<Preset> for Protocol {
     fn from(preset: Preset) -> Self {
-        Self {
-            preset,
-            t_cos: None,
-            cos_mode: None,
-            cos_reduction: None,
-            cos_space: None,
-            norm_space: None,
-            normalization: None,
-            normalization_targets: None,
-            generation_reduction: None,
-            numerics: Numerics::F32,
-        }
+        Self { preset: Some(preset), ..Self::default() }
     }
 }
 
@@ -103,10 +92,12 @@ impl Gammas {
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum ProtocolError {
     /// The timestep is not visited.
-    #[error("t_cos is {t_cos}; it must be one of the 50-step DDIM timesteps 1, 21, 41, ..., 981")]
+    #[error("{field} is {t}; it must be one of the 50-step DDIM timesteps 1, 21, 41, ..., 981")]
     Timestep {
+        /// The field.
+        field: &'static str,
         /// The timestep given.
-        t_cos: usize,
+        t: usize,
     },
     /// x0_formula describes a norm.
     #[error("cos_space cannot be x0_formula; choose model_output or score")]
@@ -117,6 +108,9 @@ pub enum ProtocolError {
         /// The field.
         field: &'static str,
     },
+    /// Trajectories are measured plainly.
+    #[error("input: trajectory needs numerics: f32 and normalization: none")]
+    Trajectory,
 }
 
 /// Complete, consistent options for one model.
@@ -125,28 +119,63 @@ pub enum ProtocolError {
 pub struct ResolvedProtocol {
     pub t_norm: usize,
     pub t_cos: usize,
+    pub input: Input,
     pub cos_mode: CosineMode,
     pub cos_reduction: CosineReduction,
     pub cos_space: Space,
     pub norm_space: Space,
     pub normalization: Normalization,
     pub normalization_targets: NormalizationTarget,
-    pub generation_reduction: GenerationReduction,
     pub numerics: Numerics,
+    pub score_storage: ScoreStorage,
 }
 
 impl Protocol {
+    /// The preset in force.
+    pub fn preset(&self) -> Preset {
+        self.preset.unwrap_or(Preset::Table1)
+    }
+
+    /// The arithmetic in force.
+    pub fn numerics(&self) -> Numerics {
+        self.numerics.unwrap_or(Numerics::F32)
+    }
+
+    /// These options with those that `over` gives in their place.
+    #[must_use]
+    pub fn overridden_by(&self, over: &Self) -> Self {
+        Self {
+            preset: over.preset.or(self.preset),
+            t_norm: over.t_norm.or(self.t_norm),
+            t_cos: over.t_cos.or(self.t_cos),
+            input: over.input.or(self.input),
+            cos_mode: over.cos_mode.or(self.cos_mode),
+            cos_reduction: over.cos_reduction.or(self.cos_reduction),
+            cos_space: over.cos_space.or(self.cos_space),
+            norm_space: over.norm_space.or(self.norm_space),
+            normalization: over.normalization.or(self.normalization),
+            normalization_targets: over.normalization_targets.or(self.normalization_targets),
+            numerics: over.numerics.or(self.numerics),
+            score_storage: over.score_storage.or(self.score_storage),
+        }
+    }
+
     /// The complete options for a model of this kind.
     pub fn resolve(&self, parameterization: Parameterization) -> Result<ResolvedProtocol, ProtocolError> {
-        let exact = self.preset == Preset::Equation14;
+        let exact = self.preset() == Preset::Equation14;
         let code_norm = match parameterization {
             Parameterization::Epsilon => Space::ModelOutput,
             Parameterization::V => Space::X0Formula,
         };
-        let preset_t_cos = if self.preset == Preset::Release { 41 } else { 1 };
+        let preset_t_cos = if self.preset() == Preset::Release { 41 } else { 1 };
+        let storage = match self.numerics() {
+            Numerics::F32 => ScoreStorage::Exact,
+            Numerics::Bf16Emulated => ScoreStorage::Bf16,
+        };
         let resolved = ResolvedProtocol {
-            t_norm: T_NORM,
+            t_norm: self.t_norm.unwrap_or(T_NORM),
             t_cos: self.t_cos.unwrap_or(preset_t_cos),
+            input: self.input.unwrap_or(Input::Noise),
             cos_mode: self.cos_mode.unwrap_or(CosineMode::UnconditionalDelta),
             cos_reduction: self.cos_reduction.unwrap_or(if exact {
                 CosineReduction::Flatten
@@ -157,8 +186,8 @@ impl Protocol {
             norm_space: self.norm_space.unwrap_or(if exact { Space::Score } else { code_norm }),
             normalization: self.normalization.unwrap_or(Normalization::None),
             normalization_targets: self.normalization_targets.unwrap_or(NormalizationTarget::CosineAndNorm),
-            generation_reduction: self.generation_reduction.unwrap_or(GenerationReduction::MeanOfNorms),
-            numerics: self.numerics,
+            numerics: self.numerics(),
+            score_storage: self.score_storage.unwrap_or(storage),
         };
         resolved.check()?;
         Ok(resolved)
@@ -167,8 +196,10 @@ impl Protocol {
 
 impl ResolvedProtocol {
     fn check(&self) -> Result<(), ProtocolError> {
-        if self.t_cos > T_NORM || self.t_cos % 20 != 1 {
-            return Err(ProtocolError::Timestep { t_cos: self.t_cos });
+        for (field, t) in [("t_norm", self.t_norm), ("t_cos", self.t_cos)] {
+            if !ddim_timesteps().any(|visited| visited == t) {
+                return Err(ProtocolError::Timestep { field, t });
+            }
         }
         if self.cos_space == Space::X0Formula {
             return Err(ProtocolError::CosineSpace);
@@ -179,7 +210,28 @@ impl ResolvedProtocol {
                 return Err(ProtocolError::ScoreInBf16 { field });
             }
         }
+        let plain = self.numerics == Numerics::F32 && self.normalization == Normalization::None;
+        if self.input == Input::Trajectory && !plain {
+            return Err(ProtocolError::Trajectory);
+        }
         Ok(())
+    }
+
+    /// The mean of a quantity over generations, in this arithmetic and storage.
+    pub fn mean(&self, values: &[f64]) -> f64 {
+        let mean = match self.numerics {
+            Numerics::F32 => values.iter().sum::<f64>() / values.len() as f64,
+            Numerics::Bf16Emulated => bf16::mean(values),
+        };
+        match self.score_storage {
+            ScoreStorage::Exact => mean,
+            ScoreStorage::Bf16 => f64::from(bf16::round(mean as f32)),
+        }
+    }
+
+    /// The same for quantities that the released codes compute in f32 whatever the rest is in.
+    pub fn mean_of_f32(&self, values: &[f64]) -> f64 {
+        Self { numerics: Numerics::F32, ..*self }.mean(values)
     }
 
     /// The normalization that acts on the norm.
@@ -216,12 +268,30 @@ mod tests {
             change(&mut protocol);
             protocol.resolve(Parameterization::V).unwrap_err()
         };
-        assert_eq!(wrong(|p| p.t_cos = Some(2)), ProtocolError::Timestep { t_cos: 2 });
+        assert_eq!(wrong(|p| p.t_cos = Some(2)), ProtocolError::Timestep { field: "t_cos", t: 2 });
+        assert_eq!(wrong(|p| p.t_norm = Some(1001)), ProtocolError::Timestep { field: "t_norm", t: 1001 });
         assert_eq!(wrong(|p| p.cos_space = Some(Space::X0Formula)), ProtocolError::CosineSpace);
         let bf16 = wrong(|p| {
-            p.preset = Preset::Equation14;
-            p.numerics = Numerics::Bf16Emulated;
+            p.preset = Some(Preset::Equation14);
+            p.numerics = Some(Numerics::Bf16Emulated);
         });
         assert_eq!(bf16, ProtocolError::ScoreInBf16 { field: "cos_space" });
+        let trajectory = wrong(|p| {
+            p.input = Some(Input::Trajectory);
+            p.normalization = Some(Normalization::L2);
+        });
+        assert_eq!(trajectory, ProtocolError::Trajectory);
+    }
+
+    #[test]
+    fn scores_are_kept_as_the_storage_says() {
+        let mean = |change: fn(&mut Protocol)| {
+            let mut protocol = Protocol::default();
+            change(&mut protocol);
+            protocol.resolve(Parameterization::Epsilon).unwrap().mean(&[1.0, 1.01])
+        };
+        assert_eq!(mean(|_| {}), 1.005);
+        // bf16 has steps of 1/128 above 1.
+        assert_eq!(mean(|p| p.score_storage = Some(ScoreStorage::Bf16)), 1.0078125);
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    bf16::{self, ScalarFactor},
+    bf16::ScalarFactor,
     measure::{Ask, Measure},
     options::{CosineMode, CosineReduction, Normalization, Numerics, Space},
     pair::Pair,
@@ -63,7 +63,8 @@ impl Statistic {
         all
     }
 
-    fn of(self, pair: &Pair, numerics: Numerics) -> Option<f64> {
+    /// The statistic of a pair; `None` where the released code has no such arithmetic.
+    pub(crate) fn of(self, pair: &Pair, numerics: Numerics) -> Option<f64> {
         Some(match (self, numerics) {
             (Self::Norm { space, normalization }, Numerics::F32) => pair.norm(space, normalization),
             (Self::Norm { space, normalization }, Numerics::Bf16Emulated) => {
@@ -102,21 +103,18 @@ impl Measure for PairMeasure {
         vec![Ask::Unconditional { t: self.t }, Ask::Conditional { t: self.t }]
     }
 
-    fn measure(&self, probe: &Probe) -> memscope_model::Result<Vec<f64>> {
-        let (unconditional, conditional) = (probe.unconditional(self.t)?, probe.conditional(self.t)?);
-        let pair =
-            Pair { x: probe.x(), channels: probe.channels(), unconditional: &unconditional, conditional: &conditional };
-        Ok(Statistic::all(self.numerics)
-            .into_iter()
-            .filter_map(|statistic| statistic.of(&pair, self.numerics))
-            .collect())
-    }
-}
-
-/// The mean over generations in the arithmetic of the protocol.
-pub fn mean_over_generations(values: &[f64], numerics: Numerics) -> f64 {
-    match numerics {
-        Numerics::F32 => values.iter().sum::<f64>() / values.len() as f64,
-        Numerics::Bf16Emulated => bf16::mean(values),
+    fn measure(&self, probes: &[Probe]) -> memscope_model::Result<Vec<Vec<f64>>> {
+        let statistics = Statistic::all(self.numerics);
+        let of_probe = |probe: &Probe| {
+            let (unconditional, conditional) = (probe.unconditional(self.t)?, probe.conditional(self.t)?);
+            let pair = Pair {
+                x: probe.x(),
+                channels: probe.channels(),
+                unconditional: &unconditional,
+                conditional: &conditional,
+            };
+            Ok(statistics.iter().filter_map(|statistic| statistic.of(&pair, self.numerics)).collect())
+        };
+        probes.iter().map(of_probe).collect()
     }
 }

@@ -3,8 +3,8 @@
 use candle_core::{Result, Tensor};
 
 use crate::{
-    ops::{self, Activation, AttentionMask, Norm},
-    value::{Affine, Value},
+    ops::{self, Activation, Affine, AttentionMask, Norm},
+    value::Value,
 };
 
 /// A primal value with its tangent; no tangent means that the value does not depend on the input.

@@ -41,4 +41,4 @@ pub use text_encoder::TextEncoder;
 pub use tokenizer::{PromptTokenizer, Tokens};
 pub use unet::UNet;
 pub use vae::Vae;
-pub use value::{Affine, Value};
+pub use value::Value;

@@ -7,6 +7,8 @@ use candle_core::{DType, Tensor};
 use crate::{
     diffusion::{LatentDiffusion, PromptEmbedding, Question},
     error::{Error, Result},
+    prediction::Prediction,
+    schedule::Schedule,
 };
 
 /// How images are drawn.
@@ -22,6 +24,23 @@ impl Default for Sampling {
     /// The reference protocol: 50 steps, guidance 7.5.
     fn default() -> Self {
         Self { steps: 50, guidance: 7.5 }
+    }
+}
+
+impl Sampling {
+    /// Moves a latent x_t (flattened) one guided step on: DDIM on u + w (c − u).
+    pub fn step(
+        &self,
+        schedule: &Schedule,
+        x: &mut [f32],
+        unconditional: &Prediction,
+        conditional: &Prediction,
+        t: usize,
+    ) -> Result<()> {
+        let w = self.guidance as f32;
+        let outputs = unconditional.output.iter().zip(&conditional.output);
+        let guided: Vec<f32> = outputs.map(|(u, c)| u + w * (c - u)).collect();
+        schedule.ddim_step(x, &guided, t, schedule.train_steps() / self.steps)
     }
 }
 
@@ -46,8 +65,6 @@ impl LatentDiffusion {
         mut watch: impl FnMut(&Step) -> Result<()>,
     ) -> Result<Vec<Vec<f32>>> {
         let timesteps = self.schedule().timesteps(sampling.steps)?;
-        let stride = self.schedule().train_steps() / sampling.steps;
-        let w = sampling.guidance as f32;
         for (index, &t) in timesteps.iter().enumerate() {
             watch(&Step { index, t, latents: &latents })?;
             let ask = |prompt| latents.iter().map(move |x| Question { x, t, prompt });
@@ -55,8 +72,7 @@ impl LatentDiffusion {
             let answers = self.answer(&questions)?;
             let (unconditional, conditional) = answers.split_at(latents.len());
             for ((x, u), c) in latents.iter_mut().zip(unconditional).zip(conditional) {
-                let guided: Vec<f32> = u.output.iter().zip(&c.output).map(|(u, c)| u + w * (c - u)).collect();
-                self.schedule().ddim_step(x, &guided, t, stride)?;
+                sampling.step(self.schedule(), x, u, c, t)?;
             }
         }
         Ok(latents)

@@ -15,6 +15,11 @@ pub enum Parameterization {
     V,
 }
 
+impl Parameterization {
+    /// Both kinds.
+    pub const ALL: [Self; 2] = [Self::Epsilon, Self::V];
+}
+
 impl std::fmt::Display for Parameterization {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.write_str(match self {

@@ -2,33 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::ops::{self, Activation, AttentionMask, Conv2d, Linear, Norm};
-
-/// A frozen map whose linear part acts on tangents: y = A x + b.
-pub trait Affine {
-    /// A x + b.
-    fn apply(&self, x: &Tensor) -> Result<Tensor>;
-    /// A x.
-    fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor>;
-}
-
-impl Affine for Linear {
-    fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        Linear::apply(self, x)
-    }
-    fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
-        Linear::apply_linear_part(self, x)
-    }
-}
-
-impl Affine for Conv2d {
-    fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        Conv2d::apply(self, x)
-    }
-    fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
-        Conv2d::apply_linear_part(self, x)
-    }
-}
+use crate::ops::{self, Activation, Affine, AttentionMask, Norm};
 
 /// A value that the networks compute with.
 ///

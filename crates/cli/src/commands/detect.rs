@@ -6,8 +6,8 @@ use memscope_eval::{
     detect::{Detection, DetectionResult},
     experiment::noise_precision,
     prompts,
-    registry::DetectorName,
-    run::NoisePlan,
+    registry::{DetectorEntry, DetectorName},
+    run::{NoisePlan, NoiseSharing},
     session::Observer,
     table::{Cell, Column, ColumnKind},
     write_frame,
@@ -47,25 +47,28 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     progress.model(&args.model);
     let model = LatentDiffusion::load(&args.model).with_context(|| format!("model {}", args.model))?;
     let kind = model.schedule().parameterization();
-    let protocol = Protocol { numerics: args.numerics, ..args.protocol.into() }
+    let protocol = Protocol { numerics: Some(args.numerics), ..args.protocol.into() }
         .resolve(kind)
         .map_err(|e| UserError::input(e.to_string()))?;
     // The columns norm, cosine and score are always there; --detector adds others.
     let mut names = [args.detectors.clone(), vec![DetectorName::Anisotropy]].concat();
     names.sort_unstable();
     names.dedup();
+    let build = |name: &DetectorName| Ok((*name, DetectorEntry::from(*name).build(protocol, &model)?));
+    let detectors = names.iter().map(build).collect::<memscope_eval::Result<_>>()?;
     let detection = Detection {
         model: &model,
-        detectors: names.iter().map(|name| (*name, name.build(protocol, None, &model))).collect(),
+        detectors,
         noise: NoisePlan {
             generator: args.generator,
             precision: noise_precision(args.numerics),
             seeds: args.seeds.clone(),
             generations: usize::from(args.generations),
+            sharing: NoiseSharing::Shared,
         },
         batch: usize::from(args.batch),
     };
-    let result = detection.run(&list.prompts, &mut progress)?;
+    let result = detection.run(&list.texts(), &mut progress)?;
     result.warnings.iter().for_each(|warning| progress.warn(warning));
 
     if let Some(path) = &args.out {

@@ -1,8 +1,10 @@
 //! One module per command.
 
+pub(crate) mod compare;
 pub(crate) mod detect;
 pub(crate) mod evaluate;
 pub(crate) mod generate;
 pub(crate) mod models;
 pub(crate) mod reproduce;
 pub(crate) mod run;
+pub(crate) mod tokens;

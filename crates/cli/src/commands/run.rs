@@ -4,6 +4,7 @@ use anyhow::Context;
 use memscope_eval::{
     Experiment, ExperimentFile, experiment,
     session::{self, Answers},
+    sweep,
 };
 
 use crate::{
@@ -25,6 +26,9 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
 /// `memscope validate`.
 pub(crate) fn validate(file: &Path) -> anyhow::Result<()> {
     let experiment = read(file, &[])?;
+    if !experiment.file().sweep.is_empty() {
+        sweep::points(&experiment)?;
+    }
     print(&format!("{}: experiment '{}' is valid\n", file.display(), experiment.file().name))
 }
 
@@ -48,6 +52,17 @@ pub(crate) fn parse(name: &str, yaml: &str, set: &[String]) -> anyhow::Result<Ex
 /// Runs an experiment and prints its tables.
 pub(crate) fn measure(experiment: &Experiment, options: &RunOptions, progress: &mut Progress) -> anyhow::Result<()> {
     let answers = if options.fresh { Answers::Fresh } else { Answers::Reuse };
+    if !experiment.file().sweep.is_empty() {
+        let outcome = sweep::run(experiment, &options.results, answers, progress)
+            .with_context(|| format!("sweep '{}'", experiment.file().name))?;
+        if options.json {
+            print_json(&outcome.table)?
+        } else {
+            print_table(&outcome.table)?
+        }
+        eprintln!("written to {}", outcome.folder.display());
+        return Ok(());
+    }
     let outcome = session::run(experiment, &options.results, answers, progress)
         .with_context(|| format!("experiment '{}'", experiment.file().name))?;
     for table in outcome.tables.iter().chain(&outcome.timing) {

@@ -79,6 +79,26 @@ pub enum Gammas {
     Ones,
 }
 
+/// A row of one of the paper's detection tables, whatever the model and the number of generations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaperRow {
+    /// Table 1: a method.
+    Table1(Method),
+    /// Table 2: the metric with this cosine.
+    Table2(CosinePair),
+    /// Table 3: a part of the metric.
+    Table3(Component),
+    /// Table 4, upper part: a normalisation.
+    Table4Normalization(Normalization),
+    /// Table 4, lower part: the training timestep of the cosine.
+    Table4Timestep(u32),
+    /// Table 7: the weights.
+    Table7(Gammas),
+    /// Table 8: Realistic Vision.
+    Table8,
+}
+
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

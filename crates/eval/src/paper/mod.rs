@@ -10,7 +10,7 @@ mod raw;
 
 use std::sync::LazyLock;
 
-pub use keys::{Component, CosinePair, Gammas, Method, Model, Normalization};
+pub use keys::{Component, CosinePair, Gammas, Method, Model, Normalization, PaperRow};
 pub use number::{Hyperparameters, MitigationConfig, PaperCell, PaperNumber};
 
 use number::Footnotes;
@@ -46,6 +46,20 @@ impl Paper {
     /// The machine that the paper's times are from.
     pub fn hardware(&self) -> &str {
         &self.raw.hardware
+    }
+
+    /// A row of a detection table.
+    pub fn row(&self, model: Model, n: u32, row: PaperRow) -> Option<PaperCell<'_>> {
+        match row {
+            PaperRow::Table1(method) => self.table1(model, n, method),
+            PaperRow::Table2(pair) => self.table2(model, n, pair),
+            PaperRow::Table3(component) => self.table3(model, n, component),
+            PaperRow::Table4Normalization(normalization) if n == 1 => self.table4_normalization(model, normalization),
+            PaperRow::Table4Timestep(t_cos) if n == 1 => self.table4_timestep(model, t_cos),
+            PaperRow::Table7(gammas) => self.table7(model, n, gammas),
+            PaperRow::Table8 if model == Model::Rv51 => self.table8(n),
+            PaperRow::Table4Normalization(_) | PaperRow::Table4Timestep(_) | PaperRow::Table8 => None,
+        }
     }
 
     /// Table 1: detection by method.

@@ -1,10 +1,10 @@
-use super::{ModelScores, Statistics, score_sets, tpr_heading};
+use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, published, rows_column, score_sets, tpr_heading};
 use crate::{
     detection::DetectorScores,
     error::Result,
     experiment::ReportSettings,
-    paper::{Model as PaperModel, PaperCell, paper},
-    stats::{Ddof, ScoreSet, Statistic, Summary},
+    paper::{Model as PaperModel, PaperCell},
+    stats::Statistic,
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 
@@ -14,7 +14,7 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
     let columns = vec![
         Column::new("model", "Model", ColumnKind::Text),
         Column::new("n", "n", ColumnKind::Integer),
-        Column::new("method", "Method", ColumnKind::Text),
+        rows_column(report),
         Column::new("auc", "AUC", ColumnKind::Measured),
         Column::new("tpr", tpr.clone(), ColumnKind::Measured),
         Column::new("tpr_reference", format!("{tpr}, code's rule"), ColumnKind::Measured),
@@ -41,21 +41,21 @@ fn row(
     scores: &DetectorScores,
     statistics: &Statistics,
 ) -> Result<Vec<Cell>> {
-    let sets = score_sets(scores)?;
-    let spread = table.footnote("mean ± sample StD over seeds [95 % bootstrap interval over prompts]");
-    let auc = measured(&sets, Statistic::Auc, statistics)?.with_note(spread);
-    let standard = table.footnote("highest TPR whose FPR does not exceed the target");
-    let tpr = measured(&sets, statistics.tpr, statistics)?.with_note(standard);
+    let values = scores.all();
+    let sets = score_sets(&values)?;
+    let spread = table.footnote(SPREAD);
+    let auc = statistics.cell(&sets, Statistic::Auc)?.with_note(spread);
+    let standard = table.footnote(STANDARD_TPR);
+    let tpr = statistics.cell(&sets, statistics.tpr)?.with_note(standard);
     let nearest =
         table.footnote("TPR at the first kept ROC point nearest the target FPR, as the released code reads it");
-    let tpr_reference = measured(&sets, statistics.tpr_reference, statistics)?.with_note(nearest);
-    let published = model.paper.zip(scores.detector.paper_method());
-    let published = published.and_then(|(m, method)| paper().table1(m, scores.generations as u32, method));
+    let tpr_reference = statistics.cell(&sets, statistics.tpr_reference)?.with_note(nearest);
+    let published = published(model.paper, scores);
     let [paper_model, paper_auc, paper_tpr] = paper_cells(table, model.paper, published);
     Ok(vec![
         Cell::text(&model.model),
         Cell::integer(scores.generations as i64),
-        Cell::text(scores.detector.title()),
+        Cell::text(scores.detector.label()),
         auc,
         tpr,
         tpr_reference,
@@ -63,13 +63,6 @@ fn row(
         paper_auc,
         paper_tpr,
     ])
-}
-
-fn measured(sets: &[ScoreSet], statistic: Statistic, statistics: &Statistics) -> Result<Cell> {
-    let values = sets.iter().map(|set| statistic.of(*set)).collect::<std::result::Result<Vec<_>, _>>()?;
-    let summary = Summary::of(&values, Ddof::Sample)?;
-    let estimate = statistics.bootstrap.estimate(sets, statistic)?;
-    Ok(Cell::measured(summary, Some(estimate.interval), 3))
 }
 
 fn paper_cells(table: &mut ResultTable, model: Option<PaperModel>, published: Option<PaperCell>) -> [Cell; 3] {

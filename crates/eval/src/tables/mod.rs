@@ -2,17 +2,22 @@
 
 mod detection;
 mod differences;
+mod gamma_fit;
+mod groups;
+mod hyperparameters;
 mod timing;
 
-pub use timing::{DetectorNeeds, ModelTiming, timing_table};
+pub use hyperparameters::ModelHyperparameters;
+pub use timing::{ModelTiming, timing_table};
 
 use crate::{
-    detection::DetectorScores,
+    detection::{ClassValues, DetectorScores},
     error::Result,
     experiment::{ReportSettings, TableKind},
-    paper::Model as PaperModel,
-    stats::{Bootstrap, ScoreSet, Statistic, TprRule},
-    table::ResultTable,
+    paper::{Model as PaperModel, PaperCell, paper},
+    prompts::KnownPrompt,
+    stats::{Bootstrap, Ddof, ScoreSet, Statistic, Summary, TprRule},
+    table::{Cell, Column, ColumnKind, ResultTable},
 };
 
 /// All scores of one model.
@@ -22,8 +27,14 @@ pub struct ModelScores {
     pub model: String,
     /// The paper's column printed beside it.
     pub paper: Option<PaperModel>,
+    /// The memorized prompts.
+    pub memorized: Vec<KnownPrompt>,
+    /// The others.
+    pub non_memorized: Vec<KnownPrompt>,
     /// Scores by detector and number of generations.
     pub detectors: Vec<DetectorScores>,
+    /// The metric's weights in use.
+    pub hyperparameters: ModelHyperparameters,
 }
 
 impl ModelScores {
@@ -35,10 +46,14 @@ impl ModelScores {
 impl TableKind {
     /// The file stem of the table within its experiment.
     pub fn name(self, experiment: &str) -> String {
-        match self {
-            Self::Detection => experiment.to_owned(),
-            Self::Differences => format!("{experiment}-differences"),
-        }
+        let suffix = match self {
+            Self::Detection | Self::Hyperparameters | Self::MitigationHyperparameters => "",
+            Self::Differences => "-differences",
+            Self::BySet => "-by-set",
+            Self::ByWeight => "-by-weight",
+            Self::GammaFit => "-gamma-fit",
+        };
+        format!("{experiment}{suffix}")
     }
 
     /// Makes the table.
@@ -53,6 +68,11 @@ impl TableKind {
         match self {
             Self::Detection => detection::table(name, title, models, report),
             Self::Differences => differences::table(name, title, models, report),
+            Self::BySet => groups::by_set(name, title, models, report),
+            Self::ByWeight => groups::by_weight(name, title, models, report),
+            Self::GammaFit => gamma_fit::table(name, title, models, report),
+            Self::Hyperparameters => hyperparameters::detection(name, title, models),
+            Self::MitigationHyperparameters => hyperparameters::mitigation(name, title, models),
         }
     }
 }
@@ -73,14 +93,37 @@ impl Statistics {
             bootstrap: Bootstrap { resamples: report.resamples, seed: report.bootstrap_seed, confidence: 0.95 },
         }
     }
+
+    /// Mean and spread over seeds, interval over prompts.
+    fn cell(&self, sets: &[ScoreSet], statistic: Statistic) -> Result<Cell> {
+        let values = sets.iter().map(|set| statistic.of(*set)).collect::<std::result::Result<Vec<_>, _>>()?;
+        let summary = Summary::of(&values, Ddof::Sample)?;
+        let estimate = self.bootstrap.estimate(sets, statistic)?;
+        Ok(Cell::measured(summary, Some(estimate.interval), 3))
+    }
 }
 
-fn score_sets(scores: &DetectorScores) -> Result<Vec<ScoreSet<'_>>> {
-    scores.runs.iter().map(crate::detection::SeedScores::as_set).collect()
+/// What the numbers of [`Statistics::cell`] are.
+const SPREAD: &str = "mean ± sample StD over seeds [95 % bootstrap interval over prompts]";
+const STANDARD_TPR: &str = "highest TPR whose FPR does not exceed the target";
+
+fn score_sets(values: &[ClassValues]) -> Result<Vec<ScoreSet<'_>>> {
+    values.iter().map(ClassValues::as_set).collect()
 }
 
 /// `TPR@1%FPR`, for headings.
 fn tpr_heading(fpr: f64) -> String {
     let percent = format!("{:.3}", fpr * 100.0);
     format!("TPR@{}%FPR", percent.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// Heading of the column that names the detectors.
+fn rows_column(report: &ReportSettings) -> Column {
+    Column::new("method", report.rows.as_deref().unwrap_or("Method"), ColumnKind::Text)
+}
+
+/// The published cell beside a detector's scores.
+fn published(model: Option<PaperModel>, scores: &DetectorScores) -> Option<PaperCell<'static>> {
+    let (model, row) = model.zip(scores.detector.paper_row())?;
+    paper().row(model, scores.generations as u32, row)
 }

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{f32_slice, is_fast, with_f32};
+use super::{Affine, f32_slice, is_fast, with_f32};
 use crate::raw::{Mat, MatMut, Threads, Write, matmul};
 
 /// A frozen 2-D convolution: `weight: (O, C, k, k)`, `bias: (O,)`, square stride and zero padding.
@@ -13,20 +13,21 @@ pub struct Conv2d {
     padding: usize,
 }
 
+impl Affine for Conv2d {
+    /// `x: (B, C, H, W)`; returns `(B, O, H', W')`.
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, self.bias.as_ref())
+    }
+
+    fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, None)
+    }
+}
+
 impl Conv2d {
     /// From diffusers-layout tensors.
     pub fn new(weight: Tensor, bias: Option<Tensor>, stride: usize, padding: usize) -> Self {
         Self { weight, bias, stride, padding }
-    }
-
-    /// `x: (B, C, H, W)`; returns `(B, O, H', W')`.
-    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        self.run(x, self.bias.as_ref())
-    }
-
-    /// The same without the bias: what the map does to a tangent.
-    pub fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
-        self.run(x, None)
     }
 
     fn run(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{f32_slice, is_fast, with_f32};
+use super::{Affine, f32_slice, is_fast, with_f32};
 use crate::raw::{Mat, MatMut, Threads, Write, matmul};
 
 /// A frozen affine map over the last dimension: `y = x Wᵀ + b`, `W: (out, in)`, `b: (out,)`.
@@ -11,20 +11,21 @@ pub struct Linear {
     bias: Option<Tensor>,
 }
 
+impl Affine for Linear {
+    /// `x: (…, in)`; returns `(…, out)`.
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, self.bias.as_ref())
+    }
+
+    fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
+        self.run(x, None)
+    }
+}
+
 impl Linear {
     /// From `weight: (out, in)` and `bias: (out,)`.
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
         Self { weight, bias }
-    }
-
-    /// `x: (…, in)`; returns `(…, out)`.
-    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        self.run(x, self.bias.as_ref())
-    }
-
-    /// The same without the bias: what the map does to a tangent.
-    pub fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
-        self.run(x, None)
     }
 
     fn run(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {

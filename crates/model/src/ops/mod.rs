@@ -6,6 +6,7 @@
 //! against a naive version.
 
 mod activation;
+mod affine;
 mod attention;
 mod conv2d;
 mod geglu;
@@ -14,6 +15,7 @@ mod norm;
 mod upsample;
 
 pub use activation::{Activation, activate, activation_derivative};
+pub use affine::Affine;
 pub use attention::{AttentionMask, WithTangent, attention, attention_probabilities, attention_pushforward};
 pub use conv2d::Conv2d;
 pub use geglu::{geglu, geglu_pushforward};

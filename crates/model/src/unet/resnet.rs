@@ -3,7 +3,7 @@ use candle_core::Tensor;
 use crate::{
     error::Result,
     layers::{conv2d, group_norm, linear},
-    ops::{Activation, Conv2d, Linear, Norm},
+    ops::{Activation, Affine, Conv2d, Linear, Norm},
     value::Value,
     weights::Scope,
 };

@@ -3,7 +3,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::{
     error::Result,
     layers::linear,
-    ops::{Activation, Linear, activate},
+    ops::{Activation, Affine, Linear, activate},
     weights::Scope,
 };
 

@@ -1,0 +1,29 @@
+//! Which tokens of a prompt drive the guidance direction (Wen et al. 2024, token significance).
+
+use candle_core::{Device, Tensor, Var};
+use memscope_metric::T_NORM;
+use memscope_model::{Error, LatentDiffusion, PromptEmbedding, Result};
+
+/// ‖∂‖c − u‖₂ / ∂e_i‖₂ for each token i of the prompt (BOS, text, EOS; without padding) at t = 981 on one x_T,
+/// flattened (C, H, W); e_i is the prompt embedding's row. The released helper mixes up the two rows of the batch;
+/// this is the prompt's.
+pub fn token_significance(
+    model: &LatentDiffusion,
+    prompt: &PromptEmbedding,
+    empty: &PromptEmbedding,
+    x: &[f32],
+) -> Result<Vec<f64>> {
+    let (channels, height, width) = model.latent_shape();
+    let x = Tensor::from_slice(x, (1, channels, height, width), &Device::Cpu)?;
+    let unconditional = model.predict(&x, &[T_NORM], &empty.embedding.unsqueeze(0)?, None)?;
+    let embedding = Var::from_tensor(&prompt.embedding.unsqueeze(0)?)?;
+    let conditional = model.predict(&x, &[T_NORM], embedding.as_tensor(), None)?;
+    let norm = (conditional - unconditional.detach())?.sqr()?.sum_all()?.sqrt()?;
+    let gradients = norm.backward()?;
+    let gradient = gradients
+        .get(&embedding)
+        .ok_or_else(|| Error::Argument("the prediction does not depend on the prompt".into()))?;
+    let rows = gradient.squeeze(0)?.to_vec2::<f32>()?;
+    let norm_of = |row: &Vec<f32>| row.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    Ok(rows.iter().take(prompt.tokens.length).map(norm_of).collect())
+}

@@ -1,0 +1,75 @@
+use anyhow::Context;
+use memscope_baselines::token_significance;
+use memscope_eval::table::{Cell, Column, ColumnKind, ResultTable};
+use memscope_model::{LatentDiffusion, NoisePrecision, noise::initial_latents};
+use serde::Serialize;
+
+use crate::{
+    args::Tokens,
+    output::{print_json, print_table},
+};
+
+/// One token of a prompt.
+#[derive(Serialize)]
+struct Significance {
+    token: String,
+    gradient_norm: f64,
+}
+
+/// One prompt.
+#[derive(Serialize)]
+struct Report {
+    prompt: String,
+    tokens: Vec<Significance>,
+}
+
+/// `memscope tokens`.
+pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
+    let model = LatentDiffusion::load(&args.model).with_context(|| format!("model {}", args.model))?;
+    let shape = model.latent_shape();
+    let generations = usize::from(args.generations);
+    let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, generations, shape);
+    let latents: Vec<&[f32]> = noise.chunks(shape.0 * shape.1 * shape.2).collect();
+    let empty = model.encode_prompts(&[""])?.remove(0);
+    let mut reports = vec![];
+    for text in &args.prompts {
+        let prompt = model.encode_prompts(&[text])?.remove(0);
+        if let Some(cut) = &prompt.tokens.cut {
+            tracing::warn!("the model does not read the end of the prompt: '{cut}'");
+        }
+        let mut sums = vec![0.0; prompt.tokens.length];
+        for x in &latents {
+            let norms = token_significance(&model, &prompt, &empty, x)?;
+            sums.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
+        }
+        let token = |(token, sum): (String, f64)| Significance { token, gradient_norm: sum / generations as f64 };
+        let texts = model.tokenizer().token_texts(&prompt.tokens);
+        let tokens = texts.into_iter().zip(sums).map(token).collect();
+        reports.push(Report { prompt: text.clone(), tokens });
+    }
+    if args.json {
+        return print_json(&reports);
+    }
+    reports.iter().try_for_each(|report| print_table(&table(args, &model, report)?))
+}
+
+fn table(args: &Tokens, model: &LatentDiffusion, report: &Report) -> anyhow::Result<ResultTable> {
+    const WIDTH: f64 = 30.0;
+    let columns = vec![
+        Column::new("token", "Token", ColumnKind::Text),
+        Column::new("gradient_norm", "Gradient norm", ColumnKind::Number),
+        Column::new("strip", "", ColumnKind::Text),
+    ];
+    let title = format!("Token significance: {}", report.prompt);
+    let mut table = ResultTable::new("tokens", title, columns)?;
+    let largest = report.tokens.iter().map(|token| token.gradient_norm).fold(f64::MIN_POSITIVE, f64::max);
+    for token in &report.tokens {
+        let bar = "█".repeat((WIDTH * token.gradient_norm / largest).round() as usize);
+        table.push_row(vec![Cell::text(&token.token), Cell::number(token.gradient_norm, 4), Cell::text(bar)])?;
+    }
+    table.set_provenance("model", format!("{}, weights sha256 {}", args.model, &model.fingerprint()[..16]));
+    table.set_provenance("quantity", "gradient of the norm of c - u at t = 981 by the token's embedding, L2 norm");
+    table
+        .set_provenance("noise", format!("{}, seed {}, {} generation(s)", args.generator, args.seed, args.generations));
+    Ok(table)
+}

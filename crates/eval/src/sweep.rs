@@ -1,0 +1,176 @@
+//! Sweeps: an experiment once for every combination of some fields' values.
+
+use std::path::{Path, PathBuf};
+
+use polars::prelude::Column as FrameColumn;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    experiment::{Experiment, TableKind},
+    export::ExportSet,
+    frames::write_frame,
+    manifest::write_atomically,
+    session::{self, Answers, COMPLETE, FORMATS, Observer},
+    table::{Cell, CellValue, Column, ColumnKind, ResultTable},
+};
+
+/// A field of an experiment and the values it takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SweepAxis {
+    /// Dotted path of the field, as for `--set`, e.g. `protocol.t_cos` or `detectors.0.gammas.cosine`.
+    pub field: String,
+    /// Its values.
+    pub values: Vec<serde_json::Value>,
+}
+
+impl SweepAxis {
+    /// Name of its column: the field with anything but letters and digits as `_`.
+    fn key(&self) -> String {
+        self.field.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+    }
+}
+
+/// One combination.
+#[derive(Clone, Debug)]
+pub struct SweepPoint {
+    /// The value of each axis, as tables show it.
+    pub values: Vec<String>,
+    /// The experiment without the sweep.
+    pub experiment: Experiment,
+}
+
+/// The combinations, the last axis changing fastest; every one is checked before any is run.
+pub fn points(experiment: &Experiment) -> Result<Vec<SweepPoint>> {
+    let file = experiment.file();
+    let fail = |reason: String| Error::Experiment { file: file.name.clone(), reason: format!("sweep: {reason}") };
+    let mut base = file.clone();
+    let axes = std::mem::take(&mut base.sweep);
+    if !base.tables.contains(&TableKind::Detection) {
+        return Err(fail("tables must contain detection".into()));
+    }
+    let mut partial = vec![(vec![], base)];
+    for axis in &axes {
+        let mut next = vec![];
+        for (values, file) in &partial {
+            for value in &axis.values {
+                let changed = file
+                    .with_field(&axis.field, value.clone())
+                    .map_err(|reason| fail(format!("{} = {value}: {reason}", axis.field)))?;
+                next.push(([values.clone(), vec![shown(value)]].concat(), changed));
+            }
+        }
+        partial = next;
+    }
+    let checked = partial.into_iter().map(|(values, file)| {
+        let named = format!("{}, {}", file.name, values.join(", "));
+        Ok(SweepPoint { values, experiment: file.check(&named)? })
+    });
+    checked.collect()
+}
+
+fn shown(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// What a sweep left behind.
+#[derive(Debug)]
+pub struct SweepOutcome {
+    /// The results folder.
+    pub folder: PathBuf,
+    /// Every point's detection table, with a column for each axis.
+    pub table: ResultTable,
+}
+
+/// Runs every point into `results/NAME/points/NNN` and gathers their detection tables.
+pub fn run(
+    experiment: &Experiment,
+    results: &Path,
+    answers: Answers,
+    observer: &mut dyn Observer,
+) -> Result<SweepOutcome> {
+    let file = experiment.file();
+    let points = points(experiment)?;
+    let folder = results.join(&file.name);
+    session::begin(&folder, experiment)?;
+    let target = ExportSet::open(&folder.join("tables"), &format!("{}-sweep", file.name), FORMATS)?;
+    let mut table = None;
+    for (i, point) in points.iter().enumerate() {
+        let place = folder.join("points").join(format!("{:03}", i + 1));
+        // What an earlier point has asked anew counts for the later ones.
+        let answers = if i == 0 { answers } else { Answers::Reuse };
+        let outcome = session::run_into(&place, &point.experiment, results, answers, observer)?;
+        let detection = TableKind::Detection.name(&file.name);
+        if let Some(part) = outcome.tables.iter().find(|table| table.name() == detection) {
+            gather(&mut table, &file.title, &file.sweep, point, part)?;
+        }
+    }
+    let table = table.ok_or_else(|| Error::Experiment { file: file.name.clone(), reason: "no sweep point".into() })?;
+    target.write(&table)?;
+    write_long(&folder.join("sweep.csv"), file.sweep.len(), &table)?;
+    write_atomically(&folder.join(COMPLETE), b"")?;
+    Ok(SweepOutcome { folder, table })
+}
+
+/// Appends a point's rows, its values in front.
+fn gather(
+    table: &mut Option<ResultTable>,
+    title: &str,
+    axes: &[SweepAxis],
+    point: &SweepPoint,
+    part: &ResultTable,
+) -> Result<()> {
+    let table = match table {
+        Some(table) => table,
+        None => {
+            let mut columns: Vec<Column> =
+                axes.iter().map(|axis| Column::new(axis.key(), axis.field.as_str(), ColumnKind::Text)).collect();
+            columns.extend_from_slice(part.columns());
+            table.insert(ResultTable::new(format!("{}-sweep", part.name()), format!("{title}: sweep"), columns)?)
+        }
+    };
+    for origin in part.provenance() {
+        table.set_provenance(&origin.key, &origin.value);
+    }
+    for row in part.rows() {
+        let mut cells: Vec<Cell> = point.values.iter().map(Cell::text).collect();
+        for cell in row {
+            let notes = cell.notes.iter().filter_map(|note| part.footnotes().get(note.index()));
+            let notes: Vec<_> = notes.map(|text| table.footnote(text)).collect();
+            cells.push(notes.into_iter().fold(cell.value.clone().into(), Cell::with_note));
+        }
+        table.push_row(cells)?;
+    }
+    Ok(())
+}
+
+/// One row per point, row and number: the axes, model, n, method, statistic, value, std, low, high.
+fn write_long(path: &Path, axes: usize, table: &ResultTable) -> Result<()> {
+    let labels = axes + 3;
+    let mut texts: Vec<Vec<String>> = vec![vec![]; labels + 1];
+    let mut numbers: [Vec<Option<f64>>; 4] = Default::default();
+    for row in table.rows() {
+        for (column, cell) in table.columns().iter().zip(row).skip(labels) {
+            let CellValue::Measured { value, std, interval, .. } = &cell.value else { continue };
+            for (texts, cell) in texts.iter_mut().zip(&row[..labels]) {
+                texts.push(match &cell.value {
+                    CellValue::Text { text } => text.clone(),
+                    other => other.number().map_or_else(String::new, |number| number.to_string()),
+                });
+            }
+            texts[labels].push(column.key.clone());
+            let spread = interval.as_ref();
+            let all = [Some(*value), *std, spread.map(|i| i.low), spread.map(|i| i.high)];
+            numbers.iter_mut().zip(all).for_each(|(column, number)| column.push(number));
+        }
+    }
+    let rows = numbers[0].len();
+    let names = table.columns()[..labels].iter().map(|column| column.key.as_str()).chain(["statistic"]);
+    let mut columns: Vec<FrameColumn> =
+        names.zip(texts).map(|(name, values)| FrameColumn::new(name.into(), values)).collect();
+    let named = ["value", "std", "low", "high"].into_iter().zip(numbers);
+    columns.extend(named.map(|(name, values)| FrameColumn::new(name.into(), values)));
+    write_frame(path, rows, columns)
+}

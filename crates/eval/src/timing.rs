@@ -1,0 +1,184 @@
+//! How long detectors take, over both windows of protocol §8.
+
+use std::time::Instant;
+
+use memscope_metric::{Ask, Detector, Input, Measure, NetworkCalls, Pair, Probe, ResolvedProtocol, Start, prefetch};
+use memscope_model::{LatentDiffusion, PromptEmbedding, Question, Sampling};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    paper::PaperRow,
+    registry::{DetectorEntry, DetectorName},
+    run::Watch,
+};
+
+/// Prompts that are scored; as many as the paper's times are for.
+pub const TIMED_PROMPTS: usize = 10;
+
+/// What scoring [`TIMED_PROMPTS`] prompts took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DetectorTiming {
+    /// How tables call the detector.
+    pub label: String,
+    /// Generations per prompt.
+    pub generations: usize,
+    /// Network calls (samples).
+    pub calls: usize,
+    /// Wall time from the first forward pass to the last score, in seconds.
+    pub seconds: f64,
+    /// The same over the released code's window, where it has one.
+    pub reference: Option<Window>,
+    /// The published row.
+    pub paper: Option<PaperRow>,
+}
+
+/// A timed stretch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// Network calls (samples).
+    pub calls: usize,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// Detectors to time on a model.
+pub struct Timed<'a> {
+    /// The model.
+    pub model: &'a LatentDiffusion,
+    /// Entry, options and detector.
+    pub detectors: Vec<(&'a DetectorEntry, ResolvedProtocol, &'a dyn Detector)>,
+    /// Some prompts; repeated where there are fewer than [`TIMED_PROMPTS`].
+    pub prompts: &'a [String],
+    /// x_T of every generation, flattened (C, H, W).
+    pub latents: Vec<Vec<f32>>,
+    /// Numbers of generations.
+    pub generations: &'a [usize],
+    /// Samples per network call.
+    pub batch: usize,
+}
+
+impl Timed<'_> {
+    /// Times every detector once for every number of generations.
+    pub fn run(&self, watch: &dyn Watch) -> Result<Vec<DetectorTiming>> {
+        let texts: Vec<&str> = self.prompts.iter().map(String::as_str).cycle().take(TIMED_PROMPTS).collect();
+        let empty = self.model.encode_prompts(&[""])?.remove(0);
+        let prompts = self.model.encode_prompts(&texts)?;
+        let mut timings = vec![];
+        for &n in self.generations {
+            for (entry, protocol, detector) in &self.detectors {
+                if watch.stop_requested() {
+                    return Err(Error::Stopped);
+                }
+                let window = self.metric_window(*detector, &empty, &prompts, n)?;
+                let in_code = entry.name == DetectorName::Anisotropy && protocol.input == Input::Noise;
+                let reference = in_code.then(|| self.reference_window(protocol, &empty, &prompts, n)).transpose()?;
+                timings.push(DetectorTiming {
+                    label: entry.label(),
+                    generations: n,
+                    calls: window.calls,
+                    seconds: window.seconds,
+                    reference,
+                    paper: entry.paper_row(),
+                });
+            }
+        }
+        Ok(timings)
+    }
+
+    fn metric_window(
+        &self,
+        detector: &dyn Detector,
+        empty: &PromptEmbedding,
+        prompts: &[PromptEmbedding],
+        n: usize,
+    ) -> Result<Window> {
+        let measures = measures_of(detector);
+        let mut asks: Vec<Ask> = measures.iter().flat_map(|measure| measure.asks()).collect();
+        asks.sort_unstable();
+        asks.dedup();
+        let quantities = detector.quantities();
+        let names: Vec<(String, Vec<String>)> = measures.iter().map(|m| (m.id(), m.names())).collect();
+        let place = |q: &memscope_metric::Quantity| {
+            let measure = names.iter().position(|(id, _)| *id == q.measure)?;
+            Some((measure, names[measure].1.iter().position(|name| *name == q.name)?))
+        };
+        let places: Vec<(usize, usize)> = quantities.iter().filter_map(place).collect();
+        let calls = NetworkCalls::default();
+        let mut own_calls = 0;
+
+        let clock = Instant::now();
+        let mut generations = vec![vec![]; prompts.len()];
+        for x in &self.latents[..n] {
+            let start = Start::new(self.model, empty, x.clone(), &calls);
+            let probes: Vec<Probe> = prompts.iter().map(|prompt| start.probe(prompt)).collect();
+            prefetch(self.model, &probes, &asks, self.batch)?;
+            let mut values = vec![];
+            for measure in &measures {
+                values.push(measure.measure(&probes)?);
+                own_calls += probes.len() * measure.own_calls();
+            }
+            for (i, generations) in generations.iter_mut().enumerate() {
+                generations.push(places.iter().map(|(m, v)| values[*m][i][*v]).collect::<Vec<f64>>());
+            }
+        }
+        for values in &generations {
+            std::hint::black_box(detector.score(values));
+        }
+        let seconds = clock.elapsed().as_secs_f64();
+        Ok(Window { calls: calls.unconditional() + calls.conditional() + own_calls, seconds })
+    }
+
+    /// The released loop: per prompt both timesteps with the empty prompt beside it, the metric, one denoising step,
+    /// and the network calls of the next step, whose answers nobody reads.
+    fn reference_window(
+        &self,
+        protocol: &ResolvedProtocol,
+        empty: &PromptEmbedding,
+        prompts: &[PromptEmbedding],
+        n: usize,
+    ) -> Result<Window> {
+        let sampling = Sampling::default();
+        let stride = self.model.schedule().train_steps() / sampling.steps;
+        let next = protocol.t_norm.saturating_sub(stride).max(1);
+        let mut calls = 0;
+        let clock = Instant::now();
+        for prompt in prompts {
+            let mut ask = |latents: &[Vec<f32>], t| {
+                let of = |prompt| latents.iter().map(move |x| Question { x, t, prompt });
+                let questions: Vec<Question> = of(empty).chain(of(prompt)).collect();
+                calls += questions.len();
+                self.model.answer(&questions)
+            };
+            let mut latents = self.latents[..n].to_vec();
+            let first = ask(&latents, protocol.t_norm)?;
+            let second = ask(&latents, protocol.t_cos)?;
+            let channels = self.model.latent_shape().0;
+            for (i, x) in latents.iter().enumerate() {
+                let at_norm = Pair { x, channels, unconditional: &first[i], conditional: &first[n + i] };
+                let at_cos = Pair { x, channels, unconditional: &second[i], conditional: &second[n + i] };
+                let p = protocol;
+                std::hint::black_box((
+                    at_norm.norm(p.norm_space, p.norm_normalization()),
+                    at_cos.cosine(p.cos_mode, p.cos_reduction, p.cos_space, p.normalization),
+                ));
+            }
+            for (i, x) in latents.iter_mut().enumerate() {
+                sampling.step(self.model.schedule(), x, &first[i], &first[n + i], protocol.t_norm)?;
+            }
+            std::hint::black_box((ask(&latents, next)?, ask(&latents, protocol.t_cos)?));
+        }
+        Ok(Window { calls, seconds: clock.elapsed().as_secs_f64() })
+    }
+}
+
+/// The measures of a detector, each once.
+fn measures_of(detector: &dyn Detector) -> Vec<Box<dyn Measure>> {
+    let mut measures: Vec<Box<dyn Measure>> = vec![];
+    for measure in detector.measures() {
+        if measures.iter().all(|known| known.id() != measure.id()) {
+            measures.push(measure);
+        }
+    }
+    measures
+}

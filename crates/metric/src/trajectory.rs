@@ -1,0 +1,122 @@
+//! The guided DDIM trajectory of a prompt, and the statistics of every pair of predictions along it.
+
+use memscope_model::{Error, LatentDiffusion, Prediction, Question, Result, Sampling};
+
+use crate::{
+    measure::{Ask, Measure},
+    options::{Normalization, Numerics},
+    pair::Pair,
+    probe::Probe,
+    protocol::ddim_timesteps,
+    statistic::Statistic,
+};
+
+/// How trajectories are made: 50 steps, guidance 7.5.
+const SAMPLING: Sampling = Sampling { steps: 50, guidance: 7.5 };
+
+/// Where a set of trajectories stands, before its latents move.
+pub struct TrajectoryStep<'a> {
+    /// Timestep.
+    pub t: usize,
+    /// x_t of each probe, flattened (C, H, W).
+    pub latents: &'a [Vec<f32>],
+    /// The empty prompt's prediction for each.
+    pub unconditional: &'a [Prediction],
+    /// The prompt's prediction for each.
+    pub conditional: &'a [Prediction],
+}
+
+/// Denoises every probe from its x_T under its prompt (50 DDIM steps, guidance 7.5); `visit` sees each step.
+pub fn walk(probes: &[Probe], mut visit: impl FnMut(&TrajectoryStep) -> Result<()>) -> Result<()> {
+    let Some(first) = probes.first() else { return Ok(()) };
+    let model = first.model();
+    let timesteps = model.schedule().timesteps(SAMPLING.steps)?;
+    if !timesteps.iter().copied().eq(ddim_timesteps()) {
+        return Err(Error::Argument(format!("{} does not visit the timesteps 981, 961, ..., 1", model.source())));
+    }
+    let mut latents: Vec<Vec<f32>> = probes.iter().map(|probe| probe.x().to_vec()).collect();
+    for t in timesteps {
+        let (unconditional, conditional) = predictions(model, probes, &latents, t)?;
+        visit(&TrajectoryStep { t, latents: &latents, unconditional: &unconditional, conditional: &conditional })?;
+        for ((x, u), c) in latents.iter_mut().zip(&unconditional).zip(&conditional) {
+            SAMPLING.step(model.schedule(), x, u, c, t)?;
+        }
+    }
+    Ok(())
+}
+
+/// Network calls (samples) of a walk, per probe.
+pub const WALK_CALLS: usize = 2 * SAMPLING.steps;
+
+type Predictions = Vec<Prediction>;
+
+fn predictions(
+    model: &LatentDiffusion,
+    probes: &[Probe],
+    latents: &[Vec<f32>],
+    t: usize,
+) -> Result<(Predictions, Predictions)> {
+    let pairs = || probes.iter().zip(latents);
+    let empty = pairs().map(|(probe, x)| Question { x, t, prompt: probe.empty() });
+    let prompts = pairs().map(|(probe, x)| Question { x, t, prompt: probe.prompt() });
+    let mut unconditional = model.answer(&empty.chain(prompts).collect::<Vec<_>>())?;
+    let conditional = unconditional.split_off(probes.len());
+    Ok((unconditional, conditional))
+}
+
+/// Measures norms and cosines of the pair at every timestep of the trajectory; without normalization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trajectory;
+
+impl Trajectory {
+    /// The name of a statistic at a timestep.
+    pub(crate) fn name_of(t: usize, statistic: Statistic) -> String {
+        format!("t={t}/{statistic}")
+    }
+
+    fn statistics() -> Vec<Statistic> {
+        let plain = |statistic: &Statistic| match statistic {
+            Statistic::Norm { normalization, .. } | Statistic::Cosine { normalization, .. } => {
+                *normalization == Normalization::None
+            }
+        };
+        Statistic::all(Numerics::F32).into_iter().filter(plain).collect()
+    }
+}
+
+impl Measure for Trajectory {
+    fn id(&self) -> String {
+        format!("trajectory/steps={}/guidance={}/f32", SAMPLING.steps, SAMPLING.guidance)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let statistics = Self::statistics();
+        ddim_timesteps().flat_map(|t| statistics.iter().map(move |statistic| Self::name_of(t, *statistic))).collect()
+    }
+
+    fn asks(&self) -> Vec<Ask> {
+        vec![]
+    }
+
+    fn own_calls(&self) -> usize {
+        WALK_CALLS
+    }
+
+    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
+        let statistics = Self::statistics();
+        let mut values = vec![vec![]; probes.len()];
+        walk(probes, |step| {
+            for (i, probe) in probes.iter().enumerate() {
+                let pair = Pair {
+                    x: &step.latents[i],
+                    channels: probe.channels(),
+                    unconditional: &step.unconditional[i],
+                    conditional: &step.conditional[i],
+                };
+                values[i].extend(statistics.iter().filter_map(|statistic| statistic.of(&pair, Numerics::F32)));
+            }
+            Ok(())
+        })?;
+        Ok(values)
+    }
+}
