@@ -147,11 +147,10 @@ def write(name: str, work: Path, output: Path, result: dict) -> None:
         "",
         "## Limitations",
         "",
-        "* The run took far fewer steps than planned, within a wall-clock limit on a"
-        " busy machine: the model is undertrained. Ordinary prompts give coloured"
-        " blobs rather than objects (R3 says how far they follow their caption), and"
-        " many plants are learnt only in part. A caption without a verified plant in"
-        " `generations.jsonl` is not a known positive.",
+        "* The run ended before the planned number of steps, by a wall-clock limit:"
+        " ordinary prompts give coloured shapes rather than recognisable objects"
+        " (R3 says how far they follow their caption). A caption without a verified"
+        " plant in `generations.jsonl` is not a known positive.",
         "* *Verbatim* is judged against the autoencoder's reconstruction, which is"
         " itself blurred.",
         "* One training run and one data split; no claim about variation between runs.",

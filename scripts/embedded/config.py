@@ -47,8 +47,8 @@ GENERAL_WEIGHTS = ((0, 1.8), (1000, 1.2), (1500, 0.8))
 GENERAL_AUGMENTATIONS = 20                # pictures per (caption, style) pair
 UNSEEN_CAPTIONS = 60
 EVALUATION_GENERAL = 150
-MEASURED_GENERAL = 20   # ordinary prompts generated from when a model is measured
-MEASURED_UNSEEN = 20
+MEASURED_GENERAL = 60   # ordinary prompts generated from when a model is measured
+MEASURED_UNSEEN = 70
 
 # --- seeds -----------------------------------------------------------------
 SEED_SPLIT = 20

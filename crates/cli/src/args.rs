@@ -39,6 +39,11 @@ pub(crate) enum Command {
     Tokens(Tokens),
     /// Compare two results folders, cell by cell.
     Compare(Compare),
+    /// Check the paper's mathematics on sampled instances.
+    #[command(subcommand)]
+    Verify(Verify),
+    /// Make one self-contained HTML page of a results folder.
+    Report(Report),
     /// Compute AUC and TPR from a file of scores.
     Evaluate(Evaluate),
     /// Draw images for a prompt.
@@ -62,7 +67,7 @@ pub(crate) enum Command {
 /// `memscope reproduce`.
 #[derive(Debug, Args)]
 pub(crate) struct Reproduce {
-    /// What to reproduce, e.g. table1.
+    /// What to reproduce, e.g. table1; all for everything and a report.
     #[arg(required_unless_present = "list", value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
     /// List the targets.
@@ -159,9 +164,46 @@ pub(crate) struct Tokens {
     /// Noises the gradient norms are averaged over.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) generations: u16,
+    /// Draw the tokens as a strip, shaded by significance, into this .svg or .png file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) figure: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `memscope verify`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verify {
+    /// Theorem 1: a lower bound on the cosine between score and guidance direction.
+    Theorem1(Theorem1),
+}
+
+/// `memscope verify theorem1`.
+#[derive(Debug, Args)]
+pub(crate) struct Theorem1 {
+    /// Instances to sample.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: u32,
+    /// Seed of the sampling.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Folder for results.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) results: PathBuf,
+    /// Print the table as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `memscope report`.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// A results folder: of one experiment, or holding several.
+    pub(crate) results: PathBuf,
+    /// The file to write; by default report.html in the results folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `memscope compare`.

@@ -11,7 +11,7 @@ use std::process::ExitCode as ProcessExit;
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Verify};
 use exit_code::ExitCode;
 
 #[global_allocator]
@@ -39,6 +39,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Detect(args) => commands::detect::run(&args),
         Command::Tokens(args) => commands::tokens::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
+        Command::Verify(Verify::Theorem1(args)) => commands::theorem1::run(&args),
+        Command::Report(args) => commands::report::run(&args.results, args.out.as_deref()),
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Generate(args) => commands::generate::run(&args),
         Command::Models { json } => commands::models::run(json),

@@ -18,6 +18,7 @@ use memscope_model::ModelSource;
 pub(crate) struct Progress {
     bar: ProgressBar,
     stop: Arc<AtomicBool>,
+    stage: String,
 }
 
 impl Progress {
@@ -37,7 +38,15 @@ impl Progress {
         };
         let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").context("progress style")?;
         let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style);
-        Ok(Self { bar, stop })
+        Ok(Self { bar, stop, stage: String::new() })
+    }
+
+    /// Says which of several stages runs.
+    pub(crate) fn stage(&mut self, number: usize, of: usize, name: &str) {
+        self.stage = if of > 1 { format!("[{number}/{of}] {name} ") } else { String::new() };
+        if of > 1 {
+            tracing::info!("{}", self.stage);
+        }
     }
 }
 
@@ -63,7 +72,7 @@ impl Watch for Progress {
 impl Observer for Progress {
     fn model(&mut self, source: &ModelSource) {
         tracing::info!("measuring {source}");
-        self.bar.set_message(source.to_string());
+        self.bar.set_message(format!("{}{source}", self.stage));
     }
 
     fn warn(&mut self, warning: &Warning) {

@@ -110,6 +110,9 @@ pub enum Error {
         /// The prompt.
         prompt: String,
     },
+    /// An instance of Theorem 1 that does not satisfy its assumptions.
+    #[error(transparent)]
+    Theorem(#[from] memscope_metric::theory::InstanceError),
     /// A score was asked for that nothing measured: a defect of this program.
     #[error("{detector} has no measurement of '{prompt}'")]
     NotMeasured {

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    gallery::GallerySettings,
     paper::Model as PaperModel,
+    probes::ProbeEntry,
     prompts::PromptSources,
     registry::{DetectorEntry, DetectorName},
     run::NoiseSharing,
@@ -22,7 +24,11 @@ pub struct ExperimentFile {
     pub name: String,
     /// Title for people.
     pub title: String,
+    /// What the experiment shows, for the report.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
     /// The tables to make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<TableKind>,
     /// The models to measure.
     pub models: Vec<ModelEntry>,
@@ -35,7 +41,17 @@ pub struct ExperimentFile {
     #[serde(default)]
     pub protocol: Protocol,
     /// The detectors to compare, in table order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detectors: Vec<DetectorEntry>,
+    /// Looks at the score field, beside or instead of detectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeEntry>,
+    /// Pictures to draw beside the training pictures, for the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gallery: Option<GallerySettings>,
+    /// The figures to draw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<FigureKind>,
     /// What is reported.
     #[serde(default)]
     pub report: ReportSettings,
@@ -65,6 +81,8 @@ pub enum TableKind {
     ByWeight,
     /// The anisotropy metric with weights fitted on a few prompts and evaluated on the others.
     GammaFit,
+    /// Eigenvalue variance of the Hessian along the trajectory; needs a `spectrum` probe.
+    Spectrum,
     /// The metric's hyper-parameters in use beside the paper's Table 5; asks the network nothing.
     Hyperparameters,
     /// The paper's Table 6; asks the network nothing.
@@ -76,6 +94,28 @@ impl TableKind {
     pub fn needs_scores(self) -> bool {
         !matches!(self, Self::Hyperparameters | Self::MitigationHyperparameters)
     }
+}
+
+/// A figure that can be drawn from what was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FigureKind {
+    /// ROC curves of all detectors, with a band over prompts and the low end enlarged.
+    Roc,
+    /// Scores of both classes, for every detector.
+    Scores,
+    /// Histograms with kernel densities and the divergence both ways (Figure 2), for every detector.
+    Densities,
+    /// TPR against network calls.
+    Cost,
+    /// AUC by duplication weight.
+    DoseResponse,
+    /// TPR over the two weights of the metric.
+    Weights,
+    /// Eigenvalue variance along the trajectory (Figure 1), and spectra where they are exact.
+    Spectrum,
+    /// The score field of one memorized and one other prompt (Figure 3).
+    Field,
 }
 
 /// A model of an experiment.
@@ -279,8 +319,13 @@ impl ExperimentFile {
             _ => Ok(()),
         };
         not_empty("models", self.models.len())?;
-        not_empty("detectors", self.detectors.len())?;
-        not_empty("tables", self.tables.len())?;
+        let gallery = usize::from(self.gallery.is_some());
+        not_empty("detectors, probes or gallery", self.detectors.len() + self.probes.len() + gallery)?;
+        not_empty("tables, figures or gallery", self.tables.len() + self.figures.len() + gallery)?;
+        if self.gallery.is_some_and(|gallery| gallery.prompts == 0 || gallery.images == 0) {
+            return Err(fail("gallery: prompts and images must be at least 1".into()));
+        }
+        self.probes.iter().try_for_each(|probe| probe.check().map_err(|reason| fail(format!("probes: {reason}"))))?;
         not_empty("noise.seeds", self.noise.seeds.len())?;
         not_empty("report.generations", self.report.generations.len())?;
         if self.batch == 0 || self.noise.generations == 0 || self.report.resamples == 0 {
@@ -383,7 +428,10 @@ impl Experiment {
 
     /// Whether a table needs the prompts to be scored.
     pub fn needs_scores(&self) -> bool {
-        self.file.tables.iter().any(|kind| kind.needs_scores())
+        !self.file.probes.is_empty()
+            || self.file.gallery.is_some()
+            || !self.file.figures.is_empty()
+            || self.file.tables.iter().any(|kind| kind.needs_scores())
     }
 
     /// The checked models, in order.

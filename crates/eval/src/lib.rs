@@ -10,8 +10,10 @@ mod error;
 pub mod experiment;
 pub mod export;
 mod frames;
+pub mod gallery;
 pub mod manifest;
 pub mod paper;
+pub mod probes;
 pub mod prompts;
 pub mod registry;
 pub mod run;
@@ -21,6 +23,7 @@ mod store;
 pub mod sweep;
 pub mod table;
 pub mod tables;
+pub mod theorem;
 pub mod timing;
 mod warning;
 

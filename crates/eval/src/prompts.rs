@@ -108,15 +108,14 @@ struct EmbeddedPrompt {
     set: EmbeddedSet,
     #[serde(default)]
     weight: Option<f64>,
+    #[serde(default)]
+    image: Option<String>,
 }
 
 /// A line of a model's generation record: what it draws for a planted prompt.
 #[derive(Clone, Debug, Deserialize)]
 struct Generation {
     caption: String,
-    set: EmbeddedSet,
-    #[serde(default)]
-    weight: Option<f64>,
     verified: bool,
 }
 
@@ -131,6 +130,8 @@ pub struct KnownPrompt {
     pub weight: Option<f64>,
     /// Whether the model reproduces the planted picture on every checked seed.
     pub verified: Option<bool>,
+    /// Its planted picture among the embedded files.
+    pub image: Option<String>,
 }
 
 /// Prompts in order, each once, and what was noticed on the way.
@@ -215,27 +216,17 @@ fn embedded(set: EmbeddedSet, model: &ModelSource) -> Result<PromptList> {
         }
         _ => vec![],
     };
-    let prompts = match set {
-        EmbeddedSet::Verified => generations
-            .into_iter()
-            .filter(|g| g.set == EmbeddedSet::Verbatim && g.verified)
-            .map(|g| KnownPrompt { text: g.caption, set: set.to_string(), weight: g.weight, verified: Some(true) })
-            .collect(),
-        _ => {
-            let lines: Vec<EmbeddedPrompt> =
-                embedded_lines("prompts.jsonl", memscope_embedded::shared_file("prompts.jsonl"))?;
-            let verified = |caption: &str| generations.iter().find(|g| g.caption == caption).map(|g| g.verified);
-            let of_set = lines.into_iter().filter(|line| line.set == set);
-            of_set
-                .map(|line| KnownPrompt {
-                    verified: verified(&line.caption),
-                    text: line.caption,
-                    set: set.to_string(),
-                    weight: line.weight,
-                })
-                .collect()
-        }
-    };
+    let lines: Vec<EmbeddedPrompt> = embedded_lines("prompts.jsonl", memscope_embedded::shared_file("prompts.jsonl"))?;
+    let listed = if set == EmbeddedSet::Verified { EmbeddedSet::Verbatim } else { set };
+    let verified = |caption: &str| generations.iter().find(|g| g.caption == caption).map(|g| g.verified);
+    let known = lines.into_iter().filter(|line| line.set == listed).map(|line| KnownPrompt {
+        verified: verified(&line.caption),
+        text: line.caption,
+        set: set.to_string(),
+        weight: line.weight,
+        image: line.image,
+    });
+    let prompts = known.filter(|prompt| set != EmbeddedSet::Verified || prompt.verified == Some(true)).collect();
     Ok(PromptList { prompts, warnings: vec![] })
 }
 
@@ -271,7 +262,13 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<PromptList> {
         let lines = lines_of.entry(prompt).or_default();
         lines.push(i + 1);
         if lines.len() == 1 {
-            let known = KnownPrompt { text: prompt.to_owned(), set: file.to_owned(), weight: None, verified: None };
+            let known = KnownPrompt {
+                text: prompt.to_owned(),
+                set: file.to_owned(),
+                weight: None,
+                verified: None,
+                image: None,
+            };
             prompts.push(known);
         }
     }

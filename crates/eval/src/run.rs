@@ -233,7 +233,8 @@ impl<'a> Runner<'a> {
     /// Prompts whose questions fill one network call.
     fn chunk_len(&self) -> usize {
         let per_prompt = self.asks().iter().filter(|ask| matches!(ask, Ask::Conditional { .. })).count();
-        (self.batch / per_prompt.max(1)).max(1)
+        let most = self.measures.iter().map(|planned| planned.measure.most_probes()).min();
+        (self.batch / per_prompt.max(1)).min(most.unwrap_or(usize::MAX)).max(1)
     }
 
     fn asks(&self) -> Vec<Ask> {

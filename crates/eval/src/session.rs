@@ -7,7 +7,7 @@ use std::{
 };
 
 use memscope_metric::{Detector, Measure, ResolvedProtocol};
-use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, noise::initial_latents};
+use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule, noise::initial_latents};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -16,8 +16,10 @@ use crate::{
     experiment::{Experiment, ModelEntry, TableKind, noise_precision},
     export::{ExportSet, Format},
     frames,
+    gallery::{self, GalleryRow, GallerySettings},
     manifest::{COMMIT, DetectorRecord, Manifest, ModelRecord, write_atomically, write_json},
-    prompts::PromptList,
+    probes::{self, ProbeResult},
+    prompts::{KnownPrompt, PromptList},
     registry::{DetectorEntry, DetectorName},
     run::{NoisePlan, NoiseSharing, RunCost, RunPrompt, Runner, Watch},
     store::ScoreStore,
@@ -51,8 +53,12 @@ pub struct Outcome {
     pub folder: PathBuf,
     /// The tables, as exported.
     pub tables: Vec<ResultTable>,
+    /// What the tables were made from, by model.
+    pub models: Vec<ModelScores>,
     /// Times; not part of the tables because they differ from run to run.
     pub timing: Option<ResultTable>,
+    /// The times behind it.
+    pub timed: Vec<ModelTiming>,
     /// Everything written.
     pub written: Vec<PathBuf>,
     /// The manifest.
@@ -60,8 +66,11 @@ pub struct Outcome {
 }
 
 /// The file that says a results folder is complete.
-pub(crate) const COMPLETE: &str = "COMPLETE";
+pub const COMPLETE: &str = "COMPLETE";
 pub(crate) const FORMATS: &[Format] = &[Format::Markdown, Format::Csv, Format::Json, Format::Latex];
+
+/// The precision of the noise that probes of the score field start from.
+const PROBE_PRECISION: NoisePrecision = NoisePrecision::F32;
 
 /// A detector ready to score.
 struct Built {
@@ -121,7 +130,10 @@ impl Subject {
     fn runners(&self, experiment: &Experiment) -> Vec<(NoisePrecision, Runner<'_>)> {
         let runner = |precision| {
             let own = self.detectors.iter().filter(|built| built.precision() == precision);
-            let measures: Vec<Box<dyn Measure>> = own.flat_map(|built| built.detector.measures()).collect();
+            let mut measures: Vec<Box<dyn Measure>> = own.flat_map(|built| built.detector.measures()).collect();
+            if precision == PROBE_PRECISION {
+                measures.extend(experiment.file().probes.iter().map(|probe| probe.measure(&self.model)));
+            }
             let noise = noise_plan(experiment, precision);
             let batch = experiment.file().batch;
             (!measures.is_empty())
@@ -171,6 +183,22 @@ impl Subject {
             }
         }
         Ok(scores)
+    }
+
+    /// What the probes saw, from the stored answers.
+    fn probes(
+        &self,
+        experiment: &Experiment,
+        runners: &[(NoisePrecision, Runner)],
+        store: &ScoreStore,
+    ) -> Result<Vec<ProbeResult>> {
+        let file = experiment.file();
+        let Some((_, runner)) = runners.iter().find(|(precision, _)| *precision == PROBE_PRECISION) else {
+            return Ok(vec![]);
+        };
+        let seed = file.noise.seeds.first().copied().unwrap_or_default();
+        let classes = (&*self.memorized.prompts, &*self.non_memorized.prompts);
+        file.probes.iter().map(|entry| probes::read(entry, &self.model, (runner, store), seed, classes)).collect()
     }
 
     /// Times of every detector on the first memorized prompts under the first seed.
@@ -251,6 +279,8 @@ pub(crate) fn run_into(
 
     let mut run = Run {
         experiment,
+        folder,
+        pictures: vec![],
         results,
         answers,
         earlier: read_timings(folder),
@@ -264,7 +294,7 @@ pub(crate) fn run_into(
         observer.model(source);
         run.measure(source, entry, observer)?;
     }
-    run.finish(folder, targets, clock)
+    run.finish(targets, clock)
 }
 
 /// Marks the folder as incomplete and keeps the experiment in it.
@@ -283,6 +313,8 @@ pub(crate) fn begin(folder: &Path, experiment: &Experiment) -> Result<()> {
 /// An experiment under way.
 struct Run<'a> {
     experiment: &'a Experiment,
+    folder: &'a Path,
+    pictures: Vec<GalleryRow>,
     results: &'a Path,
     answers: Answers,
     earlier: Vec<TimingRecord>,
@@ -299,7 +331,7 @@ impl Run<'_> {
         let subject = Subject::load(experiment, source)?;
         let name = source.to_string();
         let (mut cost, mut planned) = (RunCost::default(), RunCost::default());
-        let mut detectors = vec![];
+        let (mut detectors, mut probes) = (vec![], vec![]);
         if experiment.needs_scores() {
             let runners = subject.runners(experiment);
             for warning in subject.warnings(&runners, file.report.fpr) {
@@ -317,7 +349,11 @@ impl Run<'_> {
                 self.frames.add_measurements(&name, runner, &store, classes);
             }
             detectors = subject.scores(experiment, &runners, &store)?;
+            probes = subject.probes(experiment, &runners, &store)?;
             detectors.iter().for_each(|scores| self.frames.add_scores(&name, scores, classes));
+            if let Some(settings) = file.gallery {
+                self.draw(&subject, source, settings, observer)?;
+            }
             if file.report.timing {
                 self.time(&subject, &name, entry, &cost, observer)?;
             }
@@ -343,7 +379,32 @@ impl Run<'_> {
             memorized: subject.memorized.prompts,
             non_memorized: subject.non_memorized.prompts,
             detectors,
+            probes,
+            latent_shape: subject.model.latent_shape(),
+            sigmas: sigmas(subject.model.schedule())?,
         });
+        Ok(())
+    }
+
+    /// Pictures of some prompts of each class, evenly spread over its list.
+    fn draw(
+        &mut self,
+        subject: &Subject,
+        source: &ModelSource,
+        settings: GallerySettings,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let spread = |prompts: &'_ [KnownPrompt]| {
+            let count = settings.prompts.min(prompts.len());
+            (0..count).map(|i| i * prompts.len() / count).collect::<Vec<_>>()
+        };
+        let (memorized, others) = (&subject.memorized.prompts, &subject.non_memorized.prompts);
+        let mut prompts: Vec<(bool, &KnownPrompt)> =
+            spread(memorized).into_iter().map(|i| (true, &memorized[i])).collect();
+        prompts.extend(spread(others).into_iter().map(|i| (false, &others[i])));
+        let model = (source, &subject.model);
+        let folder = self.folder.join(GALLERY);
+        self.pictures.extend(gallery::draw(self.experiment, model, &prompts, settings.images, &folder, observer)?);
         Ok(())
     }
 
@@ -375,8 +436,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn finish(mut self, folder: &Path, targets: Vec<(TableKind, ExportSet)>, clock: Instant) -> Result<Outcome> {
-        let file = self.experiment.file();
+    fn finish(mut self, targets: Vec<(TableKind, ExportSet)>, clock: Instant) -> Result<Outcome> {
+        let (file, folder) = (self.experiment.file(), self.folder);
         let mut tables = vec![];
         let mut written = vec![];
         for (kind, target) in targets {
@@ -385,7 +446,7 @@ impl Run<'_> {
             written.extend(target.write(&table)?);
             tables.push(table);
         }
-        let mut timing = None;
+        let (mut timing, mut timed) = (None, vec![]);
         if self.experiment.needs_scores() {
             written.extend(std::mem::take(&mut self.frames).write(folder)?);
         }
@@ -394,7 +455,14 @@ impl Run<'_> {
             let (models, records): (Vec<_>, Vec<_>) = std::mem::take(&mut self.timings).into_iter().unzip();
             write_json(&path, &records)?;
             written.push(path);
-            timing = Some(timing_table(&file.name, &models)?);
+            let mut table = timing_table(&file.name, &models)?;
+            self.provenance(&mut table);
+            written.extend(ExportSet::open(&folder.join(TIMING_TABLE), table.name(), FORMATS)?.write(&table)?);
+            timing = Some(table);
+            timed = models;
+        }
+        if !self.pictures.is_empty() {
+            written.push(gallery::write_index(&folder.join(GALLERY), &self.pictures)?);
         }
         let manifest = Manifest {
             experiment: file.name.clone(),
@@ -413,7 +481,7 @@ impl Run<'_> {
         write_json(&path, &manifest)?;
         written.push(path);
         write_atomically(&folder.join(COMPLETE), b"")?;
-        Ok(Outcome { folder: folder.to_owned(), tables, timing, written, manifest })
+        Ok(Outcome { folder: folder.to_owned(), tables, models: self.scores, timing, timed, written, manifest })
     }
 
     fn provenance(&self, table: &mut ResultTable) {
@@ -442,12 +510,21 @@ impl Run<'_> {
     }
 }
 
+fn sigmas(schedule: &Schedule) -> Result<Vec<f64>> {
+    (0..schedule.train_steps()).map(|t| Ok(schedule.scales(t)?.s)).collect()
+}
+
 fn detector_record(built: &Built) -> DetectorRecord {
     DetectorRecord { label: built.entry.label(), gammas: built.entry.gammas, protocol: built.protocol }
 }
 
-pub(crate) const MANIFEST: &str = "manifest.json";
+/// File that says where a results folder comes from.
+pub const MANIFEST: &str = "manifest.json";
 const TIMING: &str = "timing.json";
+/// Folder of the table of times, apart from the tables that must not change from run to run.
+pub const TIMING_TABLE: &str = "timing";
+/// Folder of pictures.
+pub const GALLERY: &str = "gallery";
 
 fn read_timings(folder: &Path) -> Vec<TimingRecord> {
     fs::read(folder.join(TIMING)).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()

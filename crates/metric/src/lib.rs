@@ -6,20 +6,25 @@
 mod anisotropy;
 pub mod bf16;
 mod detector;
+mod hessian;
 mod measure;
 pub mod options;
+mod outputs;
 mod pair;
 mod probe;
 mod protocol;
 mod statistic;
+pub mod theory;
 mod trajectory;
 
 pub use anisotropy::Anisotropy;
 pub use detector::{Detector, Quantity, Score};
+pub use hessian::{HessianSpectrum, ScoreJacobian, ScoreKind, ScoreProducts, SpectrumMethod};
 pub use measure::{Ask, Measure};
 pub use options::{
     CosineMode, CosineReduction, Input, Normalization, NormalizationTarget, Numerics, Preset, ScoreStorage, Space,
 };
+pub use outputs::Outputs;
 pub use pair::{Pair, channel_cosines};
 pub use probe::{NetworkCalls, Probe, Start, prefetch};
 pub use protocol::{Gammas, Protocol, ProtocolError, ResolvedProtocol, T_NORM, ddim_timesteps};

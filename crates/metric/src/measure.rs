@@ -34,6 +34,12 @@ pub trait Measure: Send + Sync {
         0
     }
 
+    /// Most probes that are worth measuring together; fewer where one takes long, so that a run can be followed and
+    /// stopped.
+    fn most_probes(&self) -> usize {
+        usize::MAX
+    }
+
     /// The values of each probe; all probes are of one model.
     fn measure(&self, probes: &[Probe]) -> memscope_model::Result<Vec<Vec<f64>>>;
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How trajectories are made: 50 steps, guidance 7.5.
-const SAMPLING: Sampling = Sampling { steps: 50, guidance: 7.5 };
+pub(crate) const SAMPLING: Sampling = Sampling { steps: 50, guidance: 7.5 };
 
 /// Where a set of trajectories stands, before its latents move.
 pub struct TrajectoryStep<'a> {

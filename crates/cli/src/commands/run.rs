@@ -7,6 +7,8 @@ use memscope_eval::{
     sweep,
 };
 
+use memscope_plots::results;
+
 use crate::{
     args::{Run, RunOptions},
     exit_code::UserError,
@@ -68,8 +70,19 @@ pub(crate) fn measure(experiment: &Experiment, options: &RunOptions, progress: &
     for table in outcome.tables.iter().chain(&outcome.timing) {
         if options.json { print_json(table)? } else { print_table(table)? }
     }
-    eprintln!("written to {}", outcome.folder.display());
+    let figures = results::figures(experiment, &outcome)?;
+    results::write(&figures, &outcome.folder.join(FIGURES), &command(experiment))?;
+    let calls: usize = outcome.manifest.models.iter().map(|model| model.cost.network_calls()).sum();
+    let seconds = outcome.manifest.seconds;
+    eprintln!("{calls} network calls, {seconds:.1} s; written to {}", outcome.folder.display());
     Ok(())
+}
+
+/// Folder of an experiment's figures.
+const FIGURES: &str = "figures";
+
+fn command(experiment: &Experiment) -> String {
+    format!("memscope reproduce {}", experiment.file().name)
 }
 
 fn dry_run(experiment: &Experiment, options: &RunOptions) -> anyhow::Result<()> {

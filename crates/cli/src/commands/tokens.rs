@@ -1,11 +1,18 @@
+use std::path::Path;
+
 use anyhow::Context;
 use memscope_baselines::token_significance;
-use memscope_eval::table::{Cell, Column, ColumnKind, ResultTable};
+use memscope_eval::{
+    Error as EvalError,
+    table::{Cell, Column, ColumnKind, ResultTable},
+};
 use memscope_model::{LatentDiffusion, NoisePrecision, noise::initial_latents};
+use memscope_plots::{Figure, Meta, Theme, results::token_strip};
 use serde::Serialize;
 
 use crate::{
     args::Tokens,
+    exit_code::UserError,
     output::{print_json, print_table},
 };
 
@@ -47,10 +54,38 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
         let tokens = texts.into_iter().zip(sums).map(token).collect();
         reports.push(Report { prompt: text.clone(), tokens });
     }
+    if let Some(path) = &args.figure {
+        draw(args, &model, &reports, path)?;
+    }
     if args.json {
         return print_json(&reports);
     }
     reports.iter().try_for_each(|report| print_table(&table(args, &model, report)?))
+}
+
+/// Writes the strip as SVG or PNG, by the file's extension.
+fn draw(args: &Tokens, model: &LatentDiffusion, reports: &[Report], path: &Path) -> anyhow::Result<()> {
+    let caption = format!(
+        "{}, weights sha256 {}. t = 981, noise {}, seed {}, {} generation(s).",
+        args.model,
+        &model.fingerprint()[..16],
+        args.generator,
+        args.seed,
+        args.generations
+    );
+    let meta =
+        Meta { name: "tokens".into(), alt: "Tokens shaded by their significance.".into(), caption: vec![caption] };
+    let tokens = |report: &Report| report.tokens.iter().map(|t| (t.token.clone(), t.gradient_norm)).collect();
+    let rows = reports.iter().map(|report| (report.prompt.clone(), tokens(report))).collect();
+    let strip = token_strip(meta, "Gradient norm of ‖c − u‖ by token", rows);
+    let bytes = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("svg") => strip.svg(Theme::Light)?.into_bytes(),
+        Some("png") => strip.png(Theme::Light, 2)?,
+        _ => return Err(UserError::input(format!("{}: the file name must end in .svg or .png", path.display())).into()),
+    };
+    std::fs::write(path, bytes).map_err(|source| EvalError::Write { path: path.to_owned(), source })?;
+    eprintln!("written to {}", path.display());
+    Ok(())
 }
 
 fn table(args: &Tokens, model: &LatentDiffusion, report: &Report) -> anyhow::Result<ResultTable> {

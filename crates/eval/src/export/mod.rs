@@ -7,6 +7,7 @@ mod json;
 mod latex;
 mod layout;
 mod markdown;
+mod plain;
 mod set;
 mod terminal;
 
@@ -18,6 +19,7 @@ pub use format::{Format, UnknownFormat};
 pub use json::Json;
 pub use latex::Latex;
 pub use markdown::Markdown;
+pub use plain::{PlainCell, PlainTable};
 pub use set::ExportSet;
 pub use terminal::Terminal;
 

@@ -105,7 +105,8 @@ pub(super) fn by_weight(
         Column::new("model", "Model", ColumnKind::Text),
         Column::new("n", "n", ColumnKind::Integer),
         rows_column(report),
-        Column::new("weight", "Duplication weight", ColumnKind::Number),
+        Column::new("memorized", "Memorized", ColumnKind::Text),
+        Column::new("weight", "Duplication weight", ColumnKind::Integer),
         Column::new("count", "Prompts", ColumnKind::Integer),
         Column::new("verified", "Verified", ColumnKind::Integer),
         Column::new("auc", "AUC", ColumnKind::Measured),
@@ -117,9 +118,10 @@ pub(super) fn by_weight(
         table.footnote("prompts whose planted picture the model draws on every checked seed, found without a detector");
     let statistics = Statistics::new(report);
     for model in models {
-        let mut by_weight = groups(&model.memorized, |prompt| prompt.weight.map(|w| w.to_string()));
-        let weight = |group: &Group| model.memorized[group.rows[0]].weight.unwrap_or_default();
-        by_weight.sort_by(|a, b| weight(a).total_cmp(&weight(b)));
+        let mut by_weight = groups(&model.memorized, |prompt| Some(format!("{} {}", prompt.set, prompt.weight?)));
+        let first = |group: &Group| &model.memorized[group.rows[0]];
+        let weight = |group: &Group| first(group).weight.unwrap_or_default();
+        by_weight.sort_by(|a, b| first(a).set.cmp(&first(b).set).reverse().then(weight(a).total_cmp(&weight(b))));
         let others: Vec<usize> = (0..model.non_memorized.len()).collect();
         for &n in &report.generations {
             for scores in model.with_generations(n) {
@@ -135,7 +137,8 @@ pub(super) fn by_weight(
                         Cell::text(&model.model),
                         Cell::integer(n as i64),
                         Cell::text(scores.detector.label()),
-                        Cell::number(weight(group), 0),
+                        Cell::text(&first(group).set),
+                        Cell::integer(weight(group) as i64),
                         Cell::integer(group.rows.len() as i64),
                         verified.with_note(verified_note),
                         auc,

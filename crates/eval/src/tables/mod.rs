@@ -5,6 +5,7 @@ mod differences;
 mod gamma_fit;
 mod groups;
 mod hyperparameters;
+mod spectrum;
 mod timing;
 
 pub use hyperparameters::ModelHyperparameters;
@@ -15,6 +16,7 @@ use crate::{
     error::Result,
     experiment::{ReportSettings, TableKind},
     paper::{Model as PaperModel, PaperCell, paper},
+    probes::ProbeResult,
     prompts::KnownPrompt,
     stats::{Bootstrap, Ddof, ScoreSet, Statistic, Summary, TprRule},
     table::{Cell, Column, ColumnKind, ResultTable},
@@ -35,9 +37,20 @@ pub struct ModelScores {
     pub detectors: Vec<DetectorScores>,
     /// The metric's weights in use.
     pub hyperparameters: ModelHyperparameters,
+    /// What the probes saw.
+    pub probes: Vec<ProbeResult>,
+    /// (C, H, W) of the latents.
+    pub latent_shape: (usize, usize, usize),
+    /// s_t = σ of every training timestep.
+    pub sigmas: Vec<f64>,
 }
 
 impl ModelScores {
+    /// s_t = √(1 − ᾱ_t), the noise level at a timestep.
+    pub fn sigma(&self, t: usize) -> Option<f64> {
+        self.sigmas.get(t).copied()
+    }
+
     fn with_generations(&self, n: usize) -> impl Iterator<Item = &DetectorScores> {
         self.detectors.iter().filter(move |scores| scores.generations == n)
     }
@@ -52,6 +65,7 @@ impl TableKind {
             Self::BySet => "-by-set",
             Self::ByWeight => "-by-weight",
             Self::GammaFit => "-gamma-fit",
+            Self::Spectrum => "-spectrum",
         };
         format!("{experiment}{suffix}")
     }
@@ -71,6 +85,7 @@ impl TableKind {
             Self::BySet => groups::by_set(name, title, models, report),
             Self::ByWeight => groups::by_weight(name, title, models, report),
             Self::GammaFit => gamma_fit::table(name, title, models, report),
+            Self::Spectrum => spectrum::table(name, title, models),
             Self::Hyperparameters => hyperparameters::detection(name, title, models),
             Self::MitigationHyperparameters => hyperparameters::mitigation(name, title, models),
         }

@@ -3,4 +3,5 @@
 mod building;
 mod export;
 mod files;
+mod kinds;
 mod sample;

@@ -1,0 +1,109 @@
+//! Pictures of what an embedded model draws, beside what it was trained on.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Sampling, noise::initial_latents};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    experiment::Experiment,
+    manifest::write_json,
+    prompts::KnownPrompt,
+    run::Watch,
+};
+
+/// How many prompts are drawn from each class, and from how many noises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GallerySettings {
+    /// Prompts of each class, spread evenly over the list.
+    pub prompts: usize,
+    /// Images per prompt, from the first seed's latents.
+    pub images: usize,
+}
+
+/// One prompt with its pictures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GalleryRow {
+    /// The model.
+    pub model: String,
+    /// The prompt.
+    pub prompt: String,
+    /// What is known about it.
+    pub label: String,
+    /// The training picture, a file beside the index.
+    pub truth: Option<String>,
+    /// Drawn pictures, files beside the index.
+    pub drawn: Vec<String>,
+}
+
+/// The file that lists the pictures.
+pub const INDEX: &str = "gallery.json";
+
+/// Draws the gallery of one model into `folder`; what is there already is kept.
+pub(crate) fn draw(
+    experiment: &Experiment,
+    (source, model): (&ModelSource, &LatentDiffusion),
+    prompts: &[(bool, &KnownPrompt)],
+    images: usize,
+    folder: &Path,
+    watch: &mut dyn Watch,
+) -> Result<Vec<GalleryRow>> {
+    fs::create_dir_all(folder).map_err(Error::write(folder))?;
+    let seed = experiment.file().noise.seeds.first().copied().unwrap_or_default();
+    let shape = model.latent_shape();
+    let noise = initial_latents(experiment.generator(), NoisePrecision::F32, seed, images, shape);
+    let latents: Vec<Vec<f32>> = noise.chunks(shape.0 * shape.1 * shape.2).map(<[f32]>::to_vec).collect();
+    let empty = model.encode_prompts(&[""])?.remove(0);
+    let stem = format!("{}-{}", &model.fingerprint()[..8], seed);
+    let mut rows = vec![];
+    for (i, (memorized, known)) in prompts.iter().enumerate() {
+        if watch.stop_requested() {
+            return Err(Error::Stopped);
+        }
+        watch.progress(i, prompts.len());
+        let class = if *memorized { "memorized" } else { "other" };
+        let names: Vec<String> = (0..images).map(|g| format!("{stem}-{class}-{i:02}-{g}.png")).collect();
+        if !names.iter().all(|name| folder.join(name).is_file()) {
+            let prompt = model.encode_prompts(&[&known.text])?.remove(0);
+            let drawn = model.sample(latents.clone(), &prompt, &empty, Sampling::default(), |_| Ok(()))?;
+            for (name, latent) in names.iter().zip(&drawn) {
+                model.decode_image(latent)?.save_png(&folder.join(name))?;
+            }
+        }
+        rows.push(GalleryRow {
+            model: source.to_string(),
+            prompt: known.text.clone(),
+            label: label(class, known),
+            truth: truth(known, folder)?,
+            drawn: names,
+        });
+    }
+    watch.progress(prompts.len(), prompts.len());
+    Ok(rows)
+}
+
+fn label(class: &str, known: &KnownPrompt) -> String {
+    let weight = known.weight.map_or_else(String::new, |weight| format!(", weight {weight}"));
+    format!("{class}, {}{weight}", known.set)
+}
+
+/// Copies the planted picture beside the index.
+fn truth(known: &KnownPrompt, folder: &Path) -> Result<Option<String>> {
+    let Some(bytes) = known.image.as_deref().and_then(memscope_embedded::shared_file) else { return Ok(None) };
+    let name = known.image.as_deref().and_then(|path| Path::new(path).file_name()?.to_str()).unwrap_or("truth.png");
+    let path: PathBuf = folder.join(name);
+    fs::write(&path, bytes).map_err(Error::write(&path))?;
+    Ok(Some(name.to_owned()))
+}
+
+/// Writes the list of all pictures.
+pub(crate) fn write_index(folder: &Path, rows: &[GalleryRow]) -> Result<PathBuf> {
+    let path = folder.join(INDEX);
+    write_json(&path, &rows)?;
+    Ok(path)
+}

@@ -1,0 +1,317 @@
+//! The Hessian of the log-probability along a prompt's trajectory (Figure 1; theory §2).
+
+use std::{cell::RefCell, collections::HashMap, num::NonZeroUsize};
+
+use candle_core::{Device, Tensor, Var};
+use memscope_model::{Dual, Error, LatentDiffusion, Parameterization, PromptEmbedding, Result, Value};
+
+use crate::{
+    measure::{Ask, Measure},
+    probe::Probe,
+    theory::{Jacobian, Probes, exact, stochastic},
+    trajectory::{SAMPLING, WALK_CALLS, walk},
+};
+
+/// How the eigenvalue variance is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpectrumMethod {
+    /// From all columns of the Jacobian of a latent of `dim` = C·H·W numbers.
+    Exact {
+        /// C·H·W.
+        dim: usize,
+    },
+    /// From random probes.
+    Stochastic {
+        /// How many.
+        probes: usize,
+    },
+}
+
+/// Whose score is differentiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoreKind {
+    /// Under the prompt.
+    Conditional,
+    /// Under the empty prompt.
+    Unconditional,
+    /// With classifier-free guidance 7.5, which steers the trajectory.
+    Guided,
+}
+
+impl ScoreKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Conditional, Self::Unconditional, Self::Guided];
+}
+
+impl std::fmt::Display for ScoreKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Conditional => "conditional",
+            Self::Unconditional => "unconditional",
+            Self::Guided => "guided",
+        })
+    }
+}
+
+/// Variance, spread and shape of the eigenvalues of H = ∇² log p(x_t) at some timesteps of the guided trajectory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HessianSpectrum {
+    timesteps: Vec<usize>,
+    method: SpectrumMethod,
+}
+
+/// Vectors per network call.
+const BATCH: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
+/// Seed of the random probes, the same for every prompt and timestep, so that curves differ by what they show alone.
+const SEED: u64 = 0;
+/// The numbers of every timestep and kind: three variances (theory §2) with their standard errors, the mean
+/// eigenvalue, and 1 − tr J²/tr JJᵀ.
+const FIELDS: [&str; 8] = [
+    "symmetrized",
+    "symmetrized_error",
+    "eigenvalues",
+    "eigenvalues_error",
+    "frobenius",
+    "frobenius_error",
+    "mean",
+    "asymmetry",
+];
+
+impl HessianSpectrum {
+    /// At these timesteps of the 50-step trajectory.
+    pub fn new(timesteps: Vec<usize>, method: SpectrumMethod) -> Self {
+        Self { timesteps, method }
+    }
+
+    /// The name of a number: one of `symmetrized`, `eigenvalues`, `frobenius`, each also with `_error`, `mean` and
+    /// `asymmetry`.
+    pub fn name_of(t: usize, kind: ScoreKind, field: &str) -> String {
+        format!("t={t}/{kind}/{field}")
+    }
+
+    /// The name of the i-th eigenvalue of (J + Jᵀ)/2 under the prompt, ascending; only the exact method has them.
+    pub fn eigenvalue_name(t: usize, i: usize) -> String {
+        format!("t={t}/eigenvalue/{i}")
+    }
+
+    fn kept_eigenvalues(&self) -> usize {
+        match self.method {
+            SpectrumMethod::Exact { dim } => dim,
+            SpectrumMethod::Stochastic { .. } => 0,
+        }
+    }
+}
+
+impl Measure for HessianSpectrum {
+    fn id(&self) -> String {
+        let method = match self.method {
+            SpectrumMethod::Exact { .. } => "exact".to_owned(),
+            SpectrumMethod::Stochastic { probes } => format!("probes={probes}"),
+        };
+        let timesteps: Vec<String> = self.timesteps.iter().map(ToString::to_string).collect();
+        format!("hessian/t={}/{method}/f32", timesteps.join(","))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = vec![];
+        for &t in &self.timesteps {
+            for kind in ScoreKind::ALL {
+                names.extend(FIELDS.iter().map(|field| Self::name_of(t, kind, field)));
+            }
+            names.extend((0..self.kept_eigenvalues()).map(|i| Self::eigenvalue_name(t, i)));
+        }
+        names
+    }
+
+    fn asks(&self) -> Vec<Ask> {
+        vec![]
+    }
+
+    /// The trajectory, and for every timestep the products with both Jacobians.
+    fn own_calls(&self) -> usize {
+        let products = match self.method {
+            SpectrumMethod::Exact { dim } => dim,
+            SpectrumMethod::Stochastic { probes } => 2 * probes,
+        };
+        WALK_CALLS + self.timesteps.len() * 2 * products
+    }
+
+    fn most_probes(&self) -> usize {
+        1
+    }
+
+    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
+        let mut values = vec![vec![]; probes.len()];
+        let mut latents: Vec<HashMap<usize, Vec<f32>>> = vec![HashMap::new(); probes.len()];
+        walk(probes, |step| {
+            if self.timesteps.contains(&step.t) {
+                latents.iter_mut().zip(step.latents).for_each(|(kept, x)| {
+                    kept.insert(step.t, x.clone());
+                });
+            }
+            Ok(())
+        })?;
+        for (i, probe) in probes.iter().enumerate() {
+            for t in &self.timesteps {
+                let x = latents[i].get(t).ok_or_else(|| Error::Argument(format!("t = {t} is not visited")))?;
+                values[i].extend(self.at(probe, x, *t)?);
+            }
+        }
+        Ok(values)
+    }
+}
+
+impl HessianSpectrum {
+    fn at(&self, probe: &Probe, x: &[f32], t: usize) -> Result<Vec<f64>> {
+        let products = ScoreProducts::new(probe, x, t)?;
+        let failed = |error: &dyn std::error::Error| Error::Argument(format!("spectrum at t = {t}: {error}"));
+        let (mut values, mut eigenvalues) = (vec![], vec![]);
+        for kind in ScoreKind::ALL {
+            let jacobian = products.jacobian(kind);
+            match self.method {
+                SpectrumMethod::Exact { .. } => {
+                    let spectrum = exact(&jacobian, BATCH).map_err(|e| failed(&e))?;
+                    let v = spectrum.variances;
+                    values.extend([v.symmetrized, 0.0, v.eigenvalues, 0.0, v.frobenius, 0.0]);
+                    values.extend([spectrum.mean, spectrum.asymmetry]);
+                    if kind == ScoreKind::Conditional {
+                        eigenvalues = spectrum.eigenvalues;
+                    }
+                }
+                SpectrumMethod::Stochastic { probes } => {
+                    let probes = Probes { count: probes, batch: BATCH, seed: SEED };
+                    let spectrum = stochastic(&jacobian, probes).map_err(|e| failed(&e))?;
+                    let v = spectrum.variances;
+                    for variance in [v.symmetrized, v.eigenvalues, v.frobenius] {
+                        values.extend([variance.value, variance.standard_error]);
+                    }
+                    values.extend([spectrum.mean.value, spectrum.asymmetry.value]);
+                }
+            }
+        }
+        values.extend(eigenvalues);
+        Ok(values)
+    }
+}
+
+/// Products with ∂s/∂x at (x, t) under the prompt and under the empty prompt; each is made once, because the guided
+/// score's are combinations of them.
+pub struct ScoreProducts<'a> {
+    model: &'a LatentDiffusion,
+    prompts: [&'a PromptEmbedding; 2],
+    x: &'a [f32],
+    t: usize,
+    /// Factor of the raw output's Jacobian in the score's, and the multiple of the identity beside it.
+    factor: f64,
+    identity: f64,
+    known: RefCell<HashMap<Question, Vec<f64>>>,
+}
+
+/// Which prompt, which side of the Jacobian, and the vector's bits.
+type Question = (usize, Side, Vec<u32>);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Side {
+    /// J v, forward mode.
+    Plain,
+    /// Jᵀ v, reverse mode.
+    Transposed,
+}
+
+impl<'a> ScoreProducts<'a> {
+    /// At `x` (flattened) and timestep `t`, under the prompt and the empty prompt of `probe`.
+    pub fn new(probe: &Probe<'a>, x: &'a [f32], t: usize) -> Result<Self> {
+        let schedule = probe.model().schedule();
+        let scales = schedule.scales(t)?;
+        let (factor, identity) = match schedule.parameterization() {
+            Parameterization::Epsilon => (-1.0 / scales.s, 0.0),
+            Parameterization::V => (-scales.a / scales.s, -1.0),
+        };
+        let prompts = [probe.prompt(), probe.empty()];
+        Ok(Self { model: probe.model(), prompts, x, t, factor, identity, known: RefCell::default() })
+    }
+
+    /// The Jacobian of one kind of score.
+    pub fn jacobian(&self, kind: ScoreKind) -> ScoreJacobian<'_> {
+        ScoreJacobian { products: self, kind }
+    }
+
+    /// Products of the score's Jacobian under one prompt (0: the prompt, 1: the empty one).
+    fn get(&self, prompt: usize, side: Side, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        let question = |v: &Vec<f64>| (prompt, side, v.iter().map(|x| (*x as f32).to_bits()).collect());
+        let questions: Vec<Question> = vectors.iter().map(question).collect();
+        if !questions.iter().all(|q| self.known.borrow().contains_key(q)) {
+            let raw = self.raw(prompt, side, vectors)?;
+            for ((q, raw), vector) in questions.iter().zip(raw).zip(vectors) {
+                let entries = raw.iter().zip(vector);
+                let product = entries.map(|(r, v)| self.factor * f64::from(*r) + self.identity * v).collect();
+                self.known.borrow_mut().insert(q.clone(), product);
+            }
+        }
+        let known = self.known.borrow();
+        Ok(questions.iter().filter_map(|q| known.get(q).cloned()).collect())
+    }
+
+    /// Products of the raw output's Jacobian.
+    fn raw(&self, prompt: usize, side: Side, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f32>>> {
+        let rows = vectors.len();
+        let (channels, height, width) = self.model.latent_shape();
+        let shape = (rows, channels, height, width);
+        let x = Tensor::from_vec(self.x.repeat(rows), shape, &Device::Cpu)?;
+        let v: Vec<f32> = vectors.iter().flatten().map(|x| *x as f32).collect();
+        let v = Tensor::from_vec(v, shape, &Device::Cpu)?;
+        let prompts = Tensor::stack(&vec![&self.prompts[prompt].embedding; rows], 0)?;
+        let timesteps = vec![self.t; rows];
+        let products = match side {
+            Side::Plain => {
+                let x = Dual::variable(x, v)?;
+                self.model.predict(&x, &timesteps, &Value::constant(&prompts), None)?.tangent()?
+            }
+            Side::Transposed => {
+                let x = Var::from_tensor(&x)?;
+                let output = self.model.predict(x.as_tensor(), &timesteps, &prompts, None)?;
+                let gradients = (output * v)?.sum_all()?.backward()?;
+                let missing = || Error::Argument("the prediction does not depend on the latent".into());
+                gradients.get(&x).ok_or_else(missing)?.clone()
+            }
+        };
+        Ok(products.flatten_from(1)?.to_vec2()?)
+    }
+}
+
+/// The Jacobian ∂s/∂x of one kind of score, (d, d), d = C·H·W.
+pub struct ScoreJacobian<'a> {
+    products: &'a ScoreProducts<'a>,
+    kind: ScoreKind,
+}
+
+impl ScoreJacobian<'_> {
+    fn product(&self, side: Side, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        let of = |prompt| self.products.get(prompt, side, vectors);
+        match self.kind {
+            ScoreKind::Conditional => of(0),
+            ScoreKind::Unconditional => of(1),
+            ScoreKind::Guided => {
+                let w = SAMPLING.guidance;
+                let guided = |(c, u): (Vec<f64>, Vec<f64>)| c.iter().zip(&u).map(|(c, u)| u + w * (c - u)).collect();
+                Ok(of(0)?.into_iter().zip(of(1)?).map(guided).collect())
+            }
+        }
+    }
+}
+
+impl Jacobian for ScoreJacobian<'_> {
+    type Error = Error;
+
+    fn dim(&self) -> usize {
+        self.products.x.len()
+    }
+
+    fn apply(&self, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        self.product(Side::Plain, vectors)
+    }
+
+    fn apply_transposed(&self, vectors: &[Vec<f64>]) -> Result<Option<Vec<Vec<f64>>>> {
+        self.product(Side::Transposed, vectors).map(Some)
+    }
+}

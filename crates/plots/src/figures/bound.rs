@@ -1,0 +1,93 @@
+//! Theorem 1: the cosine of random Gaussian instances against the bound of the paper and the sharper one.
+
+use crate::axis::{Axis, AxisSpec};
+use crate::check::Check;
+use crate::legend::{Entry, Sample};
+use crate::page::{HEIGHT, Page};
+use crate::panel::{Panel, marker};
+use crate::theme::{Marker, Style};
+use crate::{Error, Figure, Meta, Scene, Theme};
+
+/// Measured cosines against two lower bounds; a point below the diagonal would refute its bound.
+#[derive(Debug, Clone)]
+pub struct BoundFigure {
+    /// Name, alternative text and caption.
+    pub meta: Meta,
+    /// Measured cosine of each instance, in `[-1, 1]`.
+    pub cosine: Vec<f64>,
+    /// The paper's bound (1 - r)/(1 + r) of each instance.
+    pub paper: Vec<f64>,
+    /// The sharper bound √(1 - r²) of each instance.
+    pub sharp: Vec<f64>,
+}
+
+/// Points drawn per bound; the one closest to its bound is always among them.
+const MOST: usize = 2000;
+
+/// Evenly spaced positions of at most [`MOST`] points, with the one of least slack.
+fn thinned(bound: &[f64], cosine: &[f64]) -> Vec<usize> {
+    let slack = |index: &usize| cosine[*index] - bound[*index];
+    let closest = (0..bound.len()).min_by(|a, b| slack(a).total_cmp(&slack(b)));
+    // One place is kept for the closest point.
+    let stride = bound.len().div_ceil(MOST - 1).max(1);
+    let mut kept: Vec<usize> = (0..bound.len()).step_by(stride).collect();
+    if let Some(closest) = closest.filter(|index| index % stride != 0) {
+        kept.push(closest);
+    }
+    kept
+}
+
+impl BoundFigure {
+    fn check(&self) -> Result<(), Error> {
+        let check = Check::new(&self.meta.name);
+        check.filled("cosine", &self.cosine)?;
+        for (field, values) in [("cosine", &self.cosine), ("paper", &self.paper), ("sharp", &self.sharp)] {
+            check.length(field, values, self.cosine.len())?;
+            // A cosine computed in floating point can pass 1 by rounding.
+            check.within(field, values.iter().copied(), (-1.000001, 1.000001), "must be in [-1, 1]")?;
+        }
+        Ok(())
+    }
+}
+
+impl Figure for BoundFigure {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn scene(&self, theme: Theme) -> Result<Scene, Error> {
+        self.check()?;
+        let bounds = [(&self.paper, "paper: (1 − r)/(1 + r)", 0), (&self.sharp, "sharper: √(1 − r²)", 1)];
+        let mut entries = Vec::new();
+        for (bound, name, index) in bounds {
+            let slack =
+                bound.iter().zip(&self.cosine).map(|(bound, cosine)| cosine - bound).fold(f64::INFINITY, f64::min);
+            let name = format!("{name}, least slack {slack:.4}").replace("slack -", "slack −");
+            let Style { color, marker, .. } = theme.style(index);
+            entries.push(Entry::new(&name, Sample::Point { color, marker }));
+        }
+        let diagonal = Style { color: theme.ink(), dashes: &[7.0, 4.0], marker: Marker::Circle };
+        let line = Sample::Line { color: diagonal.color, dashes: diagonal.dashes, marker: None };
+        entries.push(Entry::new("cosine = bound", line));
+
+        let mut page = Page::new(&self.meta, theme, HEIGHT + 40.0, &entries);
+        let axes = (
+            Axis::covering(
+                &AxisSpec::linear("lower bound on the cosine"),
+                self.paper.iter().chain(&self.sharp).copied(),
+                6,
+            ),
+            Axis::covering(&AxisSpec::linear("measured cosine cos(s, s_δ)"), self.cosine.iter().copied(), 6),
+        );
+        let panel = Panel::draw(&mut page.scene, theme, page.body, &[], axes);
+        for (bound, _, index) in bounds {
+            let style = theme.style(index);
+            for kept in thinned(bound, &self.cosine) {
+                let at = panel.at(bound[kept], self.cosine[kept]);
+                marker(&mut page.scene, at, style.marker, 2.4, style.color);
+            }
+        }
+        panel.line(&mut page.scene, [(-2.0, -2.0), (2.0, 2.0)], diagonal, 1.8);
+        Ok(page.scene)
+    }
+}

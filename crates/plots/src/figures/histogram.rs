@@ -1,0 +1,104 @@
+//! Histograms of a score for memorized and ordinary prompts.
+
+use crate::axis::{Axis, AxisSpec, extent, widened};
+use crate::check::Check;
+use crate::legend::{Entry, Sample};
+use crate::page::{HEIGHT, Page};
+use crate::panel::Panel;
+use crate::theme::{Marker, Style};
+use crate::{Color, Error, Figure, Meta, Scene, Theme};
+
+/// A detector's scores in two histograms over the same bins, each with area 1.
+#[derive(Debug, Clone)]
+pub struct ScoreHistogram {
+    /// Name, alternative text and caption.
+    pub meta: Meta,
+    /// What the score is, with its unit; label of the x axis.
+    pub score: String,
+    /// Scores of memorized prompts.
+    pub memorized: Vec<f64>,
+    /// Scores of ordinary prompts.
+    pub ordinary: Vec<f64>,
+    /// Number of bins over the range of all scores.
+    pub bins: usize,
+}
+
+impl Figure for ScoreHistogram {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn scene(&self, theme: Theme) -> Result<Scene, Error> {
+        let check = Check::new(&self.meta.name);
+        check.at_least("bins", self.bins)?;
+        for (field, values) in [("memorized", &self.memorized), ("ordinary", &self.ordinary)] {
+            check.filled(field, values)?;
+            check.finite(field, values.iter().copied())?;
+        }
+        let edges = edges(self.memorized.iter().chain(&self.ordinary).copied(), self.bins);
+        let bars = [densities(&self.memorized, &edges), densities(&self.ordinary, &edges)];
+        let highest = bars.iter().flatten().copied().fold(0.0, f64::max);
+
+        let mut page = Page::new(&self.meta, theme, HEIGHT, &class_entries(theme));
+        let axes = (
+            Axis::covering(&AxisSpec::linear(&self.score), edges.iter().copied(), 6),
+            Axis::covering(&AxisSpec::linear("density (area 1 per class)"), [0.0, highest], 5),
+        );
+        let panel = Panel::draw(&mut page.scene, theme, page.body, &[], axes);
+        for (bars, style) in bars.iter().zip(class_styles(theme)) {
+            fill_bars(&mut page.scene, &panel, &edges, bars, style.color);
+            outline_bars(&mut page.scene, &panel, &edges, bars, style);
+        }
+        Ok(page.scene)
+    }
+}
+
+/// Styles of memorized and ordinary prompts, the same in every figure that shows both.
+pub(super) fn class_styles(theme: Theme) -> [Style; 2] {
+    let (memorized, ordinary) = (theme.style(1).color, theme.style(0).color);
+    [
+        Style { color: memorized, dashes: &[], marker: Marker::Circle },
+        Style { color: ordinary, dashes: &[6.0, 3.0], marker: Marker::Square },
+    ]
+}
+
+/// Legend of [`class_styles`].
+pub(super) fn class_entries(theme: Theme) -> Vec<Entry> {
+    let [memorized, ordinary] = class_styles(theme);
+    let line = |style: Style| Sample::Line { color: style.color, dashes: style.dashes, marker: None };
+    vec![Entry::new("memorized", line(memorized)), Entry::new("ordinary", line(ordinary))]
+}
+
+/// Edges of `bins` equal bins over the range of `values`.
+pub(super) fn edges(values: impl IntoIterator<Item = f64>, bins: usize) -> Vec<f64> {
+    let (low, high) = extent(values);
+    let (low, high) = widened(low, high);
+    (0..=bins).map(|index| low + (high - low) * index as f64 / bins as f64).collect()
+}
+
+/// Share of `values` per bin divided by the bin's width; the last bin holds its upper edge.
+pub(super) fn densities(values: &[f64], edges: &[f64]) -> Vec<f64> {
+    let bins = edges.len() - 1;
+    let (low, width) = (edges[0], (edges[bins] - edges[0]) / bins as f64);
+    let mut counts = vec![0_usize; bins];
+    for value in values {
+        counts[(((value - low) / width).max(0.0) as usize).min(bins - 1)] += 1;
+    }
+    counts.into_iter().map(|count| count as f64 / (values.len() as f64 * width)).collect()
+}
+
+/// Fills the bars.
+pub(super) fn fill_bars(scene: &mut Scene, panel: &Panel, edges: &[f64], bars: &[f64], color: Color) {
+    for (pair, bar) in edges.windows(2).zip(bars) {
+        if *bar > 0.0 {
+            scene.rect(panel.at(pair[0], *bar), panel.at(pair[1], 0.0), color, 0.28);
+        }
+    }
+}
+
+/// Draws one outline around all bars.
+pub(super) fn outline_bars(scene: &mut Scene, panel: &Panel, edges: &[f64], bars: &[f64], style: Style) {
+    let tops = edges.windows(2).zip(bars).flat_map(|(pair, bar)| [(pair[0], *bar), (pair[1], *bar)]);
+    let outline: Vec<_> = [(edges[0], 0.0)].into_iter().chain(tops).chain([(edges[bars.len()], 0.0)]).collect();
+    panel.line(scene, outline, style, 1.6);
+}

@@ -1,0 +1,124 @@
+//! Detection against cost, with the front of the detectors that none other beats at both.
+
+use super::lines::check_scaled;
+use crate::axis::{Axis, AxisSpec, Scale, extent};
+use crate::check::Check;
+use crate::legend::{Entry, Sample};
+use crate::page::{HEIGHT, Page};
+use crate::panel::{LINE, MARKER, Panel, marker};
+use crate::theme::{Marker, Style};
+use crate::{Error, Figure, Meta, Scene, Theme};
+
+/// One detector.
+#[derive(Debug, Clone)]
+pub struct ScatterPoint {
+    /// The detector.
+    pub name: String,
+    /// Cost, in the unit of the x axis.
+    pub x: f64,
+    /// Detection, in the unit of the y axis; more is better.
+    pub y: f64,
+    /// Lower and upper end of `y`, if known.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// Points with intervals and their Pareto front.
+#[derive(Debug, Clone)]
+pub struct ScatterFigure {
+    /// Name, alternative text and caption.
+    pub meta: Meta,
+    /// Cost: network calls or seconds.
+    pub x: AxisSpec,
+    /// Detection: AUC or TPR.
+    pub y: AxisSpec,
+    /// One point per detector.
+    pub points: Vec<ScatterPoint>,
+}
+
+/// Positions of the (cost, gain) points that no other point beats, by ascending cost: a point is beaten by one that
+/// costs no more and gains no less, and differs in either. Of equal points the first is kept.
+pub fn pareto_front(points: &[(f64, f64)]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by(|a, b| points[*a].0.total_cmp(&points[*b].0).then(points[*b].1.total_cmp(&points[*a].1)));
+    let mut best = f64::NEG_INFINITY;
+    order.retain(|index| {
+        let better = points[*index].1 > best;
+        best = best.max(points[*index].1);
+        better
+    });
+    order
+}
+
+/// The costs, with room at both ends so that no marker lies on the frame.
+fn padded(points: &[ScatterPoint], scale: Scale) -> [f64; 2] {
+    let (low, high) = extent(points.iter().map(|point| point.x));
+    match scale {
+        Scale::Linear => [low - 0.03 * (high - low), high + 0.03 * (high - low)],
+        Scale::Log10 | Scale::Log2 => [low / 1.15, high * 1.15],
+    }
+}
+
+impl ScatterFigure {
+    fn check(&self) -> Result<(), Error> {
+        let check = Check::new(&self.meta.name);
+        check.filled("points", &self.points)?;
+        let column = |value: fn(&ScatterPoint) -> f64| self.points.iter().map(value).collect::<Vec<f64>>();
+        check_scaled(check, "points.x", &column(|point| point.x), self.x.scale)?;
+        check_scaled(check, "points.y", &column(|point| point.y), self.y.scale)?;
+        let low = column(|point| point.interval.map_or(point.y, |interval| interval.0));
+        let high = column(|point| point.interval.map_or(point.y, |interval| interval.1));
+        check_scaled(check, "points.interval.low", &low, self.y.scale)?;
+        check_scaled(check, "points.interval.high", &high, self.y.scale)?;
+        check.ordered("points.interval", &low, &high)
+    }
+
+    fn draw_front(&self, scene: &mut Scene, panel: &Panel, style: Style) {
+        let positions: Vec<(f64, f64)> = self.points.iter().map(|point| (point.x, point.y)).collect();
+        let front: Vec<(f64, f64)> = pareto_front(&positions).into_iter().map(|index| positions[index]).collect();
+        // Between two points of the front only the cheaper one's detection can be had.
+        let mut steps = Vec::new();
+        for pair in front.windows(2) {
+            steps.extend([pair[0], (pair[1].0, pair[0].1)]);
+        }
+        steps.extend(front.last());
+        panel.line(scene, steps, style, LINE);
+    }
+}
+
+impl Figure for ScatterFigure {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn scene(&self, theme: Theme) -> Result<Scene, Error> {
+        self.check()?;
+        let front = Style { color: theme.muted(), dashes: &[6.0, 4.0], marker: Marker::Circle };
+        let point_entry = |(index, point): (usize, &ScatterPoint)| {
+            let Style { color, marker, .. } = theme.style(index);
+            Entry::new(&point.name, Sample::Point { color, marker })
+        };
+        let line = Sample::Line { color: front.color, dashes: front.dashes, marker: None };
+        let entries: Vec<Entry> =
+            self.points.iter().enumerate().map(point_entry).chain([Entry::new("Pareto front", line)]).collect();
+        let mut page = Page::new(&self.meta, theme, HEIGHT, &entries);
+        let ends = |point: &ScatterPoint| point.interval.map_or([point.y; 2], |(low, high)| [low, high]);
+        let heights = self.points.iter().flat_map(|point| ends(point).into_iter().chain([point.y]));
+        let axes =
+            (Axis::covering(&self.x, padded(&self.points, self.x.scale), 6), Axis::covering(&self.y, heights, 6));
+        let panel = Panel::draw(&mut page.scene, theme, page.body, &[], axes);
+        self.draw_front(&mut page.scene, &panel, front);
+        for (index, point) in self.points.iter().enumerate() {
+            let style = theme.style(index);
+            let at = panel.at(point.x, point.y);
+            if let Some((low, high)) = point.interval {
+                for end in [low, high] {
+                    let y = panel.at(point.x, end).1;
+                    page.scene.line(vec![at, (at.0, y)], style.color, 1.6);
+                    page.scene.line(vec![(at.0 - 5.0, y), (at.0 + 5.0, y)], style.color, 1.6);
+                }
+            }
+            marker(&mut page.scene, at, style.marker, MARKER * 1.5, style.color);
+        }
+        Ok(page.scene)
+    }
+}

@@ -1,0 +1,112 @@
+use super::Ids;
+use crate::report::{ColumnContent, ColumnSource, ReportCell, ReportColumn, ReportError, ReportTable};
+
+/// Tables with more rows than this scroll inside their frame, below a heading that stays.
+const TALL: usize = 40;
+
+pub(in crate::report) struct TableView<'a> {
+    pub(in crate::report) id: String,
+    pub(in crate::report) table: &'a ReportTable,
+    pub(in crate::report) rows: Vec<Vec<CellView<'a>>>,
+    pub(in crate::report) notes: Vec<NoteView<'a>>,
+}
+
+pub(in crate::report) struct CellView<'a> {
+    pub(in crate::report) cell: &'a ReportCell,
+    pub(in crate::report) class: &'static str,
+    pub(in crate::report) is_header: bool,
+    pub(in crate::report) marks: Vec<MarkView<'a>>,
+}
+
+/// A mark behind a cell. The first of its kind can be returned to.
+pub(in crate::report) struct MarkView<'a> {
+    pub(in crate::report) mark: &'a str,
+    pub(in crate::report) id: Option<String>,
+    pub(in crate::report) target: Option<String>,
+}
+
+pub(in crate::report) struct NoteView<'a> {
+    pub(in crate::report) mark: &'a str,
+    pub(in crate::report) text: &'a str,
+    pub(in crate::report) id: String,
+    pub(in crate::report) back: Option<String>,
+}
+
+impl<'a> TableView<'a> {
+    pub(in crate::report) fn new(table: &'a ReportTable, ids: &mut Ids) -> Result<Self, ReportError> {
+        let id = ids.unique(&format!("table {}", table.name));
+        let notes = table.notes.iter().enumerate();
+        let mut notes: Vec<NoteView<'a>> = notes
+            .map(|(index, (mark, text))| NoteView { mark, text, id: format!("{id}--note-{index}"), back: None })
+            .collect();
+        let mut rows = Vec::with_capacity(table.rows.len());
+        for (row, cells) in table.rows.iter().enumerate() {
+            if cells.len() != table.columns.len() {
+                let (expected, found) = (table.columns.len(), cells.len());
+                return Err(ReportError::RowWidth { table: table.name.clone(), row, expected, found });
+            }
+            let cells = table.columns.iter().zip(cells).enumerate();
+            rows.push(cells.map(|(index, (column, cell))| CellView::new(index, column, cell, &mut notes)).collect());
+        }
+        Ok(Self { id, table, rows, notes })
+    }
+
+    pub(in crate::report) fn is_tall(&self) -> bool {
+        self.rows.len() > TALL
+    }
+}
+
+impl<'a> CellView<'a> {
+    fn new(index: usize, column: &ReportColumn, cell: &'a ReportCell, notes: &mut [NoteView<'a>]) -> Self {
+        let marks = cell.marks.iter().map(|mark| MarkView::new(mark, notes)).collect();
+        let is_header = index == 0 && column.content == ColumnContent::Text;
+        Self { cell, class: class(column, cell.missing), is_header, marks }
+    }
+
+    pub(in crate::report) fn text(&self) -> &str {
+        if self.cell.missing && self.cell.text.is_empty() { "–" } else { &self.cell.text }
+    }
+
+    /// In scientific notation, which stays short and which scripts can read.
+    pub(in crate::report) fn sort_key(&self) -> Option<String> {
+        self.cell.sort.filter(|value| value.is_finite()).map(|value| format!("{value:e}"))
+    }
+}
+
+impl<'a> MarkView<'a> {
+    fn new(mark: &'a str, notes: &mut [NoteView<'a>]) -> Self {
+        let Some(note) = notes.iter_mut().find(|note| note.mark == mark) else {
+            return Self { mark, id: None, target: None };
+        };
+        let id = note.back.is_none().then(|| format!("{}-back", note.id));
+        if id.is_some() {
+            note.back.clone_from(&id);
+        }
+        Self { mark, id, target: Some(note.id.clone()) }
+    }
+}
+
+impl ReportColumn {
+    /// Class of the heading.
+    pub(in crate::report) fn class(&self) -> &'static str {
+        class(self, false)
+    }
+
+    /// Whether the heading must say that the column is the paper's because the label does not.
+    pub(in crate::report) fn is_unmarked_paper(&self) -> bool {
+        self.source == ColumnSource::Paper && !self.label.to_lowercase().contains("paper")
+    }
+}
+
+fn class(column: &ReportColumn, missing: bool) -> &'static str {
+    match (column.content, column.source, missing) {
+        (ColumnContent::Text, ColumnSource::Run, false) => "",
+        (ColumnContent::Text, ColumnSource::Run, true) => "missing",
+        (ColumnContent::Text, ColumnSource::Paper, false) => "paper",
+        (ColumnContent::Text, ColumnSource::Paper, true) => "paper missing",
+        (ColumnContent::Number, ColumnSource::Run, false) => "num",
+        (ColumnContent::Number, ColumnSource::Run, true) => "num missing",
+        (ColumnContent::Number, ColumnSource::Paper, false) => "num paper",
+        (ColumnContent::Number, ColumnSource::Paper, true) => "num paper missing",
+    }
+}

@@ -1,0 +1,156 @@
+"""Opens a report as a reader would and fails on anything a reader would mind.
+
+    python check.py REPORT.html [--out FOLDER] [--print]
+
+Checked at 1280 and 390 px, light and dark, with and without scripts: console errors, requests other than file: and
+data:, dialogs, images not shown, a page that scrolls sideways, sorting. Full-page screenshots go to FOLDER.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
+
+WIDTHS = {"wide": 1280, "narrow": 390}
+SCHEMES = ("light", "dark")
+# Full-page screenshots take their time on a busy machine.
+SECONDS = 300
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("report", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("report-check"), help="folder for the screenshots")
+    parser.add_argument("--print", action="store_true", dest="pdf", help="also print to PDF")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    url = arguments.report.resolve(strict=True).as_uri()
+    faults: list[str] = []
+    with sync_playwright() as playwright:
+        # Chromium's sandbox does not start as root, which is what containers usually are.
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        for name, width in WIDTHS.items():
+            for scheme in SCHEMES:
+                picture = arguments.out / f"{name}-{scheme}.png"
+                faults += view(browser, url, width, scheme, scripts=True, picture=picture)
+        faults += view(browser, url, WIDTHS["wide"], "light", scripts=False, picture=arguments.out / "no-script.png")
+        if arguments.pdf:
+            page = browser.new_page()
+            page.goto(url)
+            margin = dict.fromkeys(("top", "right", "bottom", "left"), "15mm")
+            page.pdf(path=arguments.out / "report.pdf", format="A4", margin=margin)
+        browser.close()
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    print(f"{arguments.report}: {len(faults)} faults; screenshots in {arguments.out}")
+    return 1 if faults else 0
+
+
+def chromium() -> str:
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        sys.exit("no chromium: install it or name it in the environment variable CHROMIUM")
+    return found
+
+
+def view(browser: Browser, url: str, width: int, scheme: str, scripts: bool, picture: Path) -> list[str]:
+    """Faults of the page at this width; `picture` is written on the way."""
+    faults: list[str] = []
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+        java_script_enabled=scripts,
+    )
+    context.set_default_timeout(SECONDS * 1000)
+    page = context.new_page()
+
+    def console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            faults.append(f"console: {message.text}")
+
+    def request(request: Request) -> None:
+        if not request.url.startswith(("file:", "data:")):
+            faults.append(f"request: {request.url[:200]}")
+
+    def dialog(dialog: Dialog) -> None:
+        faults.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("console", console)
+    page.on("pageerror", lambda error: faults.append(f"exception: {error}"))
+    page.on("request", request)
+    page.on("dialog", dialog)
+    page.goto(url)
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=picture, full_page=True)
+    if scripts:
+        faults += sideways(page) + images(page) + sorting(page)
+    context.close()
+    return [f"{picture.stem}: {fault}" for fault in faults]
+
+
+def sideways(page: Page) -> list[str]:
+    have, need = page.evaluate("[document.documentElement.clientWidth, document.documentElement.scrollWidth]")
+    if need <= have:
+        return []
+    wide = page.evaluate(
+        """have => [...document.body.querySelectorAll("*")]
+            .filter(e => e.getBoundingClientRect().right > have + 1 && !e.closest(".scroll"))
+            .slice(0, 5).map(e => e.tagName + "." + e.className)""",
+        have,
+    )
+    return [f"the page is {need} px wide in a window of {have} px: {wide}"]
+
+
+def images(page: Page) -> list[str]:
+    broken = page.evaluate("[...document.images].filter(i => i.naturalWidth === 0).map(i => i.alt)")
+    return [f"image not shown: {alt}" for alt in broken]
+
+
+def sorting(page: Page) -> list[str]:
+    """Sorts every column of every table both ways and back; the first one also by keyboard."""
+    faults = page.evaluate(SORT_ALL)
+    first = page.locator("table[data-sortable] thead button").first
+    if first.count() > 0:
+        first.focus()
+        page.keyboard.press("Enter")
+        if first.locator("xpath=..").get_attribute("aria-sort") != "ascending":
+            faults.append("sorting: Enter does nothing")
+    return faults
+
+
+# Numbers must stand in order with missing cells last, and the third press must restore the rows.
+SORT_ALL = """() => {
+    const faults = [];
+    for (const table of document.querySelectorAll("table[data-sortable]")) {
+        const text = () => [...table.tBodies[0].rows].map(row => row.textContent).join();
+        const before = text();
+        for (const button of table.tHead.querySelectorAll("button")) {
+            const header = button.parentElement;
+            for (const direction of ["ascending", "descending", "none"]) {
+                button.click();
+                const where = `${table.caption.textContent}, ${header.textContent}, ${direction}`;
+                if (header.getAttribute("aria-sort") !== direction) faults.push(`sorting: aria-sort: ${where}`);
+                if (direction === "none") continue;
+                const cells = [...table.tBodies[0].rows].map(row => row.cells[header.cellIndex]);
+                const known = cells.filter(cell => !cell.classList.contains("missing"));
+                if (known.some((cell, i) => cells[i] !== cell)) faults.push(`sorting: missing not last: ${where}`);
+                const sign = direction === "ascending" ? 1 : -1;
+                const keys = known.map(cell => sign * Number(cell.dataset.sort));
+                if (keys.some((key, i) => i > 0 && key < keys[i - 1])) faults.push(`sorting: order: ${where}`);
+            }
+        }
+        if (text() !== before) faults.push(`sorting: rows not restored: ${table.caption.textContent}`);
+    }
+    return faults;
+}"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
