@@ -352,6 +352,12 @@ impl ExperimentFile {
             let protocol = entry.protocol(&self.protocol);
             protocol.resolve(kind).map_err(|e| fail(format!("protocol of '{}': {e}", entry.label())))?;
         }
+        for entry in &self.detectors {
+            let Some(seeds) = &entry.seeds else { continue };
+            if seeds.is_empty() || has_repeats(seeds) || !seeds.iter().all(|seed| self.noise.seeds.contains(seed)) {
+                return Err(fail(format!("seeds of '{}' must be some of noise.seeds, each once", entry.label())));
+            }
+        }
         if self.tables.contains(&TableKind::Differences) && self.detectors.len() < 2 {
             return Err(fail("tables: differences needs at least two detectors".into()));
         }

@@ -55,6 +55,9 @@ pub struct DetectorEntry {
     /// wen: average over this many steps of the guided trajectory instead of asking about pure noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
+    /// Only these of `noise.seeds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<Vec<u64>>,
     /// The published row printed beside it; by default Table 1's row of the method.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paper: Option<PaperRow>,
@@ -71,6 +74,7 @@ impl From<DetectorName> for DetectorEntry {
             mode: None,
             layer: None,
             steps: None,
+            seeds: None,
             paper: None,
         }
     }

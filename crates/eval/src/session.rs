@@ -69,9 +69,6 @@ pub struct Outcome {
 pub const COMPLETE: &str = "COMPLETE";
 pub(crate) const FORMATS: &[Format] = &[Format::Markdown, Format::Csv, Format::Json, Format::Latex];
 
-/// The precision of the noise that probes of the score field start from.
-const PROBE_PRECISION: NoisePrecision = NoisePrecision::F32;
-
 /// A detector ready to score.
 struct Built {
     entry: DetectorEntry,
@@ -79,10 +76,19 @@ struct Built {
     detector: Box<dyn Detector>,
 }
 
+/// What the noise of a detector depends on.
+type NoiseKey = (NoisePrecision, Vec<u64>);
+
 impl Built {
-    fn precision(&self) -> NoisePrecision {
-        noise_precision(self.protocol.numerics)
+    fn noise(&self, experiment: &Experiment) -> NoiseKey {
+        let seeds = self.entry.seeds.as_ref().unwrap_or(&experiment.file().noise.seeds);
+        (noise_precision(self.protocol.numerics), seeds.clone())
     }
+}
+
+/// The noise that probes of the score field start from.
+fn probe_noise(experiment: &Experiment) -> NoiseKey {
+    (NoisePrecision::F32, experiment.file().noise.seeds.clone())
 }
 
 /// A model ready to be measured.
@@ -126,23 +132,33 @@ impl Subject {
         prompts
     }
 
-    /// One runner for each precision of the noise that a detector needs.
-    fn runners(&self, experiment: &Experiment) -> Vec<(NoisePrecision, Runner<'_>)> {
-        let runner = |precision| {
-            let own = self.detectors.iter().filter(|built| built.precision() == precision);
-            let mut measures: Vec<Box<dyn Measure>> = own.flat_map(|built| built.detector.measures()).collect();
-            if precision == PROBE_PRECISION {
-                measures.extend(experiment.file().probes.iter().map(|probe| probe.measure(&self.model)));
+    /// One runner for each noise that a detector or probe needs.
+    fn runners(&self, experiment: &Experiment) -> Vec<(NoiseKey, Runner<'_>)> {
+        let file = experiment.file();
+        let mut keys: Vec<NoiseKey> = self.detectors.iter().map(|built| built.noise(experiment)).collect();
+        if !file.probes.is_empty() {
+            keys.push(probe_noise(experiment));
+        }
+        let mut unique: Vec<NoiseKey> = vec![];
+        keys.into_iter().for_each(|key| {
+            if !unique.contains(&key) {
+                unique.push(key);
             }
-            let noise = noise_plan(experiment, precision);
-            let batch = experiment.file().batch;
-            (!measures.is_empty())
-                .then(|| (precision, Runner::new(&self.model, noise, measures, self.prompts(), batch)))
+        });
+        let runner = |key: NoiseKey| {
+            let own = self.detectors.iter().filter(|built| built.noise(experiment) == key);
+            let mut measures: Vec<Box<dyn Measure>> = own.flat_map(|built| built.detector.measures()).collect();
+            if key == probe_noise(experiment) {
+                measures.extend(file.probes.iter().map(|probe| probe.measure(&self.model)));
+            }
+            let noise = noise_plan(experiment, &key);
+            let runner = Runner::new(&self.model, noise, measures, self.prompts(), file.batch);
+            (key, runner)
         };
-        [NoisePrecision::F32, NoisePrecision::Bf16].into_iter().filter_map(runner).collect()
+        unique.into_iter().map(runner).collect()
     }
 
-    fn warnings(&self, runners: &[(NoisePrecision, Runner)], fpr: f64) -> Vec<Warning> {
+    fn warnings(&self, runners: &[(NoiseKey, Runner)], fpr: f64) -> Vec<Warning> {
         let mut warnings = [self.memorized.warnings.clone(), self.non_memorized.warnings.clone()].concat();
         warnings.extend(runners.first().iter().flat_map(|(_, runner)| runner.truncation_warnings()));
         let others = self.non_memorized.texts();
@@ -167,7 +183,7 @@ impl Subject {
     fn scores(
         &self,
         experiment: &Experiment,
-        runners: &[(NoisePrecision, Runner)],
+        runners: &[(NoiseKey, Runner)],
         store: &ScoreStore,
     ) -> Result<Vec<DetectorScores>> {
         let file = experiment.file();
@@ -175,11 +191,10 @@ impl Subject {
         let mut scores = vec![];
         for &n in &file.report.generations {
             for built in &self.detectors {
-                let Some((_, runner)) = runners.iter().find(|(precision, _)| *precision == built.precision()) else {
-                    continue;
-                };
+                let noise = built.noise(experiment);
+                let Some((_, runner)) = runners.iter().find(|(key, _)| *key == noise) else { continue };
                 let detector = (&built.entry, built.detector.as_ref());
-                scores.push(read_scores(runner, store, detector, n, &file.noise.seeds, (&memorized, &others))?);
+                scores.push(read_scores(runner, store, detector, n, &noise.1, (&memorized, &others))?);
             }
         }
         Ok(scores)
@@ -189,13 +204,12 @@ impl Subject {
     fn probes(
         &self,
         experiment: &Experiment,
-        runners: &[(NoisePrecision, Runner)],
+        runners: &[(NoiseKey, Runner)],
         store: &ScoreStore,
     ) -> Result<Vec<ProbeResult>> {
         let file = experiment.file();
-        let Some((_, runner)) = runners.iter().find(|(precision, _)| *precision == PROBE_PRECISION) else {
-            return Ok(vec![]);
-        };
+        let noise = probe_noise(experiment);
+        let Some((_, runner)) = runners.iter().find(|(key, _)| *key == noise) else { return Ok(vec![]) };
         let seed = file.noise.seeds.first().copied().unwrap_or_default();
         let classes = (&*self.memorized.prompts, &*self.non_memorized.prompts);
         file.probes.iter().map(|entry| probes::read(entry, &self.model, (runner, store), seed, classes)).collect()
@@ -205,7 +219,7 @@ impl Subject {
     fn time(&self, experiment: &Experiment, watch: &dyn Watch) -> Result<Vec<DetectorTiming>> {
         let file = experiment.file();
         let shape = self.model.latent_shape();
-        let noise = noise_plan(experiment, NoisePrecision::F32);
+        let noise = noise_plan(experiment, &probe_noise(experiment));
         let seed = file.noise.seeds.first().copied().unwrap_or_default();
         let latents = initial_latents(noise.generator, noise.precision, seed, noise.generations, shape);
         let detectors = self.detectors.iter().map(|built| (&built.entry, built.protocol, built.detector.as_ref()));
@@ -221,12 +235,12 @@ impl Subject {
     }
 }
 
-fn noise_plan(experiment: &Experiment, precision: NoisePrecision) -> NoisePlan {
+fn noise_plan(experiment: &Experiment, (precision, seeds): &NoiseKey) -> NoisePlan {
     let noise = &experiment.file().noise;
     NoisePlan {
         generator: experiment.generator(),
-        precision,
-        seeds: noise.seeds.clone(),
+        precision: *precision,
+        seeds: seeds.clone(),
         generations: noise.generations,
         sharing: noise.sharing,
     }
