@@ -159,12 +159,18 @@ pub struct Runner<'a> {
 struct Task {
     seed: u64,
     generation: usize,
-    chunks: Vec<Vec<usize>>,
+    chunks: Vec<Chunk>,
+}
+
+/// Prompts that are measured together, and the measures that one of them lacks, by position.
+struct Chunk {
+    prompts: Vec<usize>,
+    measures: Vec<usize>,
 }
 
 impl Task {
     fn prompts(&self) -> usize {
-        self.chunks.iter().map(Vec::len).sum()
+        self.chunks.iter().map(|chunk| chunk.prompts.len()).sum()
     }
 }
 
@@ -214,31 +220,38 @@ impl<'a> Runner<'a> {
         noises.flat_map(|(seed, g)| self.prompts.iter().flat_map(move |p| self.keys(p, seed, g))).collect()
     }
 
-    /// Prompts are always cut into the same chunks, and a chunk that lacks anything is measured whole: a
-    /// matrix product rounds differently with other company, and a resumed run must give the same bits.
+    /// Prompts are always cut into the same chunks, and a measure that one prompt of a chunk lacks is made for the
+    /// whole chunk: a matrix product rounds differently with other company, and a resumed run must give the same bits.
     fn tasks(&self, store: &ScoreStore) -> Vec<Task> {
         let all: Vec<usize> = (0..self.prompts.len()).collect();
         let mut tasks = vec![];
         for &seed in &self.noise.seeds {
             for generation in 0..self.noise.generations {
-                let lacks =
-                    |p: &usize| self.keys(&self.prompts[*p], seed, generation).any(|key| store.get(&key).is_none());
-                let open = all.chunks(self.chunk_len()).filter(|chunk| chunk.iter().any(lacks));
-                tasks.push(Task { seed, generation, chunks: open.map(<[usize]>::to_vec).collect() });
+                let lacks = |p: &usize, id: &str| {
+                    let prompt = &self.prompts[*p];
+                    store.get(&self.key(id, &prompt.text, prompt.row, seed, generation)).is_none()
+                };
+                let chunk = |prompts: &[usize]| {
+                    let open = |m: &usize| prompts.iter().any(|p| lacks(p, &self.measures[*m].id));
+                    let measures: Vec<usize> = (0..self.measures.len()).filter(open).collect();
+                    (!measures.is_empty()).then(|| Chunk { prompts: prompts.to_vec(), measures })
+                };
+                let chunks = all.chunks(self.chunk_len()).filter_map(chunk).collect();
+                tasks.push(Task { seed, generation, chunks });
             }
         }
         tasks
     }
 
-    /// Prompts whose questions fill one network call.
+    /// Prompts that are measured together.
     fn chunk_len(&self) -> usize {
-        let per_prompt = self.asks().iter().filter(|ask| matches!(ask, Ask::Conditional { .. })).count();
         let most = self.measures.iter().map(|planned| planned.measure.most_probes()).min();
-        (self.batch / per_prompt.max(1)).min(most.unwrap_or(usize::MAX)).max(1)
+        self.batch.min(most.unwrap_or(usize::MAX)).max(1)
     }
 
-    fn asks(&self) -> Vec<Ask> {
-        let mut asks: Vec<Ask> = self.measures.iter().flat_map(|planned| planned.measure.asks()).collect();
+    /// What the measures at these positions ask.
+    fn asks(&self, measures: &[usize]) -> Vec<Ask> {
+        let mut asks: Vec<Ask> = measures.iter().flat_map(|m| self.measures[*m].measure.asks()).collect();
         asks.sort_unstable();
         asks.dedup();
         asks
@@ -246,24 +259,29 @@ impl<'a> Runner<'a> {
 
     /// The network calls a run would make, without making them.
     pub fn plan(&self, store: &ScoreStore) -> RunCost {
-        let asks = self.asks();
-        let shared = asks.iter().filter(|ask| matches!(ask, Ask::Unconditional { .. })).count();
-        let tasks = self.tasks(store);
-        let pairs: usize = tasks.iter().map(Task::prompts).sum();
-        let noises = match self.noise.sharing {
-            NoiseSharing::Shared => tasks.iter().filter(|task| !task.chunks.is_empty()).count(),
-            NoiseSharing::PerPrompt => pairs,
-        };
-        let cost = |planned: &Planned| {
-            let own_calls = pairs * planned.measure.own_calls();
-            (planned.id.clone(), MeasureCost { count: pairs, own_calls, seconds: 0.0 })
-        };
-        RunCost {
-            unconditional_calls: noises * shared,
-            conditional_calls: pairs * (asks.len() - shared),
-            network_seconds: 0.0,
-            measures: self.measures.iter().map(cost).collect(),
+        let mut cost = RunCost::default();
+        for task in self.tasks(store) {
+            let mut shared: Vec<Ask> = vec![];
+            for chunk in &task.chunks {
+                let prompts = chunk.prompts.len();
+                let (empty, own): (Vec<Ask>, Vec<Ask>) =
+                    self.asks(&chunk.measures).into_iter().partition(|ask| matches!(ask, Ask::Unconditional { .. }));
+                cost.conditional_calls += prompts * own.len();
+                match self.noise.sharing {
+                    NoiseSharing::Shared => shared.extend(empty),
+                    NoiseSharing::PerPrompt => cost.unconditional_calls += prompts * empty.len(),
+                }
+                for planned in chunk.measures.iter().map(|m| &self.measures[*m]) {
+                    let sum = cost.measures.entry(planned.id.clone()).or_default();
+                    sum.count += prompts;
+                    sum.own_calls += prompts * planned.measure.own_calls();
+                }
+            }
+            shared.sort_unstable();
+            shared.dedup();
+            cost.unconditional_calls += shared.len();
         }
+        cost
     }
 
     /// Measures what the store lacks. Stops between batches when asked; everything measured so far is kept.
@@ -275,10 +293,10 @@ impl<'a> Runner<'a> {
         if done == total {
             return Ok(RunCost::default());
         }
-        let needed: HashSet<usize> = tasks.iter().flat_map(|task| task.chunks.iter().flatten().copied()).collect();
+        let needed: HashSet<usize> =
+            tasks.iter().flat_map(|task| task.chunks.iter().flat_map(|chunk| chunk.prompts.iter().copied())).collect();
         let empty = self.model.encode_prompts(&[""])?.remove(0);
         let embeddings = self.encode_needed(&needed)?;
-        let asks = self.asks();
         let calls = NetworkCalls::default();
         let mut cost = RunCost::default();
         let mut network = Duration::ZERO;
@@ -296,17 +314,21 @@ impl<'a> Runner<'a> {
                 }
                 let own: Vec<Start> = match &shared {
                     Some(_) => vec![],
-                    None => chunk.iter().map(|p| start(self.noise.seed_of(task.seed, self.prompts[*p].row))).collect(),
+                    None => chunk
+                        .prompts
+                        .iter()
+                        .map(|p| start(self.noise.seed_of(task.seed, self.prompts[*p].row)))
+                        .collect(),
                 };
                 let of_prompt = |i: usize| shared.as_ref().unwrap_or_else(|| &own[i]);
                 let probes: Vec<_> =
-                    chunk.iter().enumerate().map(|(i, p)| of_prompt(i).probe(&embeddings[p])).collect();
+                    chunk.prompts.iter().enumerate().map(|(i, p)| of_prompt(i).probe(&embeddings[p])).collect();
                 let clock = Instant::now();
-                prefetch(self.model, &probes, &asks, self.batch)?;
+                prefetch(self.model, &probes, &self.asks(&chunk.measures), self.batch)?;
                 network += clock.elapsed();
                 let records = self.measure(task, chunk, &probes, &mut cost)?;
                 store.append(records.into_iter().filter(|(key, _)| store.get(key).is_none()).collect())?;
-                done += chunk.len();
+                done += chunk.prompts.len();
                 watch.progress(done, total);
             }
         }
@@ -317,23 +339,23 @@ impl<'a> Runner<'a> {
         Ok(cost)
     }
 
-    /// The values of every measure for a chunk of prompts, under their keys.
+    /// The values of every measure that a chunk lacks, under their keys.
     fn measure(
         &self,
         task: &Task,
-        chunk: &[usize],
+        chunk: &Chunk,
         probes: &[Probe],
         cost: &mut RunCost,
     ) -> Result<Vec<(Key, Vec<f64>)>> {
         let mut records = vec![];
-        for Planned { measure, id, names } in &self.measures {
+        for Planned { measure, id, names } in chunk.measures.iter().map(|m| &self.measures[*m]) {
             let clock = Instant::now();
             let values = measure.measure(probes)?;
             let sum = cost.measures.entry(id.clone()).or_default();
             sum.count += probes.len();
             sum.own_calls += probes.len() * measure.own_calls();
             sum.seconds += clock.elapsed().as_secs_f64();
-            for (&p, values) in chunk.iter().zip(values) {
+            for (&p, values) in chunk.prompts.iter().zip(values) {
                 let prompt = &self.prompts[p];
                 if let Some(i) = values.iter().position(|v| !v.is_finite()) {
                     let quantity = names.get(i).unwrap_or(id).clone();

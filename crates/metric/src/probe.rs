@@ -160,28 +160,22 @@ impl<'a> Probe<'a> {
 
 /// Asks the network what `probes` need and do not know yet, `batch` samples at a time.
 ///
-/// The empty prompt's predictions come first and apart: they are asked once for all probes that share them,
-/// and the other batches hold the same questions whether they were known already or not.
+/// Every batch holds one kind of question, so that an answer does not depend, by the rounding of matrix products, on
+/// what else is asked. The empty prompt is asked once for all probes that share it.
 pub fn prefetch(model: &LatentDiffusion, probes: &[Probe], asks: &[Ask], batch: usize) -> Result<()> {
-    let mut seen = std::collections::BTreeSet::new();
-    let (mut shared, mut own) = (vec![], vec![]);
-    for probe in probes {
-        for &ask in asks {
-            match ask {
-                Ask::Unconditional { .. } => {
-                    if seen.insert((std::ptr::from_ref(probe.start).addr(), ask)) && probe.known(ask).is_none() {
-                        shared.push((probe, ask));
-                    }
-                }
-                Ask::Conditional { .. } if probe.known(ask).is_none() => own.push((probe, ask)),
-                Ask::Conditional { .. } => {}
+    for &ask in asks {
+        let mut starts = std::collections::BTreeSet::new();
+        let first_of_start = |probe: &&Probe| match ask {
+            Ask::Unconditional { .. } => starts.insert(std::ptr::from_ref(probe.start).addr()),
+            Ask::Conditional { .. } => true,
+        };
+        let unknown: Vec<&Probe> =
+            probes.iter().filter(|probe| probe.known(ask).is_none()).filter(first_of_start).collect();
+        for chunk in unknown.chunks(batch.max(1)) {
+            let questions: Vec<Question> = chunk.iter().map(|probe| probe.question(ask)).collect();
+            for (probe, prediction) in chunk.iter().zip(model.answer(&questions)?) {
+                probe.keep(ask, prediction);
             }
-        }
-    }
-    for chunk in shared.chunks(batch.max(1)).chain(own.chunks(batch.max(1))) {
-        let questions: Vec<Question> = chunk.iter().map(|(probe, ask)| probe.question(*ask)).collect();
-        for ((probe, ask), prediction) in chunk.iter().zip(model.answer(&questions)?) {
-            probe.keep(*ask, prediction);
         }
     }
     Ok(())
