@@ -58,7 +58,7 @@ pub struct DetectorEntry {
     /// Only these of `noise.seeds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seeds: Option<Vec<u64>>,
-    /// The published row printed beside it; by default Table 1's row of the method.
+    /// The published row printed beside it; by default Table 1's row of the method, if no option departs from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paper: Option<PaperRow>,
 }
@@ -86,9 +86,11 @@ impl DetectorEntry {
         self.label.clone().unwrap_or_else(|| self.name.title().to_owned())
     }
 
-    /// The published row beside it.
+    /// The published row beside it. A variant has none of its own accord: the published numbers are not its.
     pub fn paper_row(&self) -> Option<PaperRow> {
-        self.paper.or_else(|| self.name.paper_method().map(PaperRow::Table1))
+        let options = [self.label.is_some(), self.protocol.is_some(), self.gammas.is_some(), self.steps.is_some()];
+        let plain = !options.contains(&true) && self.layer.is_none() && self.mode.is_none() && self.power.is_none();
+        self.paper.or_else(|| self.name.paper_method().filter(|_| plain).map(PaperRow::Table1))
     }
 
     /// The experiment's options with this entry's in their place.

@@ -140,6 +140,9 @@ fn a_row_of_the_paper_follows_the_entry() {
         number(&table, 0, "paper_auc")
     };
     assert_eq!(cell(&model), paper().table1(Model::Sd14, 1, Method::Ours).unwrap().auc.value);
+    model.detectors[0].detector =
+        DetectorEntry { gammas: Some(Gammas { cosine: 1.0, norm: 0.0 }), ..DetectorName::Anisotropy.into() };
+    assert_eq!(model.detectors[0].detector.paper_row(), None, "a variant is not the published method");
     model.detectors[0].detector = entry(Some(memscope_eval::paper::PaperRow::Table4Timestep(41)));
     assert_eq!(cell(&model), 0.985);
 }

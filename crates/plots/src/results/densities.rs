@@ -10,6 +10,8 @@ use crate::figures::{KdeFigure, KdePanel};
 
 const GRID_POINTS: usize = 1000;
 const BINS: usize = 40;
+/// Added to both normalized densities: classes that lie apart would otherwise have an infinite divergence.
+const EPSILON: f64 = 1e-10;
 
 /// One panel per detector.
 pub(super) fn figure(subject: &Subject) -> Result<KdeFigure> {
@@ -25,15 +27,15 @@ pub(super) fn figure(subject: &Subject) -> Result<KdeFigure> {
             quantity: "‖c − u‖₂ on pure noise".into(),
             memorized_density: memorized.on_grid(&grid),
             ordinary_density: ordinary.on_grid(&grid),
-            kl_memorized_ordinary: kl_divergence(&memorized, &ordinary, &grid, None)?,
-            kl_ordinary_memorized: kl_divergence(&ordinary, &memorized, &grid, None)?,
+            kl_memorized_ordinary: kl_divergence(&memorized, &ordinary, &grid, Some(EPSILON))?,
+            kl_ordinary_memorized: kl_divergence(&ordinary, &memorized, &grid, Some(EPSILON))?,
             grid,
             memorized: run.memorized,
             ordinary: run.non_memorized,
         });
     }
     let own = format!(
-        "n = {n}, first seed. Gaussian kernels, Scott's rule; divergence in nats on {GRID_POINTS} points over the range of both samples, no epsilon, nothing clipped. The paper states neither direction, grid nor epsilon and clips at 2.0 near t = 0, so its 0.166 and 0.022 compare in order only."
+        "n = {n}, first seed. Gaussian kernels, Scott's rule; divergence in nats on {GRID_POINTS} points over the range of both samples, {EPSILON:e} added to both, nothing clipped. The paper states neither direction, grid nor epsilon and clips at 2.0 near t = 0, so its 0.166 and 0.022 compare in order only."
     );
     let alt = format!("Norm of the guidance direction for memorized and other prompts on {}.", subject.model.model);
     Ok(KdeFigure { meta: subject.meta("densities", alt, &[own]), panels, bins: BINS })
