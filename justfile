@@ -26,6 +26,6 @@ verify DIR="target/verify":
 accept DIR="target/verify":
     for x in {{reference}}; do mkdir -p results/reference/$x/tables && cp {{DIR}}/$x/manifest.json results/reference/$x/ && cp {{DIR}}/$x/tables/*.json {{DIR}}/$x/tables/*.md results/reference/$x/tables/; done
 
-# Times of the network and of every detector, with criterion's report in target/criterion.
+# Times of the network and of every detector (criterion; its plots would need a system font).
 bench *ARGS:
-    cargo bench --workspace {{ARGS}}
+    cargo bench --workspace --bench unet --bench detectors -- --noplot {{ARGS}}
