@@ -66,30 +66,36 @@ impl Measure for Sharpness {
     fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
         let Some(first) = probes.first() else { return Ok(vec![]) };
         let (channels, height, width) = first.model().latent_shape();
-        let (mut x, mut tangents, mut prompts, mut jacobian_factor) = (vec![], vec![], vec![], 0.0);
+        let (mut tangents, mut jacobian_factor) = (vec![], 0.0);
         for probe in probes {
             let (u, c) = (probe.unconditional(T_NORM)?, probe.conditional(T_NORM)?);
             let (tangent_factor, factor) = factors(c.parameterization, c.scales);
             jacobian_factor = factor;
-            let tangent: Vec<f32> =
-                c.output.iter().zip(&u.output).map(|(c, u)| (f64::from(c - u) * tangent_factor) as f32).collect();
-            for embedding in [&probe.empty().embedding, &probe.prompt().embedding] {
-                x.extend_from_slice(probe.x());
-                tangents.extend_from_slice(&tangent);
-                prompts.push(embedding);
-            }
+            let pairs = c.output.iter().zip(&u.output);
+            tangents.push(pairs.map(|(c, u)| (f64::from(c - u) * tangent_factor) as f32).collect::<Vec<f32>>());
         }
-        let rows = prompts.len();
-        let tensor = |data| Tensor::from_vec(data, (rows, channels, height, width), &Device::Cpu);
-        let x = Dual::variable(tensor(x)?, tensor(tangents)?)?;
-        let prompts: Dual = Value::constant(&Tensor::stack(&prompts, 0)?);
-        let output = first.model().predict(&x, &vec![T_NORM; rows], &prompts, None)?;
-        let products = output.tangent()?.flatten_from(1)?.to_vec2::<f32>()?;
+        // The products with the tangent of each probe, under the empty prompt and under its own.
+        let products = first.model().in_parts(probes.len(), |range| {
+            let (mut x, mut directions, mut prompts) = (vec![], vec![], vec![]);
+            for (probe, tangent) in probes[range.clone()].iter().zip(&tangents[range]) {
+                for embedding in [&probe.empty().embedding, &probe.prompt().embedding] {
+                    x.extend_from_slice(probe.x());
+                    directions.extend_from_slice(tangent);
+                    prompts.push(embedding);
+                }
+            }
+            let rows = prompts.len();
+            let tensor = |data| Tensor::from_vec(data, (rows, channels, height, width), &Device::Cpu);
+            let x = Dual::variable(tensor(x)?, tensor(directions)?)?;
+            let prompts: Dual = Value::constant(&Tensor::stack(&prompts, 0)?);
+            let output = first.model().predict(&x, &vec![T_NORM; rows], &prompts, None)?;
+            Ok(output.tangent()?.flatten_from(1)?.to_vec2::<f32>()?)
+        })?;
         let sharpness = |pair: &[Vec<f32>]| {
             let squares: f64 = pair[0].iter().zip(&pair[1]).map(|(u, c)| f64::from(c - u).powi(2)).sum();
             vec![jacobian_factor.abs() * squares.sqrt()]
         };
-        Ok(products.chunks_exact(2).map(sharpness).collect())
+        Ok(products.concat().chunks_exact(2).map(sharpness).collect())
     }
 }
 

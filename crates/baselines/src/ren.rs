@@ -143,11 +143,15 @@ fn late(probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
 fn attention(probes: &[Probe], latents: &[Vec<f32>], t: usize, layer: Option<usize>) -> Result<Vec<Vec<f32>>> {
     let Some(first) = probes.first() else { return Ok(vec![]) };
     let (channels, height, width) = first.model().latent_shape();
-    let x = Tensor::from_vec(latents.concat(), (probes.len(), channels, height, width), &Device::Cpu)?;
-    let prompts: Vec<&Tensor> = probes.iter().map(|probe| &probe.prompt().embedding).collect();
-    let mut watched = Watched { layer, maps: vec![] };
-    first.model().predict(&x, &vec![t; probes.len()], &Tensor::stack(&prompts, 0)?, Some(&mut watched))?;
-    Ok(Tensor::stack(&watched.maps, 0)?.mean(0)?.to_vec2()?)
+    let maps = first.model().in_parts(probes.len(), |range| {
+        let rows = range.len();
+        let x = Tensor::from_vec(latents[range.clone()].concat(), (rows, channels, height, width), &Device::Cpu)?;
+        let prompts: Vec<&Tensor> = probes[range].iter().map(|probe| &probe.prompt().embedding).collect();
+        let mut watched = Watched { layer, maps: vec![] };
+        first.model().predict(&x, &vec![t; rows], &Tensor::stack(&prompts, 0)?, Some(&mut watched))?;
+        Ok(Tensor::stack(&watched.maps, 0)?.mean(0)?.to_vec2()?)
+    })?;
+    Ok(maps.concat())
 }
 
 /// −Σ p ln p in nats; terms with p = 0 count nothing.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memscope_metric::{Detector, Measure};
+use memscope_metric::Detector;
 use memscope_model::LatentDiffusion;
 use polars::prelude::Column;
 use serde::Serialize;
@@ -54,7 +54,7 @@ impl Detection<'_> {
     pub fn run(self, prompts: &[String], watch: &mut dyn Watch) -> Result<DetectionResult> {
         let seeds = self.noise.seeds.clone();
         let generations = self.noise.generations;
-        let measures: Vec<Box<dyn Measure>> = self.detectors.iter().flat_map(|(_, d)| d.measures()).collect();
+        let measures = self.detectors.iter().flat_map(|(_, d)| d.measures()).collect();
         let runner = Runner::new(self.model, self.noise, measures, RunPrompt::list(prompts), self.batch);
         let mut store = ScoreStore::in_memory();
         runner.run(&mut store, watch)?;

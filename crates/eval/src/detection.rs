@@ -39,6 +39,11 @@ impl ClassValues {
     }
 }
 
+/// The sets of all seeds, as the statistics want them.
+pub fn score_sets(values: &[ClassValues]) -> Result<Vec<ScoreSet<'_>>> {
+    values.iter().map(ClassValues::as_set).collect()
+}
+
 impl SeedScores {
     /// One number of every score, of the prompts at these positions.
     pub fn values(&self, memorized: &[usize], non_memorized: &[usize], number: impl Fn(&Score) -> f64) -> ClassValues {

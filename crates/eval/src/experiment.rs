@@ -83,6 +83,8 @@ pub enum TableKind {
     GammaFit,
     /// Eigenvalue variance of the Hessian along the trajectory; needs a `spectrum` probe.
     Spectrum,
+    /// The quantities of Theorem 1, prompt by prompt; needs an `alignment` probe.
+    Alignment,
     /// The metric's hyper-parameters in use beside the paper's Table 5; asks the network nothing.
     Hyperparameters,
     /// The paper's Table 6; asks the network nothing.

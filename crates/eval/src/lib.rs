@@ -12,6 +12,7 @@ pub mod export;
 mod frames;
 pub mod gallery;
 pub mod manifest;
+pub mod measures;
 pub mod paper;
 pub mod probes;
 pub mod prompts;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memscope_metric::{HessianSpectrum, Measure, Outputs, Quantity, SpectrumMethod, ddim_timesteps};
+use memscope_metric::{Alignment, HessianSpectrum, Measure, Outputs, Quantity, SpectrumMethod, ddim_timesteps};
 use memscope_model::LatentDiffusion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,12 @@ pub enum ProbeEntry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         probes: Option<usize>,
     },
+    /// The quantities of Theorem 1 along the guided trajectory, from the whole Jacobians: 2·C·H·W network calls for each
+    /// prompt and timestep.
+    Alignment {
+        /// DDIM timesteps to look at.
+        timesteps: Vec<usize>,
+    },
     /// The two predictions at one timestep on pure noise, position by position (Figure 3).
     Field {
         /// Timestep.
@@ -36,14 +42,19 @@ pub enum ProbeEntry {
 impl ProbeEntry {
     /// What is wrong with it, if anything.
     pub fn check(&self) -> std::result::Result<(), String> {
+        let check = |name: &str, timesteps: &[usize]| {
+            if timesteps.is_empty() {
+                return Err(format!("{name}: give at least one timestep"));
+            }
+            match timesteps.iter().find(|t| !ddim_timesteps().any(|visited| visited == **t)) {
+                Some(t) => Err(format!("{name}: {t} is none of the timesteps 981, 961, ..., 1")),
+                None => Ok(()),
+            }
+        };
         match self {
+            Self::Alignment { timesteps } => check("alignment", timesteps),
             Self::Spectrum { timesteps, probes } => {
-                if timesteps.is_empty() {
-                    return Err("spectrum: give at least one timestep".into());
-                }
-                if let Some(t) = timesteps.iter().find(|t| !ddim_timesteps().any(|visited| visited == **t)) {
-                    return Err(format!("spectrum: {t} is none of the timesteps 981, 961, ..., 1"));
-                }
+                check("spectrum", timesteps)?;
                 match probes {
                     Some(count) if *count < 3 => Err("spectrum: probes must be at least 3".into()),
                     _ => Ok(()),
@@ -64,6 +75,7 @@ impl ProbeEntry {
                     probes.map_or(SpectrumMethod::Exact { dim }, |probes| SpectrumMethod::Stochastic { probes });
                 Box::new(HessianSpectrum::new(timesteps.clone(), method))
             }
+            Self::Alignment { timesteps } => Box::new(Alignment::new(timesteps.clone(), dim)),
             Self::Field { t } => Box::new(Outputs { t: *t, dim }),
         }
     }

@@ -5,13 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use memscope_metric::{Ask, Measure, NetworkCalls, Probe, Quantity, Start, prefetch};
+use memscope_metric::{Ask, NetworkCalls, Probe, Quantity, Start, prefetch};
 use memscope_model::{LatentDiffusion, NoiseGenerator, NoisePrecision, PromptEmbedding, noise::initial_latents};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    measures::{Located, Measures, Planned},
     store::{Key, ScoreStore},
     warning::Warning,
 };
@@ -138,54 +139,50 @@ pub(crate) struct Stored<'a> {
     pub(crate) values: &'a [f64],
 }
 
-/// A measure with what it is asked about often.
-struct Planned {
-    measure: Box<dyn Measure>,
-    id: String,
-    names: Vec<String>,
-}
-
 /// Measures prompts on one model into a store.
 pub struct Runner<'a> {
     model: &'a LatentDiffusion,
     noise: NoisePlan,
-    measures: Vec<Planned>,
+    measures: Measures,
     prompts: Vec<RunPrompt>,
     rows: HashMap<String, usize>,
     batch: usize,
 }
 
 /// One noise with the chunks of prompts that still lack a measurement under it.
-struct Task {
+struct Task<'r> {
     seed: u64,
     generation: usize,
-    chunks: Vec<Chunk>,
+    chunks: Vec<Chunk<'r>>,
 }
 
-/// Prompts that are measured together, and the measures that one of them lacks, by position.
-struct Chunk {
+/// Prompts that are measured together, and the measures that one of them lacks.
+struct Chunk<'r> {
     prompts: Vec<usize>,
-    measures: Vec<usize>,
+    measures: Vec<&'r Planned>,
 }
 
-impl Task {
+impl Chunk<'_> {
+    fn asks(&self) -> Vec<Ask> {
+        Measures::asks(self.measures.iter().copied())
+    }
+}
+
+impl Task<'_> {
     fn prompts(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.prompts.len()).sum()
     }
 }
 
 impl<'a> Runner<'a> {
-    /// `measures` may name the same measure twice; it is made once. `batch`: samples per network call.
+    /// `batch`: samples per network call.
     pub fn new(
         model: &'a LatentDiffusion,
         noise: NoisePlan,
-        measures: Vec<Box<dyn Measure>>,
+        measures: Measures,
         prompts: Vec<RunPrompt>,
         batch: usize,
     ) -> Self {
-        let mut seen = HashSet::new();
-        let planned = measures.into_iter().map(|measure| Planned { id: measure.id(), names: measure.names(), measure });
-        let measures = planned.filter(|planned| seen.insert(planned.id.clone())).collect();
         let rows = prompts.iter().map(|prompt| (prompt.text.clone(), prompt.row)).collect();
         Self { model, noise, measures, prompts, rows, batch }
     }
@@ -210,8 +207,13 @@ impl<'a> Runner<'a> {
         ])
     }
 
+    /// The measures that are wanted under a seed.
+    fn under(&self, seed: u64) -> impl Iterator<Item = &Planned> {
+        self.measures.all().iter().filter(move |planned| planned.under(seed))
+    }
+
     fn keys<'s>(&'s self, prompt: &'s RunPrompt, seed: u64, generation: usize) -> impl Iterator<Item = Key> + 's {
-        self.measures.iter().map(move |m| self.key(&m.id, &prompt.text, prompt.row, seed, generation))
+        self.under(seed).map(move |m| self.key(&m.id, &prompt.text, prompt.row, seed, generation))
     }
 
     /// Every key of the run, for [`ScoreStore::forget`].
@@ -222,7 +224,7 @@ impl<'a> Runner<'a> {
 
     /// Prompts are always cut into the same chunks, and a measure that one prompt of a chunk lacks is made for the
     /// whole chunk: a matrix product rounds differently with other company, and a resumed run must give the same bits.
-    fn tasks(&self, store: &ScoreStore) -> Vec<Task> {
+    fn tasks(&self, store: &ScoreStore) -> Vec<Task<'_>> {
         let all: Vec<usize> = (0..self.prompts.len()).collect();
         let mut tasks = vec![];
         for &seed in &self.noise.seeds {
@@ -232,8 +234,8 @@ impl<'a> Runner<'a> {
                     store.get(&self.key(id, &prompt.text, prompt.row, seed, generation)).is_none()
                 };
                 let chunk = |prompts: &[usize]| {
-                    let open = |m: &usize| prompts.iter().any(|p| lacks(p, &self.measures[*m].id));
-                    let measures: Vec<usize> = (0..self.measures.len()).filter(open).collect();
+                    let open = |planned: &&Planned| prompts.iter().any(|p| lacks(p, &planned.id));
+                    let measures: Vec<&Planned> = self.under(seed).filter(open).collect();
                     (!measures.is_empty()).then(|| Chunk { prompts: prompts.to_vec(), measures })
                 };
                 let chunks = all.chunks(self.chunk_len()).filter_map(chunk).collect();
@@ -245,16 +247,8 @@ impl<'a> Runner<'a> {
 
     /// Prompts that are measured together.
     fn chunk_len(&self) -> usize {
-        let most = self.measures.iter().map(|planned| planned.measure.most_probes()).min();
+        let most = self.measures.all().iter().map(|planned| planned.measure.most_probes()).min();
         self.batch.min(most.unwrap_or(usize::MAX)).max(1)
-    }
-
-    /// What the measures at these positions ask.
-    fn asks(&self, measures: &[usize]) -> Vec<Ask> {
-        let mut asks: Vec<Ask> = measures.iter().flat_map(|m| self.measures[*m].measure.asks()).collect();
-        asks.sort_unstable();
-        asks.dedup();
-        asks
     }
 
     /// The network calls a run would make, without making them.
@@ -265,13 +259,13 @@ impl<'a> Runner<'a> {
             for chunk in &task.chunks {
                 let prompts = chunk.prompts.len();
                 let (empty, own): (Vec<Ask>, Vec<Ask>) =
-                    self.asks(&chunk.measures).into_iter().partition(|ask| matches!(ask, Ask::Unconditional { .. }));
+                    chunk.asks().into_iter().partition(|ask| matches!(ask, Ask::Unconditional { .. }));
                 cost.conditional_calls += prompts * own.len();
                 match self.noise.sharing {
                     NoiseSharing::Shared => shared.extend(empty),
                     NoiseSharing::PerPrompt => cost.unconditional_calls += prompts * empty.len(),
                 }
-                for planned in chunk.measures.iter().map(|m| &self.measures[*m]) {
+                for planned in &chunk.measures {
                     let sum = cost.measures.entry(planned.id.clone()).or_default();
                     sum.count += prompts;
                     sum.own_calls += prompts * planned.measure.own_calls();
@@ -324,7 +318,7 @@ impl<'a> Runner<'a> {
                 let probes: Vec<_> =
                     chunk.prompts.iter().enumerate().map(|(i, p)| of_prompt(i).probe(&embeddings[p])).collect();
                 let clock = Instant::now();
-                prefetch(self.model, &probes, &self.asks(&chunk.measures), self.batch)?;
+                prefetch(self.model, &probes, &chunk.asks(), self.batch)?;
                 network += clock.elapsed();
                 let records = self.measure(task, chunk, &probes, &mut cost)?;
                 store.append(records.into_iter().filter(|(key, _)| store.get(key).is_none()).collect())?;
@@ -348,7 +342,7 @@ impl<'a> Runner<'a> {
         cost: &mut RunCost,
     ) -> Result<Vec<(Key, Vec<f64>)>> {
         let mut records = vec![];
-        for Planned { measure, id, names } in chunk.measures.iter().map(|m| &self.measures[*m]) {
+        for Planned { measure, id, names, .. } in chunk.measures.iter().copied() {
             let clock = Instant::now();
             let values = measure.measure(probes)?;
             let sum = cost.measures.entry(id.clone()).or_default();
@@ -389,13 +383,8 @@ impl<'a> Runner<'a> {
     }
 
     /// Where quantities stand among the stored values; `None` for one that this run does not measure.
-    pub fn locate<'q>(&self, quantities: &'q [Quantity]) -> Option<Vec<Located<'q>>> {
-        let locate = |quantity: &'q Quantity| {
-            let planned = self.measures.iter().find(|planned| planned.id == quantity.measure)?;
-            let index = planned.names.iter().position(|name| *name == quantity.name)?;
-            Some(Located { measure: &quantity.measure, index })
-        };
-        quantities.iter().map(locate).collect()
+    pub fn locate(&self, quantities: &[Quantity]) -> Option<Vec<Located>> {
+        self.measures.locate(quantities)
     }
 
     /// The stored values of quantities for the first `generations` latents of a seed; `None` where one has not
@@ -410,8 +399,8 @@ impl<'a> Runner<'a> {
     ) -> Option<Vec<Vec<f64>>> {
         let row = *self.rows.get(prompt)?;
         let value = |located: &Located, generation| {
-            let key = self.key(located.measure, prompt, row, seed, generation);
-            store.get(&key)?.get(located.index).copied()
+            let measure = self.measures.all().get(located.measure)?;
+            store.get(&self.key(&measure.id, prompt, row, seed, generation))?.get(located.value).copied()
         };
         (0..generations).map(|generation| quantities.iter().map(|q| value(q, generation)).collect()).collect()
     }
@@ -422,7 +411,7 @@ impl<'a> Runner<'a> {
             let Some(&row) = self.rows.get(prompt) else { continue };
             for &seed in &self.noise.seeds {
                 for generation in 0..self.noise.generations {
-                    for Planned { id, names, .. } in &self.measures {
+                    for Planned { id, names, .. } in self.under(seed) {
                         if let Some(values) = store.get(&self.key(id, prompt, row, seed, generation)) {
                             visit(&Stored { prompt, seed, generation, measure: id, names, values });
                         }
@@ -431,13 +420,6 @@ impl<'a> Runner<'a> {
             }
         }
     }
-}
-
-/// A quantity's measure and its position among the measure's values.
-#[derive(Clone, Copy, Debug)]
-pub struct Located<'a> {
-    measure: &'a str,
-    index: usize,
 }
 
 /// The noises of the seed at hand, drawn once for all its generations.

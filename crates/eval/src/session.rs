@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use memscope_metric::{Detector, Measure, ResolvedProtocol};
+use memscope_metric::{Detector, ResolvedProtocol};
 use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule, noise::initial_latents};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use crate::{
     frames,
     gallery::{self, GalleryRow, GallerySettings},
     manifest::{COMMIT, DetectorRecord, Manifest, ModelRecord, write_atomically, write_json},
+    measures::Measures,
     probes::{self, ProbeResult},
     prompts::{KnownPrompt, PromptList},
     registry::{DetectorEntry, DetectorName},
@@ -76,20 +77,17 @@ struct Built {
     detector: Box<dyn Detector>,
 }
 
-/// What the noise of a detector depends on.
-type NoiseKey = (NoisePrecision, Vec<u64>);
-
 impl Built {
-    fn noise(&self, experiment: &Experiment) -> NoiseKey {
-        let seeds = self.entry.seeds.as_ref().unwrap_or(&experiment.file().noise.seeds);
-        (noise_precision(self.protocol.numerics), seeds.clone())
+    fn precision(&self) -> NoisePrecision {
+        noise_precision(self.protocol.numerics)
     }
 }
 
-/// The noise that probes of the score field start from.
-fn probe_noise(experiment: &Experiment) -> NoiseKey {
-    (NoisePrecision::F32, experiment.file().noise.seeds.clone())
-}
+/// The precision of the noise that probes of the score field start from.
+const PROBE_PRECISION: NoisePrecision = NoisePrecision::F32;
+
+/// A runner for each precision of the noise.
+type Runners<'a> = [(NoisePrecision, Runner<'a>)];
 
 /// A model ready to be measured.
 struct Subject {
@@ -132,33 +130,33 @@ impl Subject {
         prompts
     }
 
-    /// One runner for each noise that a detector or probe needs.
-    fn runners(&self, experiment: &Experiment) -> Vec<(NoiseKey, Runner<'_>)> {
+    /// One runner for each precision of the noise that a detector or probe needs.
+    fn runners(&self, experiment: &Experiment) -> Vec<(NoisePrecision, Runner<'_>)> {
         let file = experiment.file();
-        let mut keys: Vec<NoiseKey> = self.detectors.iter().map(|built| built.noise(experiment)).collect();
-        if !file.probes.is_empty() {
-            keys.push(probe_noise(experiment));
-        }
-        let mut unique: Vec<NoiseKey> = vec![];
-        keys.into_iter().for_each(|key| {
-            if !unique.contains(&key) {
-                unique.push(key);
-            }
-        });
-        let runner = |key: NoiseKey| {
-            let own = self.detectors.iter().filter(|built| built.noise(experiment) == key);
-            let mut measures: Vec<Box<dyn Measure>> = own.flat_map(|built| built.detector.measures()).collect();
-            if key == probe_noise(experiment) {
-                measures.extend(file.probes.iter().map(|probe| probe.measure(&self.model)));
-            }
-            let noise = noise_plan(experiment, &key);
-            let runner = Runner::new(&self.model, noise, measures, self.prompts(), file.batch);
-            (key, runner)
+        let mut wanted: Vec<(NoisePrecision, Measures)> = vec![];
+        let mut want = |precision, measure, seeds| {
+            let at = wanted.iter().position(|(known, _)| *known == precision).unwrap_or_else(|| {
+                wanted.push((precision, Measures::default()));
+                wanted.len() - 1
+            });
+            wanted[at].1.add(measure, seeds);
         };
-        unique.into_iter().map(runner).collect()
+        for built in &self.detectors {
+            for measure in built.detector.measures() {
+                want(built.precision(), measure, built.entry.seeds.as_deref());
+            }
+        }
+        for probe in &file.probes {
+            want(PROBE_PRECISION, probe.measure(&self.model), None);
+        }
+        let runner = |(precision, measures)| {
+            let noise = noise_plan(experiment, precision);
+            (precision, Runner::new(&self.model, noise, measures, self.prompts(), file.batch))
+        };
+        wanted.into_iter().map(runner).collect()
     }
 
-    fn warnings(&self, runners: &[(NoiseKey, Runner)], fpr: f64) -> Vec<Warning> {
+    fn warnings(&self, runners: &Runners, fpr: f64) -> Vec<Warning> {
         let mut warnings = [self.memorized.warnings.clone(), self.non_memorized.warnings.clone()].concat();
         warnings.extend(runners.first().iter().flat_map(|(_, runner)| runner.truncation_warnings()));
         let others = self.non_memorized.texts();
@@ -180,36 +178,25 @@ impl Subject {
     }
 
     /// Scores of every detector, from the stored answers.
-    fn scores(
-        &self,
-        experiment: &Experiment,
-        runners: &[(NoiseKey, Runner)],
-        store: &ScoreStore,
-    ) -> Result<Vec<DetectorScores>> {
+    fn scores(&self, experiment: &Experiment, runners: &Runners, store: &ScoreStore) -> Result<Vec<DetectorScores>> {
         let file = experiment.file();
         let (memorized, others) = (self.memorized.texts(), self.non_memorized.texts());
         let mut scores = vec![];
         for &n in &file.report.generations {
             for built in &self.detectors {
-                let noise = built.noise(experiment);
-                let Some((_, runner)) = runners.iter().find(|(key, _)| *key == noise) else { continue };
+                let Some((_, runner)) = runners.iter().find(|(known, _)| *known == built.precision()) else { continue };
                 let detector = (&built.entry, built.detector.as_ref());
-                scores.push(read_scores(runner, store, detector, n, &noise.1, (&memorized, &others))?);
+                let seeds = built.entry.seeds.as_ref().unwrap_or(&file.noise.seeds);
+                scores.push(read_scores(runner, store, detector, n, seeds, (&memorized, &others))?);
             }
         }
         Ok(scores)
     }
 
     /// What the probes saw, from the stored answers.
-    fn probes(
-        &self,
-        experiment: &Experiment,
-        runners: &[(NoiseKey, Runner)],
-        store: &ScoreStore,
-    ) -> Result<Vec<ProbeResult>> {
+    fn probes(&self, experiment: &Experiment, runners: &Runners, store: &ScoreStore) -> Result<Vec<ProbeResult>> {
         let file = experiment.file();
-        let noise = probe_noise(experiment);
-        let Some((_, runner)) = runners.iter().find(|(key, _)| *key == noise) else { return Ok(vec![]) };
+        let Some((_, runner)) = runners.iter().find(|(known, _)| *known == PROBE_PRECISION) else { return Ok(vec![]) };
         let seed = file.noise.seeds.first().copied().unwrap_or_default();
         let classes = (&*self.memorized.prompts, &*self.non_memorized.prompts);
         file.probes.iter().map(|entry| probes::read(entry, &self.model, (runner, store), seed, classes)).collect()
@@ -219,7 +206,7 @@ impl Subject {
     fn time(&self, experiment: &Experiment, watch: &dyn Watch) -> Result<Vec<DetectorTiming>> {
         let file = experiment.file();
         let shape = self.model.latent_shape();
-        let noise = noise_plan(experiment, &probe_noise(experiment));
+        let noise = noise_plan(experiment, PROBE_PRECISION);
         let seed = file.noise.seeds.first().copied().unwrap_or_default();
         let latents = initial_latents(noise.generator, noise.precision, seed, noise.generations, shape);
         let detectors = self.detectors.iter().map(|built| (&built.entry, built.protocol, built.detector.as_ref()));
@@ -235,12 +222,12 @@ impl Subject {
     }
 }
 
-fn noise_plan(experiment: &Experiment, (precision, seeds): &NoiseKey) -> NoisePlan {
+fn noise_plan(experiment: &Experiment, precision: NoisePrecision) -> NoisePlan {
     let noise = &experiment.file().noise;
     NoisePlan {
         generator: experiment.generator(),
-        precision: *precision,
-        seeds: seeds.clone(),
+        precision,
+        seeds: noise.seeds.clone(),
         generations: noise.generations,
         sharing: noise.sharing,
     }

@@ -155,10 +155,7 @@ fn write_long(path: &Path, axes: usize, table: &ResultTable) -> Result<()> {
         for (column, cell) in table.columns().iter().zip(row).skip(labels) {
             let CellValue::Measured { value, std, interval, .. } = &cell.value else { continue };
             for (texts, cell) in texts.iter_mut().zip(&row[..labels]) {
-                texts.push(match &cell.value {
-                    CellValue::Text { text } => text.clone(),
-                    other => other.number().map_or_else(String::new, |number| number.to_string()),
-                });
+                texts.push(cell.value.plain());
             }
             texts[labels].push(column.key.clone());
             let spread = interval.as_ref();

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use memscope_metric::{Ask, Detector, Input, Measure, NetworkCalls, Pair, Probe, ResolvedProtocol, Start, prefetch};
+use memscope_metric::{Detector, Input, NetworkCalls, Pair, Probe, ResolvedProtocol, Start, prefetch};
 use memscope_model::{LatentDiffusion, PromptEmbedding, Question, Sampling};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    measures::Measures,
     paper::PaperRow,
     registry::{DetectorEntry, DetectorName},
     run::Watch,
@@ -93,17 +94,10 @@ impl Timed<'_> {
         prompts: &[PromptEmbedding],
         n: usize,
     ) -> Result<Window> {
-        let measures = measures_of(detector);
-        let mut asks: Vec<Ask> = measures.iter().flat_map(|measure| measure.asks()).collect();
-        asks.sort_unstable();
-        asks.dedup();
-        let quantities = detector.quantities();
-        let names: Vec<(String, Vec<String>)> = measures.iter().map(|m| (m.id(), m.names())).collect();
-        let place = |q: &memscope_metric::Quantity| {
-            let measure = names.iter().position(|(id, _)| *id == q.measure)?;
-            Some((measure, names[measure].1.iter().position(|name| *name == q.name)?))
-        };
-        let places: Vec<(usize, usize)> = quantities.iter().filter_map(place).collect();
+        let measures: Measures = detector.measures().into_iter().collect();
+        let asks = Measures::asks(measures.all());
+        let missing = || Error::NotMeasured { detector: detector.name().into(), prompt: "any prompt".into() };
+        let places = measures.locate(&detector.quantities()).ok_or_else(missing)?;
         let calls = NetworkCalls::default();
         let mut own_calls = 0;
 
@@ -114,12 +108,12 @@ impl Timed<'_> {
             let probes: Vec<Probe> = prompts.iter().map(|prompt| start.probe(prompt)).collect();
             prefetch(self.model, &probes, &asks, self.batch)?;
             let mut values = vec![];
-            for measure in &measures {
-                values.push(measure.measure(&probes)?);
-                own_calls += probes.len() * measure.own_calls();
+            for planned in measures.all() {
+                values.push(planned.measure.measure(&probes)?);
+                own_calls += probes.len() * planned.measure.own_calls();
             }
             for (i, generations) in generations.iter_mut().enumerate() {
-                generations.push(places.iter().map(|(m, v)| values[*m][i][*v]).collect::<Vec<f64>>());
+                generations.push(places.iter().map(|at| values[at.measure][i][at.value]).collect::<Vec<f64>>());
             }
         }
         for values in &generations {
@@ -170,15 +164,4 @@ impl Timed<'_> {
         }
         Ok(Window { calls, seconds: clock.elapsed().as_secs_f64() })
     }
-}
-
-/// The measures of a detector, each once.
-fn measures_of(detector: &dyn Detector) -> Vec<Box<dyn Measure>> {
-    let mut measures: Vec<Box<dyn Measure>> = vec![];
-    for measure in detector.measures() {
-        if measures.iter().all(|known| known.id() != measure.id()) {
-            measures.push(measure);
-        }
-    }
-    measures
 }

@@ -125,20 +125,13 @@ fn cosine(p: impl Iterator<Item = f32> + Clone, q: impl Iterator<Item = f32> + C
 
 #[cfg(test)]
 mod tests {
-    use memscope_model::{Parameterization, Prediction, Scales};
-
     use super::*;
-
-    fn interleave(a: [f32; 4], b: [f32; 4]) -> Vec<f32> {
-        (0..4).flat_map(|c| [a[c], b[c]]).collect()
-    }
+    use crate::golden;
 
     /// Golden bf16 values of protocol §3.1, exact to the bit.
     #[test]
     fn cosine_map_mean_and_norm_equal_the_golden_values() {
-        let u = interleave([0.5, -1.25, 2.0, 0.375], [1.0, 0.25, -0.75, -0.125]);
-        let d2 = [0.02001953125, -0.010009765625, 0.0400390625, 0.030029296875].map(round);
-        let d = interleave([0.03125, -0.0625, 0.15625, -0.0078125], d2);
+        let [u, d] = golden::fields();
         let map = channel_cosines(&u, &d, 4);
         assert_eq!(map, [0.96875, -0.2314453125]);
         assert_eq!(round(map.iter().sum::<f32>() / 2.0), 0.369140625);
@@ -148,16 +141,8 @@ mod tests {
     /// Golden SD 2 norm of protocol §3.1: cancellation in (a v − x).
     #[test]
     fn x0_formula_norm_equals_the_golden_value() {
-        let scales = Scales { a: 0.07599668204784393, s: 0.9971080422401428 };
-        let prediction =
-            |output: [f32; 4]| Prediction { output: output.to_vec(), parameterization: Parameterization::V, scales };
-        let (u, c) = (prediction([0.5, -1.0, 0.25, 1.5]), prediction([0.625, -1.125, 0.3125, 1.25]));
-        let pair = Pair {
-            x: &[0.1943359375, 2.15625, -0.171875, 0.84765625],
-            channels: 4,
-            unconditional: &u,
-            conditional: &c,
-        };
+        let (x, [u, c]) = golden::sd2();
+        let pair = Pair { x: &x, channels: 4, unconditional: &u, conditional: &c };
         let norm = |space, factor| pair.norm_bf16(space, Normalization::None, factor);
         assert_eq!(norm(Space::X0Formula, ScalarFactor::Cpu), Some(0.027099609375));
         // In f32 the second difference vanishes: d = (0.009765625, 0, 0.00390625, -0.01953125).

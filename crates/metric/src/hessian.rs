@@ -9,7 +9,7 @@ use crate::{
     measure::{Ask, Measure},
     probe::Probe,
     theory::{Jacobian, Probes, exact, stochastic},
-    trajectory::{SAMPLING, WALK_CALLS, walk},
+    trajectory::{SAMPLING, WALK_CALLS, visited},
 };
 
 /// How the eigenvalue variance is found.
@@ -61,7 +61,7 @@ pub struct HessianSpectrum {
 }
 
 /// Vectors per network call.
-const BATCH: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
+pub(crate) const BATCH: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
 /// Seed of the random probes, the same for every prompt and timestep, so that curves differ by what they show alone.
 const SEED: u64 = 0;
 /// The numbers of every timestep and kind: three variances (theory §2) with their standard errors, the mean
@@ -141,23 +141,15 @@ impl Measure for HessianSpectrum {
     }
 
     fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
-        let mut values = vec![vec![]; probes.len()];
-        let mut latents: Vec<HashMap<usize, Vec<f32>>> = vec![HashMap::new(); probes.len()];
-        walk(probes, |step| {
-            if self.timesteps.contains(&step.t) {
-                latents.iter_mut().zip(step.latents).for_each(|(kept, x)| {
-                    kept.insert(step.t, x.clone());
-                });
+        let latents = visited(probes, &self.timesteps)?;
+        let of_probe = |(probe, latents): (&Probe, Vec<Vec<f32>>)| {
+            let mut values = vec![];
+            for (&t, x) in self.timesteps.iter().zip(&latents) {
+                values.extend(self.at(probe, x, t)?);
             }
-            Ok(())
-        })?;
-        for (i, probe) in probes.iter().enumerate() {
-            for t in &self.timesteps {
-                let x = latents[i].get(t).ok_or_else(|| Error::Argument(format!("t = {t} is not visited")))?;
-                values[i].extend(self.at(probe, x, *t)?);
-            }
-        }
-        Ok(values)
+            Ok(values)
+        };
+        probes.iter().zip(latents).map(of_probe).collect()
     }
 }
 
@@ -254,28 +246,32 @@ impl<'a> ScoreProducts<'a> {
 
     /// Products of the raw output's Jacobian.
     fn raw(&self, prompt: usize, side: Side, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f32>>> {
-        let rows = vectors.len();
-        let (channels, height, width) = self.model.latent_shape();
-        let shape = (rows, channels, height, width);
-        let x = Tensor::from_vec(self.x.repeat(rows), shape, &Device::Cpu)?;
-        let v: Vec<f32> = vectors.iter().flatten().map(|x| *x as f32).collect();
-        let v = Tensor::from_vec(v, shape, &Device::Cpu)?;
-        let prompts = Tensor::stack(&vec![&self.prompts[prompt].embedding; rows], 0)?;
-        let timesteps = vec![self.t; rows];
-        let products = match side {
-            Side::Plain => {
-                let x = Dual::variable(x, v)?;
-                self.model.predict(&x, &timesteps, &Value::constant(&prompts), None)?.tangent()?
-            }
-            Side::Transposed => {
-                let x = Var::from_tensor(&x)?;
-                let output = self.model.predict(x.as_tensor(), &timesteps, &prompts, None)?;
-                let gradients = (output * v)?.sum_all()?.backward()?;
-                let missing = || Error::Argument("the prediction does not depend on the latent".into());
-                gradients.get(&x).ok_or_else(missing)?.clone()
-            }
-        };
-        Ok(products.flatten_from(1)?.to_vec2()?)
+        let (model, x, t) = (self.model, self.x, self.t);
+        let embedding = &self.prompts[prompt].embedding;
+        let (channels, height, width) = model.latent_shape();
+        let products = model.in_parts(vectors.len(), |range| {
+            let rows = range.len();
+            let shape = (rows, channels, height, width);
+            let x = Tensor::from_vec(x.repeat(rows), shape, &Device::Cpu)?;
+            let v: Vec<f32> = vectors[range].iter().flatten().map(|x| *x as f32).collect();
+            let v = Tensor::from_vec(v, shape, &Device::Cpu)?;
+            let (prompts, timesteps) = (Tensor::stack(&vec![embedding; rows], 0)?, vec![t; rows]);
+            let products = match side {
+                Side::Plain => {
+                    let x = Dual::variable(x, v)?;
+                    model.predict(&x, &timesteps, &Value::constant(&prompts), None)?.tangent()?
+                }
+                Side::Transposed => {
+                    let x = Var::from_tensor(&x)?;
+                    let output = model.predict(x.as_tensor(), &timesteps, &prompts, None)?;
+                    let gradients = (output * v)?.sum_all()?.backward()?;
+                    let missing = || Error::Argument("the prediction does not depend on the latent".into());
+                    gradients.get(&x).ok_or_else(missing)?.clone()
+                }
+            };
+            Ok(products.flatten_from(1)?.to_vec2()?)
+        })?;
+        Ok(products.concat())
     }
 }
 

@@ -3,9 +3,12 @@
 //! A [`Probe`] is one prompt under one noise; a [`Measure`] turns the network's answers into numbers
 //! worth keeping; a [`Detector`] such as [`Anisotropy`] combines kept numbers into a [`Score`].
 
+mod alignment;
 mod anisotropy;
 pub mod bf16;
 mod detector;
+#[cfg(test)]
+mod golden;
 mod hessian;
 mod measure;
 pub mod options;
@@ -17,6 +20,7 @@ mod statistic;
 pub mod theory;
 mod trajectory;
 
+pub use alignment::Alignment;
 pub use anisotropy::Anisotropy;
 pub use detector::{Detector, Quantity, Score};
 pub use hessian::{HessianSpectrum, ScoreJacobian, ScoreKind, ScoreProducts, SpectrumMethod};

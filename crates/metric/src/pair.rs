@@ -137,16 +137,13 @@ mod tests {
     use approx::assert_relative_eq;
 
     use super::*;
+    use crate::golden;
 
     /// Golden vectors of protocol §3.1: two positions u and u', four channels. They were computed in f32, whose
     /// spacing near 1 is 6e-8.
     #[test]
     fn channel_and_flattened_cosines_equal_the_golden_values() {
-        let interleave = |a: [f64; 4], b: [f64; 4]| -> Vec<f64> { (0..4).flat_map(|c| [a[c], b[c]]).collect() };
-        let round = |x: f64| half::bf16::from_f64(x).to_f64();
-        let u = interleave([0.5, -1.25, 2.0, 0.375], [1.0, 0.25, -0.75, -0.125]);
-        let d2 = [0.02001953125, -0.010009765625, 0.0400390625, 0.030029296875].map(round);
-        let d = interleave([0.03125, -0.0625, 0.15625, -0.0078125], d2);
+        let [u, d] = golden::fields().map(|field| field.into_iter().map(f64::from).collect::<Vec<_>>());
         let map = channel_cosines(&u, &d, 4);
         assert_relative_eq!(map[0], 0.96475047, epsilon = 1.2e-7);
         assert_relative_eq!(map[1], -0.23162636, epsilon = 5e-8);
@@ -157,16 +154,8 @@ mod tests {
     /// Golden SD 2 norm of protocol §3.1 in exact arithmetic.
     #[test]
     fn x0_formula_norm_equals_the_golden_value() {
-        let scales = Scales { a: 0.07599668204784393, s: 0.9971080422401428 };
-        let prediction =
-            |output: [f32; 4]| Prediction { output: output.to_vec(), parameterization: Parameterization::V, scales };
-        let (u, c) = (prediction([0.5, -1.0, 0.25, 1.5]), prediction([0.625, -1.125, 0.3125, 1.25]));
-        let pair = Pair {
-            x: &[0.1943359375, 2.15625, -0.171875, 0.84765625],
-            channels: 4,
-            unconditional: &u,
-            conditional: &c,
-        };
+        let (x, [u, c]) = golden::sd2();
+        let pair = Pair { x: &x, channels: 4, unconditional: &u, conditional: &c };
         assert_relative_eq!(pair.norm(Space::X0Formula, Normalization::None), 0.0238869, epsilon = 5e-8);
     }
 

@@ -1,5 +1,7 @@
 //! The guided DDIM trajectory of a prompt, and the statistics of every pair of predictions along it.
 
+use std::collections::BTreeMap;
+
 use memscope_model::{Error, LatentDiffusion, Prediction, Question, Result, Sampling};
 
 use crate::{
@@ -43,6 +45,20 @@ pub fn walk(probes: &[Probe], mut visit: impl FnMut(&TrajectoryStep) -> Result<(
         }
     }
     Ok(())
+}
+
+/// x_t of each probe at each of these timesteps of its trajectory, flattened (C, H, W).
+pub(crate) fn visited(probes: &[Probe], timesteps: &[usize]) -> Result<Vec<Vec<Vec<f32>>>> {
+    let mut kept = BTreeMap::new();
+    walk(probes, |step| {
+        if timesteps.contains(&step.t) {
+            kept.insert(step.t, step.latents.to_vec());
+        }
+        Ok(())
+    })?;
+    let at = |t: &usize| kept.get(t).ok_or_else(|| Error::Argument(format!("t = {t} is not visited")));
+    let latents = timesteps.iter().map(at).collect::<Result<Vec<_>>>()?;
+    Ok((0..probes.len()).map(|i| latents.iter().map(|of_probes| of_probes[i].clone()).collect()).collect())
 }
 
 /// Network calls (samples) of a walk, per probe.

@@ -59,10 +59,10 @@ impl Value for Dual {
 
     fn add(&self, other: &Self) -> Result<Self> {
         let tangent = match (&self.tangent, &other.tangent) {
-            (Some(a), Some(b)) => Some((a + b)?),
+            (Some(a), Some(b)) => Some(ops::add(a, b)?),
             (a, b) => a.clone().or_else(|| b.clone()),
         };
-        Ok(Self { primal: (&self.primal + &other.primal)?, tangent })
+        Ok(Self { primal: ops::add(&self.primal, &other.primal)?, tangent })
     }
 
     fn concat_channels(&self, other: &Self) -> Result<Self> {

@@ -14,6 +14,7 @@ mod fingerprint;
 mod layers;
 pub mod noise;
 pub mod ops;
+mod parts;
 mod prediction;
 mod raw;
 mod sampler;

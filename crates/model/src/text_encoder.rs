@@ -93,9 +93,9 @@ impl Layer {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let h = x.normalise(&self.norm1)?;
         let (q, k, v) = (h.through(&self.query)?, h.through(&self.key)?, h.through(&self.value)?);
-        let x = (x + q.attend(&k, &v, self.heads, AttentionMask::Causal)?.through(&self.out)?)?;
+        let x = q.attend(&k, &v, self.heads, AttentionMask::Causal)?.through(&self.out)?.add(x)?;
         let h = x.normalise(&self.norm2)?.through(&self.expand)?.activate(self.activation)?;
-        x + h.through(&self.contract)?
+        h.through(&self.contract)?.add(&x)
     }
 }
 

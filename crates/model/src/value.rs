@@ -51,12 +51,11 @@ impl Value for Tensor {
     }
 
     fn shift_channels(&self, shift: &Tensor) -> Result<Self> {
-        let (batch, channels) = shift.dims2()?;
-        self.broadcast_add(&shift.reshape((batch, channels, 1, 1))?)
+        ops::shift_channels(self, shift)
     }
 
     fn add(&self, other: &Self) -> Result<Self> {
-        self + other
+        ops::add(self, other)
     }
 
     fn concat_channels(&self, other: &Self) -> Result<Self> {

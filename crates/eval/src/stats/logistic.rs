@@ -1,7 +1,8 @@
 //! Logistic regression, for fitting the weights of a detector's parts (evaluation rule 5).
 
+use nalgebra::{Cholesky, DMatrix, DVector};
+
 use super::error::{Class, StatsError};
-use super::linear::solve_positive_definite;
 
 /// Newton steps before giving up; a handful is normal for a few features.
 const MAX_STEPS: usize = 200;
@@ -80,9 +81,9 @@ struct Row<const K: usize> {
 }
 
 impl<const K: usize> Row<K> {
-    /// Feature `index`, the intercept's constant coming last.
-    fn feature(&self, index: usize) -> f64 {
-        self.features.get(index).copied().unwrap_or(1.0)
+    /// The features, then the intercept's constant.
+    fn vector(&self) -> DVector<f64> {
+        DVector::from_fn(K + 1, |index, _| self.features.get(index).copied().unwrap_or(1.0))
     }
 
     fn margin(&self, fit: &LogisticFit<K>) -> f64 {
@@ -103,7 +104,7 @@ impl<const K: usize> Objective<K> {
             let direction = self.newton_direction(&fit, &gradient);
             let (next, scale) = self.line_search(&fit, &gradient, &direction);
             let largest = next.coefficients.iter().fold(next.intercept.abs(), |max, w| max.max(w.abs()));
-            let step = direction.iter().fold(0.0_f64, |max, d| max.max(d.abs()));
+            let step = direction.amax();
             fit = next;
             gradient = self.gradient(&fit);
             // Exactly one is a full Newton step, which converges quadratically.
@@ -111,10 +112,7 @@ impl<const K: usize> Objective<K> {
                 return Ok(fit);
             }
         }
-        Err(StatsError::NotConverged {
-            iterations: MAX_STEPS,
-            gradient: gradient.iter().fold(0.0, |max, g| g.abs().max(max)),
-        })
+        Err(StatsError::NotConverged { iterations: MAX_STEPS, gradient: gradient.amax() })
     }
 
     fn value(&self, fit: &LogisticFit<K>) -> f64 {
@@ -123,63 +121,51 @@ impl<const K: usize> Objective<K> {
     }
 
     /// Derivatives by each coefficient, then by the intercept.
-    fn gradient(&self, fit: &LogisticFit<K>) -> Vec<f64> {
-        let mut gradient = fit.coefficients.to_vec();
-        gradient.push(0.0);
+    fn gradient(&self, fit: &LogisticFit<K>) -> DVector<f64> {
+        let mut gradient = DVector::from_fn(K + 1, |index, _| fit.coefficients.get(index).copied().unwrap_or(0.0));
         for row in &self.rows {
-            let weight = -self.c * row.sign * sigmoid(-row.margin(fit));
-            for (index, entry) in gradient.iter_mut().enumerate() {
-                *entry += weight * row.feature(index);
-            }
+            gradient += -self.c * row.sign * sigmoid(-row.margin(fit)) * row.vector();
         }
         gradient
     }
 
-    /// Second derivatives, row-major, (K + 1) x (K + 1).
-    fn hessian(&self, fit: &LogisticFit<K>) -> Vec<f64> {
-        let size = K + 1;
-        let mut hessian = vec![0.0; size * size];
-        for index in 0..K {
-            hessian[index * size + index] = 1.0;
-        }
+    /// Second derivatives, (K + 1, K + 1).
+    fn hessian(&self, fit: &LogisticFit<K>) -> DMatrix<f64> {
+        let mut hessian = DMatrix::from_fn(K + 1, K + 1, |i, j| f64::from(u8::from(i == j && i < K)));
         for row in &self.rows {
-            let margin = row.margin(fit);
-            let weight = self.c * sigmoid(margin) * sigmoid(-margin);
-            for i in 0..size {
-                for j in 0..size {
-                    hessian[i * size + j] += weight * row.feature(i) * row.feature(j);
-                }
-            }
+            let (margin, x) = (row.margin(fit), row.vector());
+            hessian += self.c * sigmoid(margin) * sigmoid(-margin) * &x * x.transpose();
         }
         hessian
     }
 
     /// Solves H d = -g. Where saturated rows leave H singular to rounding, a growing multiple of the identity turns the
     /// direction towards steepest descent.
-    fn newton_direction(&self, fit: &LogisticFit<K>, gradient: &[f64]) -> Vec<f64> {
-        let size = K + 1;
+    fn newton_direction(&self, fit: &LogisticFit<K>, gradient: &DVector<f64>) -> DVector<f64> {
         let hessian = self.hessian(fit);
-        let downhill: Vec<f64> = gradient.iter().map(|g| -g).collect();
-        let largest = (0..size).fold(0.0_f64, |max, index| max.max(hessian[index * size + index]));
-        let mut damping = 0.0;
+        let largest = hessian.diagonal().max();
+        let mut damping = 0.0_f64;
         loop {
-            let mut damped = hessian.clone();
-            for index in 0..size {
-                damped[index * size + index] += damping;
-            }
-            if let Some(direction) = solve_positive_definite(damped, downhill.clone()) {
+            let damped = &hessian + damping * DMatrix::identity(K + 1, K + 1);
+            let direction = Cholesky::new(damped).map(|factor| -factor.solve(gradient));
+            if let Some(direction) = direction.filter(|d| d.iter().all(|d| d.is_finite())) {
                 return direction;
             }
             if !damping.is_finite() {
-                return downhill;
+                return -gradient;
             }
             damping = if damping == 0.0 { 1e-12 * largest } else { 10.0 * damping };
         }
     }
 
     /// Halves the step until it lowers the objective enough; returns the new point and the share of the step taken.
-    fn line_search(&self, fit: &LogisticFit<K>, gradient: &[f64], direction: &[f64]) -> (LogisticFit<K>, f64) {
-        let slope: f64 = gradient.iter().zip(direction).map(|(g, d)| g * d).sum();
+    fn line_search(
+        &self,
+        fit: &LogisticFit<K>,
+        gradient: &DVector<f64>,
+        direction: &DVector<f64>,
+    ) -> (LogisticFit<K>, f64) {
+        let slope = gradient.dot(direction);
         let value = self.value(fit);
         // Near the optimum the decrease is smaller than the rounding of the objective.
         let rounding = 1e-13 * (1.0 + value.abs());

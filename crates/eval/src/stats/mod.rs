@@ -9,7 +9,6 @@ mod delong;
 mod error;
 mod interval;
 mod kde;
-mod linear;
 mod logistic;
 mod random;
 mod roc;

@@ -97,6 +97,14 @@ impl CellValue {
         }
     }
 
+    /// A text as it is, a number with all its digits, nothing where there is no value.
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Text { text } => text.clone(),
+            other => other.number().map_or_else(String::new, |number| number.to_string()),
+        }
+    }
+
     /// Name of the variant, as in JSON.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
-use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, published, rows_column, score_sets, tpr_heading};
+use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, published, rows_column, tpr_heading};
 use crate::{
-    detection::DetectorScores,
+    detection::{DetectorScores, score_sets},
     error::Result,
     experiment::ReportSettings,
     paper::{Model as PaperModel, PaperCell},

@@ -1,5 +1,6 @@
-use super::{ModelScores, Statistics, score_sets, tpr_heading};
+use super::{ModelScores, Statistics, tpr_heading};
 use crate::{
+    detection::score_sets,
     error::Result,
     experiment::ReportSettings,
     stats::{DeLong, Difference, ScoreSet, Statistic, Summary},

@@ -1,5 +1,6 @@
 //! The tables an experiment can make: each is a query over detection scores.
 
+mod alignment;
 mod detection;
 mod differences;
 mod gamma_fit;
@@ -12,7 +13,7 @@ pub use hyperparameters::ModelHyperparameters;
 pub use timing::{ModelTiming, timing_table};
 
 use crate::{
-    detection::{ClassValues, DetectorScores},
+    detection::DetectorScores,
     error::Result,
     experiment::{ReportSettings, TableKind},
     paper::{Model as PaperModel, PaperCell, paper},
@@ -66,6 +67,7 @@ impl TableKind {
             Self::ByWeight => "-by-weight",
             Self::GammaFit => "-gamma-fit",
             Self::Spectrum => "-spectrum",
+            Self::Alignment => "-alignment",
         };
         format!("{experiment}{suffix}")
     }
@@ -86,6 +88,7 @@ impl TableKind {
             Self::ByWeight => groups::by_weight(name, title, models, report),
             Self::GammaFit => gamma_fit::table(name, title, models, report),
             Self::Spectrum => spectrum::table(name, title, models),
+            Self::Alignment => alignment::table(name, title, models),
             Self::Hyperparameters => hyperparameters::detection(name, title, models),
             Self::MitigationHyperparameters => hyperparameters::mitigation(name, title, models),
         }
@@ -121,10 +124,6 @@ impl Statistics {
 /// What the numbers of [`Statistics::cell`] are.
 const SPREAD: &str = "mean ± sample StD over seeds [95 % bootstrap interval over prompts]";
 const STANDARD_TPR: &str = "highest TPR whose FPR does not exceed the target";
-
-fn score_sets(values: &[ClassValues]) -> Result<Vec<ScoreSet<'_>>> {
-    values.iter().map(ClassValues::as_set).collect()
-}
 
 /// `TPR@1%FPR`, for headings.
 fn tpr_heading(fpr: f64) -> String {

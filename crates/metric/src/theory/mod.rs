@@ -1,15 +1,15 @@
-//! The paper's mathematics, checked numerically: Theorem 1, the spectrum behind Figure 1, the field of Figure 3.
+//! The paper's mathematics, checked numerically: Theorem 1 and the spectrum behind Figure 1.
 //!
 //! Nothing here knows a network. A [`Jacobian`] hides one behind its products with vectors.
 
-pub mod field;
-mod linalg;
+mod local;
 mod sampling;
 pub mod spectrum;
 mod survey;
 mod theorem1;
 
-pub use linalg::Matrix;
-pub use spectrum::{ExactSpectrum, Jacobian, Probes, StochasticSpectrum, exact, stochastic};
+pub use local::Local;
+pub use nalgebra::{DMatrix, DVector};
+pub use spectrum::{ExactSpectrum, Jacobian, Probes, StochasticSpectrum, dense, exact, stochastic};
 pub use survey::{Slack, Survey, survey};
 pub use theorem1::{Instance, InstanceError, Precision, Verdict, check};

@@ -1,10 +1,10 @@
 //! Random instances that meet the assumptions of Theorem 1, unless P_c comes out indefinite.
 
+use nalgebra::{Cholesky, DMatrix, DVector};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use rand_distr::StandardNormal;
 
-use super::linalg::{Matrix, cholesky, dot, householder, norm, reflect, solve_cholesky, symmetric_eigenvalues};
 use super::theorem1::{Instance, InstanceError, Precision};
 
 /// Condition numbers of P.
@@ -42,45 +42,39 @@ impl Instance {
         let alpha = rng.random_range(-3.0..=2.0f64).exp();
         let epsilon = rng.random_range(0.0..=0.6);
         let tau = rng.random_range(0.0..=0.99 - epsilon);
-        let reach = alpha * norm(&precision.times(&v));
+        let reach = alpha * (&precision * &v).norm();
 
         // E = −(wuᵀ + uwᵀ − (w·v)uuᵀ) with u = v/‖v‖² is symmetric and Ev = −w.
         let w = random_vector(rng, dim, epsilon * reach);
-        let square = dot(&v, &v);
-        let u: Vec<f64> = v.iter().map(|v| v / square).collect();
-        let along = dot(&w, &v);
-        let conditional_precision = Matrix::from_fn(dim, |i, j| {
-            (1.0 + alpha) * precision[(i, j)] - (w[i] * u[j] + u[i] * w[j] - along * u[i] * u[j])
-        });
-        let Some(factor) = cholesky(&conditional_precision) else {
-            let eigenvalues = symmetric_eigenvalues(conditional_precision);
-            let smallest_eigenvalue = eigenvalues.and_then(|values| values.first().copied()).unwrap_or(f64::NAN);
-            let precision = Precision::Conditional;
-            return Err(InstanceError::NotPositiveDefinite { precision, smallest_eigenvalue });
+        let u = &v / v.norm_squared();
+        let along = w.dot(&v);
+        let conditional_precision =
+            (1.0 + alpha) * &precision - (&w * u.transpose() + &u * w.transpose() - along * &u * u.transpose());
+        let Some(factor) = Cholesky::new(conditional_precision.clone()) else {
+            return Err(InstanceError::not_positive_definite(Precision::Conditional, &conditional_precision));
         };
-        let delta = solve_cholesky(&factor, &random_vector(rng, dim, tau * reach));
+        let delta = factor.solve(&random_vector(rng, dim, tau * reach));
         Ok(Self { precision, conditional_precision, v, delta, alpha, epsilon, tau })
     }
 }
 
-/// QΛQᵀ with log-uniform Λ and Q uniform over the orthogonal matrices, as a product of mirrors (Stewart 1980).
-fn random_precision(rng: &mut impl Rng, dim: usize, kappa: f64) -> Matrix {
-    let eigenvalues: Vec<f64> = (0..dim).map(|_| rng.random_range(0.0..=kappa.max(1.0).ln()).exp()).collect();
-    let mut precision = Matrix::diagonal(&eigenvalues);
-    for start in (0..dim.saturating_sub(1)).rev() {
-        let normal = householder(&normals(rng, dim - start));
-        reflect(&mut precision, start, &normal);
-    }
-    precision
+/// QΛQᵀ with log-uniform Λ and Q of the QR decomposition of a Gaussian matrix: uniform over the orthogonal matrices up
+/// to the signs of its columns, which cancel.
+fn random_precision(rng: &mut impl Rng, dim: usize, kappa: f64) -> DMatrix<f64> {
+    let eigenvalues = DVector::from_fn(dim, |_, _| rng.random_range(0.0..=kappa.max(1.0).ln()).exp());
+    let q = DMatrix::from_fn(dim, dim, |_, _| rng.sample::<f64, _>(StandardNormal)).qr().q();
+    let precision = &q * DMatrix::from_diagonal(&eigenvalues) * q.transpose();
+    // Rounding leaves it a little lopsided.
+    (&precision + precision.transpose()) / 2.0
 }
 
 /// A vector of random direction whose length is uniform in [0, `longest`].
-fn random_vector(rng: &mut impl Rng, dim: usize, longest: f64) -> Vec<f64> {
+fn random_vector(rng: &mut impl Rng, dim: usize, longest: f64) -> DVector<f64> {
     let direction = normals(rng, dim);
-    let scale = rng.random_range(0.0..=1.0) * longest / norm(&direction);
-    direction.iter().map(|g| g * scale).collect()
+    let scale = rng.random_range(0.0..=1.0) * longest / direction.norm();
+    direction * scale
 }
 
-fn normals(rng: &mut impl Rng, dim: usize) -> Vec<f64> {
-    (0..dim).map(|_| rng.sample(StandardNormal)).collect()
+fn normals(rng: &mut impl Rng, dim: usize) -> DVector<f64> {
+    DVector::from_fn(dim, |_, _| rng.sample(StandardNormal))
 }

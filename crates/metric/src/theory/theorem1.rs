@@ -9,9 +9,8 @@
 
 use std::fmt;
 
+use nalgebra::{Cholesky, DMatrix, DVector};
 use thiserror::Error;
-
-use super::linalg::{Matrix, cholesky, dot, norm, symmetric_eigenvalues};
 
 /// Relative asymmetry, and excess over ε or τ, that rounding may explain.
 const ROUNDING: f64 = 1e-10;
@@ -20,13 +19,13 @@ const ROUNDING: f64 = 1e-10;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instance {
     /// P, (d, d): precision of the unconditional Gaussian.
-    pub precision: Matrix,
+    pub precision: DMatrix<f64>,
     /// P_c, (d, d): precision of the conditional Gaussian.
-    pub conditional_precision: Matrix,
+    pub conditional_precision: DMatrix<f64>,
     /// v = x − μ, (d,).
-    pub v: Vec<f64>,
+    pub v: DVector<f64>,
     /// δ = μ_c − μ, (d,).
-    pub delta: Vec<f64>,
+    pub delta: DVector<f64>,
     /// α: how much sharper the conditional Gaussian is along v.
     pub alpha: f64,
     /// ε of assumption A1.
@@ -84,7 +83,7 @@ pub enum InstanceError {
     NotPositiveDefinite {
         /// Which one.
         precision: Precision,
-        /// NaN where it could not be found.
+        /// Zero or negative, up to rounding.
         smallest_eigenvalue: f64,
     },
     /// α is zero or negative: the conditional Gaussian is not the sharper one.
@@ -151,24 +150,23 @@ impl Instance {
     /// All four dimensions must be the same.
     pub fn cosine(&self) -> f64 {
         let s = self.score();
-        let change: Vec<f64> = self.sharpening().iter().zip(self.drift()).map(|(a, b)| a + b).collect();
-        dot(&s, &change) / (norm(&s) * norm(&change))
+        let change = self.sharpening() + self.drift();
+        s.dot(&change) / (s.norm() * change.norm())
     }
 
     /// s = −Pv.
-    fn score(&self) -> Vec<f64> {
-        self.precision.times(&self.v).iter().map(|pv| -pv).collect()
+    fn score(&self) -> DVector<f64> {
+        -(&self.precision * &self.v)
     }
 
     /// (P − P_c)v.
-    fn sharpening(&self) -> Vec<f64> {
-        let conditional = self.conditional_precision.times(&self.v);
-        self.precision.times(&self.v).iter().zip(conditional).map(|(p, c)| p - c).collect()
+    fn sharpening(&self) -> DVector<f64> {
+        &self.precision * &self.v - &self.conditional_precision * &self.v
     }
 
     /// P_cδ.
-    fn drift(&self) -> Vec<f64> {
-        self.conditional_precision.times(&self.delta)
+    fn drift(&self) -> DVector<f64> {
+        &self.conditional_precision * &self.delta
     }
 }
 
@@ -186,16 +184,15 @@ pub fn check(instance: &Instance) -> Result<Verdict, InstanceError> {
         return Err(InstanceError::AlphaNotPositive { alpha });
     }
     let s = instance.score();
-    let length = norm(&s);
+    let length = s.norm();
     if length == 0.0 {
         return Err(InstanceError::ZeroScore);
     }
-    let remainder: Vec<f64> = instance.sharpening().iter().zip(&s).map(|(p, s)| p - alpha * s).collect();
-    let a1 = norm(&remainder) / (alpha * length);
+    let a1 = (instance.sharpening() - alpha * &s).norm() / (alpha * length);
     if a1 > epsilon + ROUNDING {
         return Err(InstanceError::A1 { measured: a1, epsilon });
     }
-    let a2 = norm(&instance.drift()) / (alpha * length);
+    let a2 = instance.drift().norm() / (alpha * length);
     if a2 > tau + ROUNDING {
         return Err(InstanceError::A2 { measured: a2, tau });
     }
@@ -215,29 +212,32 @@ pub fn check(instance: &Instance) -> Result<Verdict, InstanceError> {
 
 fn check_numbers(instance: &Instance) -> Result<(), InstanceError> {
     let Instance { precision, conditional_precision, v, delta, alpha, epsilon, tau } = instance;
-    let dim = precision.dim();
-    if [conditional_precision.dim(), v.len(), delta.len()] != [dim; 3] {
-        let conditional = conditional_precision.dim();
+    let (dim, conditional) = (precision.nrows(), conditional_precision.nrows());
+    let squares = precision.is_square() && conditional_precision.is_square();
+    if !squares || [conditional, v.len(), delta.len()] != [dim; 3] {
         return Err(InstanceError::Shape { dim, conditional, v: v.len(), delta: delta.len() });
     }
-    let sizes = [precision.largest(), conditional_precision.largest(), *alpha, *epsilon, *tau];
-    if sizes.iter().chain(v).chain(delta).any(|number| !number.is_finite()) {
+    let entries = precision.iter().chain(conditional_precision).chain(v).chain(delta);
+    if entries.chain([alpha, epsilon, tau]).any(|number| !number.is_finite()) {
         return Err(InstanceError::NotFinite);
     }
     Ok(())
 }
 
-fn check_precision(matrix: &Matrix, precision: Precision) -> Result<(), InstanceError> {
-    let dim = matrix.dim();
-    let pairs = (0..dim).flat_map(|i| (0..i).map(move |j| (i, j)));
-    let difference = pairs.map(|(i, j)| (matrix[(i, j)] - matrix[(j, i)]).abs()).fold(0.0, f64::max);
-    if difference > ROUNDING * matrix.largest() {
-        return Err(InstanceError::NotSymmetric { precision, asymmetry: difference / matrix.largest() });
+fn check_precision(matrix: &DMatrix<f64>, precision: Precision) -> Result<(), InstanceError> {
+    let (difference, largest) = ((matrix - matrix.transpose()).amax(), matrix.amax());
+    if difference > ROUNDING * largest {
+        return Err(InstanceError::NotSymmetric { precision, asymmetry: difference / largest });
     }
-    if cholesky(matrix).is_none() {
-        let eigenvalues = symmetric_eigenvalues(matrix.clone());
-        let smallest_eigenvalue = eigenvalues.and_then(|values| values.first().copied()).unwrap_or(f64::NAN);
-        return Err(InstanceError::NotPositiveDefinite { precision, smallest_eigenvalue });
+    match Cholesky::new(matrix.clone()) {
+        Some(_) => Ok(()),
+        None => Err(InstanceError::not_positive_definite(precision, matrix)),
     }
-    Ok(())
+}
+
+impl InstanceError {
+    pub(super) fn not_positive_definite(precision: Precision, matrix: &DMatrix<f64>) -> Self {
+        let smallest_eigenvalue = matrix.symmetric_eigenvalues().iter().copied().fold(f64::INFINITY, f64::min);
+        Self::NotPositiveDefinite { precision, smallest_eigenvalue }
+    }
 }

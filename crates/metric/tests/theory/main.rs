@@ -1,11 +1,10 @@
-//! Theorem 1, the spectrum of a Jacobian and the arrows of Figure 3, against numpy (scripts/fixtures/theory.py) and
-//! against what can be said by hand.
+//! Theorem 1 and the spectrum of a Jacobian, against numpy (scripts/fixtures/theory.py) and against what can be said by
+//! hand.
 
-mod field;
 mod spectrum;
 mod theorem1;
 
-use memscope_metric::theory::Matrix;
+use memscope_metric::theory::{DMatrix, DVector};
 use serde_json::Value;
 
 fn fixture() -> Value {
@@ -16,9 +15,13 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
-fn matrix(value: &Value) -> Matrix {
+fn matrix(value: &Value) -> DMatrix<f64> {
     let rows: Vec<_> = value.as_array().unwrap().iter().map(numbers).collect();
-    Matrix::from_fn(rows.len(), |i, j| rows[i][j])
+    DMatrix::from_fn(rows.len(), rows.len(), |i, j| rows[i][j])
+}
+
+fn diagonal(entries: &[f64]) -> DMatrix<f64> {
+    DMatrix::from_diagonal(&DVector::from_row_slice(entries))
 }
 
 fn number(value: &Value) -> f64 {

@@ -4,38 +4,30 @@ use std::convert::Infallible;
 use std::num::NonZeroUsize;
 
 use memscope_metric::theory::spectrum::{Estimate, SpectrumError, Variances};
-use memscope_metric::theory::{Jacobian, Matrix, Probes, exact, stochastic};
+use memscope_metric::theory::{DMatrix, DVector, Jacobian, Probes, exact, stochastic};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::{assert_close, fixture, matrix, number, numbers};
+use super::{assert_close, diagonal, fixture, matrix, number, numbers};
 
-fn random_matrix(dim: usize, scale: f64, seed: u64) -> Matrix {
+fn random_matrix(dim: usize, scale: f64, seed: u64) -> DMatrix<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    Matrix::from_fn(dim, |_, _| scale * rng.sample::<f64, _>(StandardNormal))
-}
-
-fn product(a: &Matrix, b: &Matrix) -> Matrix {
-    Matrix::from_fn(a.dim(), |i, j| (0..a.dim()).map(|k| a[(i, k)] * b[(k, j)]).sum())
-}
-
-fn transpose(a: &Matrix) -> Matrix {
-    Matrix::from_fn(a.dim(), |i, j| a[(j, i)])
+    DMatrix::from_fn(dim, dim, |_, _| scale * rng.sample::<f64, _>(StandardNormal))
 }
 
 struct Dense {
-    matrix: Matrix,
-    transposed: Option<Matrix>,
+    matrix: DMatrix<f64>,
+    transposed: Option<DMatrix<f64>>,
 }
 
 impl Dense {
-    fn forward(matrix: Matrix) -> Self {
+    fn forward(matrix: DMatrix<f64>) -> Self {
         Self { matrix, transposed: None }
     }
 
-    fn both(matrix: Matrix) -> Self {
-        Self { transposed: Some(transpose(&matrix)), matrix }
+    fn both(matrix: DMatrix<f64>) -> Self {
+        Self { transposed: Some(matrix.transpose()), matrix }
     }
 }
 
@@ -43,15 +35,18 @@ impl Jacobian for Dense {
     type Error = Infallible;
 
     fn dim(&self) -> usize {
-        self.matrix.dim()
+        self.matrix.nrows()
     }
 
     fn apply(&self, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, Infallible> {
-        Ok(vectors.iter().map(|v| self.matrix.times(v)).collect())
+        Ok(vectors.iter().map(|v| (&self.matrix * DVector::from_row_slice(v)).data.into()).collect())
     }
 
     fn apply_transposed(&self, vectors: &[Vec<f64>]) -> Result<Option<Vec<Vec<f64>>>, Infallible> {
-        Ok(self.transposed.as_ref().map(|matrix| vectors.iter().map(|v| matrix.times(v)).collect()))
+        Ok(self
+            .transposed
+            .as_ref()
+            .map(|matrix| vectors.iter().map(|v| (matrix * DVector::from_row_slice(v)).data.into()).collect()))
     }
 }
 
@@ -85,23 +80,10 @@ fn numpy_agrees_on_spectra() {
     }
 }
 
-/// QᵀΛQ by Gram-Schmidt, so that the spectrum is known but no axis is an eigenvector.
-fn rotated(eigenvalues: &[f64], seed: u64) -> Matrix {
-    let dim = eigenvalues.len();
-    let random = random_matrix(dim, 1.0, seed);
-    let mut rows: Vec<Vec<f64>> = Vec::new();
-    for i in 0..dim {
-        let mut row = random.row(i).to_vec();
-        for _ in 0..2 {
-            for other in &rows {
-                let along: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
-                row.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
-            }
-        }
-        let length = row.iter().map(|a| a * a).sum::<f64>().sqrt();
-        rows.push(row.iter().map(|a| a / length).collect());
-    }
-    Matrix::from_fn(dim, |i, j| (0..dim).map(|k| rows[k][i] * eigenvalues[k] * rows[k][j]).sum())
+/// QΛQᵀ, so that the spectrum is known but no axis is an eigenvector.
+fn rotated(eigenvalues: &[f64], seed: u64) -> DMatrix<f64> {
+    let q = random_matrix(eigenvalues.len(), 1.0, seed).qr().q();
+    &q * diagonal(eigenvalues) * q.transpose()
 }
 
 fn log_uniform(dim: usize) -> Vec<f64> {
@@ -126,7 +108,7 @@ fn a_linear_score_has_the_variance_of_its_matrix() {
     }
     assert!(spectrum.asymmetry.abs() < 1e-28);
     // On a diagonal matrix every probe finds the exact traces.
-    let spectrum = stochastic(&Dense::forward(Matrix::diagonal(&eigenvalues)), probes(3, 1)).unwrap();
+    let spectrum = stochastic(&Dense::forward(diagonal(&eigenvalues)), probes(3, 1)).unwrap();
     for ours in each(&spectrum.variances) {
         assert_close(ours.value, variance(&eigenvalues), 1e-12);
         assert!(ours.standard_error < 1e-12 * ours.value);
@@ -135,8 +117,8 @@ fn a_linear_score_has_the_variance_of_its_matrix() {
 
 #[test]
 fn an_isotropic_score_has_no_variance_and_no_error() {
-    let isotropic = Dense::both(Matrix::diagonal(&[-0.7; 48]));
-    let forward = Dense::forward(Matrix::diagonal(&[-0.7; 48]));
+    let isotropic = Dense::both(diagonal(&[-0.7; 48]));
+    let forward = Dense::forward(diagonal(&[-0.7; 48]));
     for found in [stochastic(&isotropic, probes(5, 0)), stochastic(&forward, probes(5, 0))] {
         let found = found.unwrap();
         assert_close(found.mean.value, -0.7, 1e-14);
@@ -153,16 +135,16 @@ fn an_isotropic_score_has_no_variance_and_no_error() {
 fn the_interval_holds_the_exact_value() {
     let near_minus_one = |dim| {
         let noise = random_matrix(dim, 1e-3, 5);
-        Matrix::from_fn(dim, |i, j| noise[(i, j)] - f64::from(u8::from(i == j)))
+        DMatrix::from_fn(dim, dim, |i, j| noise[(i, j)] - f64::from(u8::from(i == j)))
     };
     let thin = random_matrix(48, 0.2, 7);
-    let narrow = Matrix::from_fn(48, |i, j| if j < 12 { thin[(i, j)] } else { 0.0 });
+    let narrow = DMatrix::from_fn(48, 48, |i, j| if j < 12 { thin[(i, j)] } else { 0.0 });
     let cases = [
         ("log-uniform", Dense::forward(rotated(&log_uniform(64), 4))),
         ("near -1", Dense::forward(near_minus_one(48))),
         ("near -1, with transposes", Dense::both(near_minus_one(48))),
         ("random", Dense::forward(random_matrix(48, 1.0 / 48f64.sqrt(), 6))),
-        ("rank 12", Dense::both(product(&narrow, &random_matrix(48, 0.2, 8)))),
+        ("rank 12", Dense::both(&narrow * random_matrix(48, 0.2, 8))),
         // Every ‖J₀z‖² is d: all error comes from the trace's square.
         ("mirror", Dense::forward(rotated(&[[1.0; 24], [-1.0; 24]].concat(), 9))),
     ];
@@ -236,7 +218,7 @@ fn a_bad_product_is_an_error() {
     assert!(matches!(find(&[&[1.0, 0.0]]), SpectrumError::ProductCount { products: 1, vectors: 2 }));
     assert!(matches!(find(&[&[1.0], &[0.0, 1.0]]), SpectrumError::ProductLength { length: 1, dim: 2 }));
     assert!(matches!(find(&[&[1.0, f64::NAN], &[0.0, 1.0]]), SpectrumError::NotFinite));
-    let few = stochastic(&Dense::forward(Matrix::diagonal(&[1.0])), probes(2, 0));
+    let few = stochastic(&Dense::forward(diagonal(&[1.0])), probes(2, 0));
     assert!(matches!(few, Err(SpectrumError::TooFewProbes { count: 2, least: 3 })));
-    assert!(matches!(exact(&Dense::forward(Matrix::diagonal(&[])), batch(1)), Err(SpectrumError::Empty)));
+    assert!(matches!(exact(&Dense::forward(diagonal(&[])), batch(1)), Err(SpectrumError::Empty)));
 }

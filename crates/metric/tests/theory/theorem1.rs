@@ -1,19 +1,19 @@
 //! Both bounds of Theorem 1, on valid and on broken instances.
 
-use memscope_metric::theory::{Instance, InstanceError, Matrix, Precision, check, survey};
+use memscope_metric::theory::{DMatrix, DVector, Instance, InstanceError, Local, Precision, check, survey};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
-use super::{assert_close, fixture, matrix, number, numbers};
+use super::{assert_close, diagonal, fixture, matrix, number, numbers};
 
 fn numpy_instance(case: &Value) -> Instance {
     Instance {
         precision: matrix(&case["precision"]),
         conditional_precision: matrix(&case["conditional_precision"]),
-        v: numbers(&case["v"]),
-        delta: numbers(&case["delta"]),
+        v: numbers(&case["v"]).into(),
+        delta: numbers(&case["delta"]).into(),
         alpha: number(&case["alpha"]),
         epsilon: number(&case["a1"]),
         tau: number(&case["a2"]),
@@ -64,10 +64,10 @@ fn the_sharp_bound_is_attained() {
     let r = 0.5;
     let d = [-r * r, r * (1.0f64 - r * r).sqrt()];
     let all_drift = Instance {
-        precision: Matrix::diagonal(&[1.0, 1.0]),
-        conditional_precision: Matrix::diagonal(&[2.0, 2.0]),
-        v: vec![-1.0, 0.0],
-        delta: vec![d[0] / 2.0, d[1] / 2.0],
+        precision: diagonal(&[1.0, 1.0]),
+        conditional_precision: diagonal(&[2.0, 2.0]),
+        v: DVector::from(vec![-1.0, 0.0]),
+        delta: DVector::from(vec![d[0] / 2.0, d[1] / 2.0]),
         alpha: 1.0,
         epsilon: 0.0,
         tau: r,
@@ -75,8 +75,8 @@ fn the_sharp_bound_is_attained() {
     // The same D from P − P_c instead: the first column of P_c is (2, 0) + D.
     let p_c = [[2.0 + d[0], d[1]], [d[1], 2.0]];
     let all_sharpening = Instance {
-        conditional_precision: Matrix::from_fn(2, |i, j| p_c[i][j]),
-        delta: vec![0.0, 0.0],
+        conditional_precision: DMatrix::from_fn(2, 2, |i, j| p_c[i][j]),
+        delta: DVector::from(vec![0.0, 0.0]),
         epsilon: r,
         tau: 0.0,
         ..all_drift.clone()
@@ -92,10 +92,10 @@ fn the_sharp_bound_is_attained() {
 
 fn valid() -> Instance {
     Instance {
-        precision: Matrix::diagonal(&[1.0, 3.0]),
-        conditional_precision: Matrix::diagonal(&[1.5, 4.5]),
-        v: vec![1.0, -2.0],
-        delta: vec![0.01, 0.02],
+        precision: diagonal(&[1.0, 3.0]),
+        conditional_precision: diagonal(&[1.5, 4.5]),
+        v: DVector::from(vec![1.0, -2.0]),
+        delta: DVector::from(vec![0.01, 0.02]),
         alpha: 0.5,
         epsilon: 0.1,
         tau: 0.1,
@@ -104,8 +104,12 @@ fn valid() -> Instance {
 
 #[test]
 fn a_broader_conditional_turns_the_cosine_around() {
-    let broader =
-        Instance { conditional_precision: Matrix::diagonal(&[0.5, 1.5]), delta: vec![0.0; 2], alpha: -0.5, ..valid() };
+    let broader = Instance {
+        conditional_precision: diagonal(&[0.5, 1.5]),
+        delta: DVector::from(vec![0.0; 2]),
+        alpha: -0.5,
+        ..valid()
+    };
     assert_close(broader.cosine(), -1.0, 1e-15);
     assert_eq!(check(&broader), Err(InstanceError::AlphaNotPositive { alpha: -0.5 }));
 }
@@ -113,31 +117,28 @@ fn a_broader_conditional_turns_the_cosine_around() {
 #[test]
 fn a_broken_assumption_is_named_with_its_size() {
     check(&valid()).unwrap();
-    let a1 = Instance { conditional_precision: Matrix::diagonal(&[1.5, 6.0]), ..valid() };
+    let a1 = Instance { conditional_precision: diagonal(&[1.5, 6.0]), ..valid() };
     // s = (−1, 6), (P − P_c)v − αs = (0, 3).
     let expected = 3.0 / (0.5 * 37f64.sqrt());
     assert!(
         matches!(check(&a1), Err(InstanceError::A1 { measured, epsilon: 0.1 }) if (measured - expected).abs() < 1e-12)
     );
-    let a2 = Instance { delta: vec![0.0, 2.0], ..valid() };
+    let a2 = Instance { delta: DVector::from(vec![0.0, 2.0]), ..valid() };
     let expected = 9.0 / (0.5 * 37f64.sqrt());
     assert!(matches!(check(&a2), Err(InstanceError::A2 { measured, tau: 0.1 }) if (measured - expected).abs() < 1e-12));
     let r = Instance { epsilon: 0.5, tau: 0.5, ..valid() };
     assert_eq!(check(&r), Err(InstanceError::RNotBelowOne { r: 1.0 }));
-    assert_eq!(check(&Instance { v: vec![0.0; 2], ..valid() }), Err(InstanceError::ZeroScore));
+    assert_eq!(check(&Instance { v: DVector::from(vec![0.0; 2]), ..valid() }), Err(InstanceError::ZeroScore));
     assert_eq!(check(&Instance { tau: f64::NAN, ..valid() }), Err(InstanceError::NotFinite));
-    assert_eq!(
-        check(&Instance { precision: Matrix::diagonal(&[1.0, f64::NAN]), ..valid() }),
-        Err(InstanceError::NotFinite)
-    );
+    assert_eq!(check(&Instance { precision: diagonal(&[1.0, f64::NAN]), ..valid() }), Err(InstanceError::NotFinite));
     let shape = InstanceError::Shape { dim: 2, conditional: 2, v: 3, delta: 2 };
-    assert_eq!(check(&Instance { v: vec![1.0; 3], ..valid() }), Err(shape));
+    assert_eq!(check(&Instance { v: DVector::from(vec![1.0; 3]), ..valid() }), Err(shape));
 }
 
 #[test]
 fn a_precision_must_be_symmetric_and_positive_definite() {
     // Eigenvalues 1.5 ± 2.5.
-    let indefinite = Matrix::from_fn(2, |i, j| if i == j { 1.5 } else { 2.5 });
+    let indefinite = DMatrix::from_fn(2, 2, |i, j| if i == j { 1.5 } else { 2.5 });
     let error = check(&Instance { conditional_precision: indefinite.clone(), ..valid() }).unwrap_err();
     let InstanceError::NotPositiveDefinite { precision: Precision::Conditional, smallest_eigenvalue } = error else {
         panic!("{error}");
@@ -145,7 +146,7 @@ fn a_precision_must_be_symmetric_and_positive_definite() {
     assert_close(smallest_eigenvalue, -1.0, 1e-14);
     let error = check(&Instance { precision: indefinite, ..valid() }).unwrap_err();
     assert!(matches!(error, InstanceError::NotPositiveDefinite { precision: Precision::Unconditional, .. }));
-    let lopsided = Matrix::from_fn(2, |i, j| [[1.5, 0.1], [0.0, 4.0]][i][j]);
+    let lopsided = DMatrix::from_fn(2, 2, |i, j| [[1.5, 0.1], [0.0, 4.0]][i][j]);
     let error = check(&Instance { conditional_precision: lopsided, ..valid() }).unwrap_err();
     assert_eq!(error, InstanceError::NotSymmetric { precision: Precision::Conditional, asymmetry: 0.025 });
 }
@@ -173,4 +174,28 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_quantities_are_found_again_from_scores_and_hessians() {
+    let mut spoken = 0;
+    for number in 0..200 {
+        let Ok(instance) = Instance::sample(3, number) else { continue };
+        let Instance { precision, conditional_precision, v, delta, .. } = &instance;
+        let (s, s_c) = (-precision * v, -conditional_precision * (v - delta));
+        let local = Local::new(&-precision, &-conditional_precision, &s, &s_c).unwrap();
+        assert!(local.definite);
+        assert_close(local.cosine, instance.cosine(), 1e-9);
+        assert_close(local.tau * local.alpha.abs() * s.norm(), (conditional_precision * delta).norm(), 1e-6);
+        // A1 and A2 hold with the quantities found, so the theorem does, whichever alpha it was drawn with.
+        if local.alpha > 0.0 && local.r() < 1.0 {
+            let Local { alpha, epsilon, tau, .. } = local;
+            let found =
+                check(&Instance { alpha, epsilon: epsilon + 1e-9, tau: tau + 1e-9, ..instance.clone() }).unwrap();
+            assert_close(found.r, local.r(), 1e-6);
+            assert!(local.cosine >= found.sharp_bound - 1e-6);
+            spoken += 1;
+        }
+    }
+    assert!(spoken > 100, "{spoken}");
 }

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{CHUNK, exp, f32_slice, is_fast};
+use super::{CHUNK, exp, f32_slice, is_fast, is_half, vectorized, widen};
 
 /// A pointwise non-linearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,9 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     if is_fast(x) {
         return x.contiguous()?.apply_op1(Forward(activation));
     }
+    if is_half(x) {
+        return activate(&widen(x)?, activation)?.to_dtype(x.dtype());
+    }
     match activation {
         Activation::Silu => x.silu(),
         Activation::Gelu => x.gelu_erf(),
@@ -77,6 +80,9 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 pub fn activation_derivative(x: &Tensor, d: &Tensor, activation: Activation) -> Result<Tensor> {
     if is_fast(x) {
         return x.contiguous()?.apply_op2_no_bwd(&d.contiguous()?, &Derivative(activation));
+    }
+    if is_half(x) {
+        return activation_derivative(&widen(x)?, &widen(d)?, activation)?.to_dtype(x.dtype());
     }
     let slope = match activation {
         Activation::Silu => sigmoid_slope(x, 1.0)?,
@@ -104,9 +110,10 @@ struct Derivative(Activation);
 fn map(x: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-        for (y, x) in y.iter_mut().zip(x) {
-            *y = f(*x);
-        }
+        vectorized(
+            #[inline(always)]
+            || y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)),
+        );
     });
     y
 }
@@ -114,9 +121,10 @@ fn map(x: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
 fn map2(x: &[f32], d: &[f32], slope: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(d.par_chunks(CHUNK)).for_each(|((y, x), d)| {
-        for ((y, x), d) in y.iter_mut().zip(x).zip(d) {
-            *y = slope(*x) * d;
-        }
+        vectorized(
+            #[inline(always)]
+            || y.iter_mut().zip(x).zip(d).for_each(|((y, x), d)| *y = slope(*x) * d),
+        );
     });
     y
 }

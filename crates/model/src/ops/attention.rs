@@ -1,7 +1,9 @@
-use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, D, Device, Error, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{exp, f32_slice, is_fast, with_f32};
+use super::{
+    exp, f32_slice, is_fast, is_half, is_half_on_cpu, max_of, sum_of, sum_of_pairs, vectorized, widen, with_f32,
+};
 use crate::raw::{Mat, MatMut, Threads, Write, matmul};
 
 /// Which keys a query may see.
@@ -20,11 +22,17 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Attenti
     if is_fast(q) {
         return q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Forward { heads, mask });
     }
+    if is_half_on_cpu(q) {
+        return attention(&widen(q)?, &widen(k)?, &widen(v)?, heads, mask)?.to_dtype(q.dtype());
+    }
     merge_heads(&probabilities(q, k, heads, mask)?.matmul(&split_heads(v, heads)?)?)
 }
 
 /// The attention probabilities alone: `(B, heads, N, L)`.
 pub fn attention_probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
+    if is_half_on_cpu(q) {
+        return probabilities(&widen(q)?, &widen(k)?, heads, mask)?.to_dtype(q.dtype());
+    }
     probabilities(q, k, heads, mask)
 }
 
@@ -41,6 +49,15 @@ pub fn attention_pushforward(
     heads: usize,
     mask: AttentionMask,
 ) -> Result<Tensor> {
+    if is_fast(q.0) {
+        return Forward { heads, mask }.pushforward(q, k, v);
+    }
+    if is_half_on_cpu(q.0) {
+        let wide = |(x, dx): WithTangent| Ok::<_, Error>((widen(x)?, dx.map(widen).transpose()?));
+        let ((q_, dq), (k_, dk), (v_, dv)) = (wide(q)?, wide(k)?, wide(v)?);
+        let tangent = attention_pushforward((&q_, dq.as_ref()), (&k_, dk.as_ref()), (&v_, dv.as_ref()), heads, mask)?;
+        return tangent.to_dtype(q.0.dtype());
+    }
     let p = probabilities(q.0, k.0, heads, mask)?;
     let scale = scale(q.0, heads)?;
     let (qh, kh, vh) = (split_heads(q.0, heads)?, split_heads(k.0, heads)?, split_heads(v.0, heads)?);
@@ -99,7 +116,10 @@ fn probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> R
             scores.broadcast_add(&Tensor::from_vec(bias, (n, l), q.device())?.to_dtype(q.dtype())?)?
         }
     };
-    candle_nn::ops::softmax(&scores, D::Minus1)
+    match is_half(&scores) {
+        true => candle_nn::ops::softmax(&widen(&scores)?, D::Minus1)?.to_dtype(scores.dtype()),
+        false => candle_nn::ops::softmax(&scores, D::Minus1),
+    }
 }
 
 /// Queries of one tile: its scores stay in cache.
@@ -121,6 +141,29 @@ struct Sizes {
     head: usize,
 }
 
+/// Cuts `(B, N, heads·d)` into tiles: sample, first query, elements. No tile straddles two samples.
+fn tiles(out: &mut [f32], s: Sizes) -> Vec<(usize, usize, &mut [f32])> {
+    let of_sample = move |(b, sample): (usize, _)| {
+        let tiles = <[f32]>::chunks_mut(sample, TILE * s.width).enumerate();
+        tiles.map(move |(t, tile)| (b, t * TILE, tile))
+    };
+    out.chunks_mut(s.queries * s.width).enumerate().flat_map(of_sample).collect()
+}
+
+/// What a softmax with values `p` makes of a change `d` of its arguments, in place and row by row: p ∘ (d − Σ p ∘ d).
+/// The matrix is symmetric, so it serves tangents and gradients.
+fn softmax_derivative(d: &mut [f32], p: &[f32], keys: usize) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for (d, p) in d.chunks_mut(keys).zip(p.chunks(keys)) {
+                let mean = sum_of_pairs(d, p, |d, p| d * p);
+                d.iter_mut().zip(p).for_each(|(d, p)| *d = p * (*d - mean));
+            }
+        },
+    );
+}
+
 impl Forward {
     fn sizes(&self, q: &Shape, k: &Shape, v: &Shape) -> Result<Sizes> {
         let ((batch, queries, width), (key_batch, keys, key_width)) = (q.dims3()?, k.dims3()?);
@@ -131,20 +174,13 @@ impl Forward {
     }
 
     /// Softmax of one row of scores in place; `visible` keys count, the rest become zero.
+    #[inline(always)]
     fn softmax_row(row: &mut [f32], visible: usize) {
         let (row, hidden) = row.split_at_mut(visible);
         hidden.fill(0.0);
-        let mut max = f32::NEG_INFINITY;
-        for x in row.iter() {
-            // Not f32::max, which would swallow a NaN.
-            max = if *x > max || x.is_nan() { *x } else { max };
-        }
-        let mut sum = 0.0;
-        for x in row.iter_mut() {
-            *x = exp(*x - max);
-            sum += *x;
-        }
-        let inverse = 1.0 / sum;
+        let max = max_of(row);
+        row.iter_mut().for_each(|x| *x = exp(*x - max));
+        let inverse = 1.0 / sum_of(row, |x| x);
         row.iter_mut().for_each(|x| *x *= inverse);
     }
 
@@ -162,9 +198,66 @@ impl Forward {
         let k = Mat::new(&k[head * s.head..], (s.keys, s.head), (s.width, 1));
         let scale = 1.0 / (s.head as f32).sqrt();
         matmul(&mut MatMut::rows(scores, rows, s.keys), q, k.t(), scale, Write::Replace, Threads::One);
-        for (i, row) in scores.chunks_mut(s.keys).enumerate() {
-            Self::softmax_row(row, self.visible(first + i, s.keys));
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for (i, row) in scores.chunks_mut(s.keys).enumerate() {
+                    Self::softmax_row(row, self.visible(first + i, s.keys));
+                }
+            },
+        );
+    }
+
+    /// [`attention_pushforward`] tile by tile.
+    fn pushforward(&self, q: WithTangent, k: WithTangent, v: WithTangent) -> Result<Tensor> {
+        let s = self.sizes(q.0.shape(), k.0.shape(), v.0.shape())?;
+        let elements = |(x, dx): WithTangent| -> Result<(Vec<f32>, Option<Vec<f32>>)> {
+            let flat = |x: &Tensor| x.flatten_all()?.to_vec1();
+            Ok((flat(x)?, dx.map(flat).transpose()?))
+        };
+        let ((q, dq), (k, dk), (v, dv)) = (elements(q)?, elements(k)?, elements(v)?);
+        let (query_len, key_len) = (s.queries * s.width, s.keys * s.width);
+        let mut out = vec![0.0; s.batch * query_len];
+        tiles(&mut out, s).into_par_iter().for_each_init(
+            || (vec![0.0; TILE * s.keys], vec![0.0; TILE * s.keys]),
+            |(p, dp), (b, first, tile)| {
+                let rows = tile.len() / s.width;
+                let (p, dp) = (&mut p[..rows * s.keys], &mut dp[..rows * s.keys]);
+                let (q, k) = (&q[b * query_len..][..query_len], &k[b * key_len..][..key_len]);
+                let scale = 1.0 / (s.head as f32).sqrt();
+                for head in 0..self.heads {
+                    let offset = head * s.head;
+                    let queries = |x| Mat::new(x, (rows, s.head), (s.width, 1));
+                    let keys = |x| Mat::new(x, (s.keys, s.head), (s.width, 1));
+                    self.probabilities(s, q, k, first, head, p);
+                    let mut write = Write::Replace;
+                    if let Some(dq) = &dq {
+                        let dq = queries(&dq[b * query_len + first * s.width + offset..]);
+                        let mut dst = MatMut::rows(dp, rows, s.keys);
+                        matmul(&mut dst, dq, keys(&k[offset..]).t(), scale, write, Threads::One);
+                        write = Write::Add;
+                    }
+                    if let Some(dk) = &dk {
+                        let (q, dk) = (queries(&q[first * s.width + offset..]), keys(&dk[b * key_len + offset..]));
+                        matmul(&mut MatMut::rows(dp, rows, s.keys), q, dk.t(), scale, write, Threads::One);
+                        write = Write::Add;
+                    }
+                    let mut dst = MatMut::new(&mut tile[offset..], (rows, s.head), s.width);
+                    let scores_move = write == Write::Add;
+                    if scores_move {
+                        softmax_derivative(dp, p, s.keys);
+                        let v = keys(&v[b * key_len + offset..]);
+                        matmul(&mut dst, Mat::rows(dp, rows, s.keys), v, 1.0, Write::Replace, Threads::One);
+                    }
+                    if let Some(dv) = &dv {
+                        let dv = keys(&dv[b * key_len + offset..]);
+                        let write = if scores_move { Write::Add } else { Write::Replace };
+                        matmul(&mut dst, Mat::rows(p, rows, s.keys), dv, 1.0, write, Threads::One);
+                    }
+                }
+            },
+        );
+        Tensor::from_vec(out, (s.batch, s.queries, s.width), &Device::Cpu)
     }
 
     fn backward(&self, s: Sizes, [q, k, v, grad]: [&[f32]; 4]) -> [Vec<f32>; 3] {
@@ -190,11 +283,7 @@ impl Forward {
                 let p_mat = Mat::rows(&p, s.queries, s.keys);
                 let mut dst = MatMut::new(&mut gv[offset..], (s.keys, s.head), s.width);
                 matmul(&mut dst, p_mat.t(), by_query(&grad[offset..]), 1.0, Write::Replace, threads);
-                // Gradient of the scores: P ∘ (gP − Σ P ∘ gP).
-                for (gp, p) in gp.chunks_mut(s.keys).zip(p.chunks(s.keys)) {
-                    let mean: f32 = gp.iter().zip(p).map(|(g, p)| g * p).sum();
-                    gp.iter_mut().zip(p).for_each(|(g, p)| *g = p * (*g - mean));
-                }
+                softmax_derivative(&mut gp, &p, s.keys);
                 let gs = Mat::rows(&gp, s.queries, s.keys);
                 let mut dst = MatMut::new(&mut gq[offset..], (s.queries, s.head), s.width);
                 matmul(&mut dst, gs, by_key(&k[offset..]), scale, Write::Replace, threads);
@@ -224,15 +313,7 @@ impl CustomOp3 for Forward {
         let s = self.sizes(l1.shape(), l2.shape(), l3.shape())?;
         let (query_len, key_len) = (s.queries * s.width, s.keys * s.width);
         let mut out = vec![0.0; s.batch * query_len];
-        // Tiles of one sample must not straddle the next one's rows.
-        let tiles: Vec<(usize, usize, &mut [f32])> = out
-            .chunks_mut(query_len)
-            .enumerate()
-            .flat_map(|(b, sample)| {
-                sample.chunks_mut(TILE * s.width).enumerate().map(move |(t, tile)| (b, t * TILE, tile))
-            })
-            .collect();
-        tiles.into_par_iter().for_each_init(
+        tiles(&mut out, s).into_par_iter().for_each_init(
             || vec![0.0; TILE * s.keys],
             |scores, (b, first, tile)| {
                 let rows = tile.len() / s.width;
@@ -296,6 +377,26 @@ mod tests {
 
             let (dq, dk, dv) = (random(&[2, queries, 12], 5)?, random(&[2, keys, 12], 6)?, random(&[2, keys, 12], 7)?);
             let tangent = attention_pushforward((&q, Some(&dq)), (&k, Some(&dk)), (&v, Some(&dv)), 3, mask)?;
+            let (dq64, dk64, dv64) = (f64s(&dq)?, f64s(&dk)?, f64s(&dv)?);
+            for (use_q, use_k, use_v) in
+                [(true, true, true), (true, false, false), (false, true, false), (false, false, true)]
+            {
+                let fast = attention_pushforward(
+                    (&q, use_q.then_some(&dq)),
+                    (&k, use_k.then_some(&dk)),
+                    (&v, use_v.then_some(&dv)),
+                    3,
+                    mask,
+                )?;
+                let composed = attention_pushforward(
+                    (&q64, use_q.then_some(&dq64)),
+                    (&k64, use_k.then_some(&dk64)),
+                    (&v64, use_v.then_some(&dv64)),
+                    3,
+                    mask,
+                )?;
+                assert_close(&fast, &composed, 1e-6);
+            }
             let forward = (tangent * weights)?.sum_all()?.to_scalar::<f32>()?;
             let mut backward = 0.0;
             for (var, d) in [(&q, &dq), (&k, &dk), (&v, &dv)] {

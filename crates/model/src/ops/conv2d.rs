@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{Affine, f32_slice, is_fast, with_f32};
+use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, with_f32};
 use crate::raw::{Mat, MatMut, Threads, Write, matmul};
 
 /// A frozen 2-D convolution: `weight: (O, C, k, k)`, `bias: (O,)`, square stride and zero padding.
@@ -35,6 +35,9 @@ impl Conv2d {
             let geometry = Geometry::new(x.dims4()?, self.weight.dims4()?, self.stride, self.padding)?;
             let op = Forward { weight: self.weight.clone(), bias: bias.cloned(), geometry };
             return x.contiguous()?.apply_op1(op);
+        }
+        if is_half_on_cpu(x) {
+            return self.run(&widen(x)?, bias)?.to_dtype(x.dtype());
         }
         let y = x.conv2d(&self.weight.to_dtype(x.dtype())?, self.padding, self.stride, 1, 1)?;
         match bias {
@@ -118,6 +121,34 @@ impl Geometry {
         (x * self.stride + kx).checked_sub(self.padding).filter(|col| *col < self.width)
     }
 
+    /// Whether the output lies over the input: stride 1 and a padding that keeps the size.
+    fn keeps_size(&self) -> bool {
+        self.stride == 1 && (self.out_height, self.out_width) == (self.height, self.width)
+    }
+
+    /// The input plane as kernel position (ky, kx) sees it, where the size is kept: moved as a whole, then zero wherever
+    /// that took a pixel from outside the image.
+    fn shift_plane(&self, plane: &[f32], ky: usize, kx: usize, out: &mut [f32]) {
+        let (from, to) = (ky * self.width + kx, self.padding * self.width + self.padding);
+        let area = plane.len();
+        if from >= to {
+            let by = (from - to).min(area);
+            out[..area - by].copy_from_slice(&plane[by..]);
+            out[area - by..].fill(0.0);
+        } else {
+            let by = (to - from).min(area);
+            out[..by].fill(0.0);
+            out[by..].copy_from_slice(&plane[..area - by]);
+        }
+        let (low, high) = self.inside(kx);
+        if (low, high) != (0, self.width) {
+            for row in out.chunks_exact_mut(self.width) {
+                row[..low].fill(0.0);
+                row[high..].fill(0.0);
+            }
+        }
+    }
+
     /// Unfolds `samples` images `(C, H, W)` of `x` into `(C k k, samples H' W')`.
     fn unfold(&self, x: &[f32], samples: usize, unfolded: &mut [f32]) {
         let (area, kernel) = (self.out_area(), self.kernel);
@@ -125,6 +156,10 @@ impl Geometry {
             let (channel, ky, kx) = (tap / (kernel * kernel), tap / kernel % kernel, tap % kernel);
             for sample in 0..samples {
                 let plane = &x[(sample * self.channels + channel) * self.in_area()..][..self.in_area()];
+                if self.keeps_size() {
+                    self.shift_plane(plane, ky, kx, &mut out[sample * area..][..area]);
+                    continue;
+                }
                 for y in 0..self.out_height {
                     let out = &mut out[sample * area + y * self.out_width..][..self.out_width];
                     let Some(row) = self.input_row(y, ky) else {
@@ -132,17 +167,8 @@ impl Geometry {
                         continue;
                     };
                     let row = &plane[row * self.width..][..self.width];
-                    if self.stride == 1 {
-                        let (low, high) = self.inside(kx);
-                        out[..low].fill(0.0);
-                        if high > low {
-                            out[low..high].copy_from_slice(&row[low + kx - self.padding..high + kx - self.padding]);
-                        }
-                        out[high..].fill(0.0);
-                    } else {
-                        for (x, out) in out.iter_mut().enumerate() {
-                            *out = self.input_col(x, kx).map_or(0.0, |col| row[col]);
-                        }
+                    for (x, out) in out.iter_mut().enumerate() {
+                        *out = self.input_col(x, kx).map_or(0.0, |col| row[col]);
                     }
                 }
             }

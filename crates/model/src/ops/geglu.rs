@@ -3,7 +3,7 @@ use rayon::prelude::*;
 
 use super::{
     activation::{Activation, activate, activation_derivative, gelu, gelu_slope},
-    f32_slice, is_fast,
+    f32_slice, is_fast, is_half, vectorized, widen,
 };
 
 /// GEGLU without its projection: `x: (…, 2F)` holds values then gates; returns `(…, F)` = value · gelu(gate), exact erf.
@@ -11,12 +11,21 @@ pub fn geglu(x: &Tensor) -> Result<Tensor> {
     if is_fast(x) {
         return x.contiguous()?.apply_op1(Forward);
     }
+    if is_half(x) {
+        return geglu(&widen(x)?)?.to_dtype(x.dtype());
+    }
     let (value, gate) = halves(x)?;
     value * activate(&gate, Activation::Gelu)?
 }
 
 /// Push-forward of [`geglu`]: `x, dx: (…, 2F)`; returns `(…, F)` = d(value) · gelu(gate) + value · gelu'(gate) · d(gate).
 pub fn geglu_pushforward(x: &Tensor, dx: &Tensor) -> Result<Tensor> {
+    if is_fast(x) {
+        return x.contiguous()?.apply_op2_no_bwd(&dx.contiguous()?, &Pushforward);
+    }
+    if is_half(x) {
+        return geglu_pushforward(&widen(x)?, &widen(dx)?)?.to_dtype(x.dtype());
+    }
     let ((value, gate), (d_value, d_gate)) = (halves(x)?, halves(dx)?);
     (d_value * activate(&gate, Activation::Gelu)?)?
         + (value * activation_derivative(&gate, &d_gate, Activation::Gelu)?)?
@@ -29,6 +38,7 @@ fn halves(x: &Tensor) -> Result<(Tensor, Tensor)> {
 
 struct Forward;
 struct Pullback;
+struct Pushforward;
 
 fn half_width(layout: &Layout) -> Result<(usize, Shape)> {
     let mut dims = layout.dims().to_vec();
@@ -52,9 +62,10 @@ impl CustomOp1 for Forward {
         let mut y = vec![0.0; x.len() / 2];
         y.par_chunks_mut(width).zip(x.par_chunks(2 * width)).for_each(|(y, x)| {
             let (value, gate) = x.split_at(width);
-            for ((y, v), g) in y.iter_mut().zip(value).zip(gate) {
-                *y = v * gelu(*g);
-            }
+            vectorized(
+                #[inline(always)]
+                || y.iter_mut().zip(value).zip(gate).for_each(|((y, v), g)| *y = v * gelu(*g)),
+            );
         });
         Ok((CpuStorage::F32(y), shape))
     }
@@ -77,13 +88,46 @@ impl CustomOp2 for Pullback {
             |((out, x), grad)| {
                 let (d_value, d_gate) = out.split_at_mut(width);
                 let (value, gate) = x.split_at(width);
-                for i in 0..width {
-                    d_value[i] = grad[i] * gelu(gate[i]);
-                    d_gate[i] = grad[i] * value[i] * gelu_slope(gate[i]);
-                }
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        let (gate, d_gate) = (&gate[..width], &mut d_gate[..width]);
+                        for (i, grad) in grad.iter().enumerate().take(width) {
+                            d_value[i] = grad * gelu(gate[i]);
+                            d_gate[i] = grad * value[i] * gelu_slope(gate[i]);
+                        }
+                    },
+                );
             },
         );
         Ok((CpuStorage::F32(out), l1.shape().clone()))
+    }
+}
+
+impl CustomOp2 for Pushforward {
+    fn name(&self) -> &'static str {
+        "geglu-pushforward"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, dx) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
+        let (width, shape) = half_width(l1)?;
+        let mut out = vec![0.0; x.len() / 2];
+        out.par_chunks_mut(width).zip(x.par_chunks(2 * width)).zip(dx.par_chunks(2 * width)).for_each(
+            |((out, x), dx)| {
+                let ((value, gate), (d_value, d_gate)) = (x.split_at(width), dx.split_at(width));
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        let (gate, d_gate) = (&gate[..width], &d_gate[..width]);
+                        for (i, out) in out.iter_mut().enumerate().take(width) {
+                            *out = d_value[i] * gelu(gate[i]) + value[i] * gelu_slope(gate[i]) * d_gate[i];
+                        }
+                    },
+                );
+            },
+        );
+        Ok((CpuStorage::F32(out), shape))
     }
 }
 
@@ -107,6 +151,11 @@ mod tests {
 
         // ⟨w, J d⟩ = ⟨Jᵀ w, d⟩ for every d.
         let d = random(&[3, 5, 8], 3)?;
+        assert_close(
+            &geglu_pushforward(&x, &d)?,
+            &geglu_pushforward(&x.to_dtype(DType::F64)?, &d.to_dtype(DType::F64)?)?,
+            1e-6,
+        );
         let forward = (geglu_pushforward(&x, &d)? * weights)?.sum_all()?.to_scalar::<f32>()?;
         let backward = (fast.get(&x).expect("gradient") * d)?.sum_all()?.to_scalar::<f32>()?;
         assert!((forward - backward).abs() < 1e-4 * backward.abs().max(1.0));

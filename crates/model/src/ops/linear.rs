@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{Affine, f32_slice, is_fast, with_f32};
+use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, with_f32};
 use crate::raw::{Mat, MatMut, Threads, Write, matmul};
 
 /// A frozen affine map over the last dimension: `y = x Wᵀ + b`, `W: (out, in)`, `b: (out,)`.
@@ -32,6 +32,9 @@ impl Linear {
         if is_fast(x) {
             let op = Product { weight: self.weight.clone(), bias: bias.cloned(), side: Side::Forward };
             return x.contiguous()?.apply_op1(op);
+        }
+        if is_half_on_cpu(x) {
+            return self.run(&widen(x)?, bias)?.to_dtype(x.dtype());
         }
         let weight = self.weight.to_dtype(x.dtype())?.t()?;
         let mut dims = x.dims().to_vec();

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{f32_slice, is_fast, with_f32};
+use super::{f32_slice, is_fast, is_half, sum_of, sum_of_pairs, vectorized, widen, with_f32};
 
 /// A frozen group or layer normalisation with its affine part: y = w · (x − mean) / √(var + ε) + b,
 /// mean and (biased) variance over each group of channels and all positions, or over the last dimension.
@@ -37,6 +37,9 @@ impl Norm {
         if is_fast(x) {
             return x.contiguous()?.apply_op1(Forward(self.clone()));
         }
+        if is_half(x) {
+            return self.apply(&widen(x)?)?.to_dtype(x.dtype());
+        }
         let (centred, inv_std) = self.centred(x)?;
         self.scale_and_shift(&centred.broadcast_mul(&inv_std)?, x, Some(&self.bias))
     }
@@ -46,6 +49,9 @@ impl Norm {
         if is_fast(x) {
             let op = Derivative { norm: self.clone(), direction: Direction::Pushforward };
             return x.contiguous()?.apply_op2_no_bwd(&dx.contiguous()?, &op);
+        }
+        if is_half(x) {
+            return self.pushforward(&widen(x)?, &widen(dx)?)?.to_dtype(x.dtype());
         }
         let (centred, inv_std) = self.centred(x)?;
         let normal = centred.broadcast_mul(&inv_std)?;
@@ -116,26 +122,11 @@ impl Rows {
     }
 }
 
-const LANES: usize = 16;
-
-/// Sum of f over the row in independent lanes, so that it vectorises.
 #[inline(always)]
-fn lane_sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest: f32 = chunks.remainder().iter().map(|x| f(*x)).sum();
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += f(*x);
-        }
-    }
-    lanes.iter().sum::<f32>() + rest
-}
-
 fn mean_and_inv_std(x: &[f32], eps: f64) -> (f32, f32) {
     let n = x.len() as f32;
-    let mean = lane_sum(x, |x| x) / n;
-    let variance = lane_sum(x, |x| (x - mean) * (x - mean)) / n;
+    let mean = sum_of(x, |x| x) / n;
+    let variance = sum_of(x, |x| (x - mean) * (x - mean)) / n;
     (mean, 1.0 / (variance + eps as f32).sqrt())
 }
 
@@ -189,12 +180,18 @@ impl CustomOp1 for Forward {
         with_f32(&self.0.weight, |weight| {
             with_f32(&self.0.bias, |bias| {
                 y.par_chunks_mut(rows.len()).zip(x.par_chunks(rows.len())).enumerate().for_each(|(row, (y, x))| {
-                    let (mean, inv_std) = mean_and_inv_std(x, self.0.eps);
-                    for (y, x) in y.iter_mut().zip(x) {
-                        *y = (x - mean) * inv_std;
-                    }
-                    scale_channels(y, rows.area, rows.of(row, weight));
-                    shift_channels(y, rows.area, rows.of(row, bias));
+                    let (weight, bias) = (rows.of(row, weight), rows.of(row, bias));
+                    vectorized(
+                        #[inline(always)]
+                        || {
+                            let (mean, inv_std) = mean_and_inv_std(x, self.0.eps);
+                            for (y, x) in y.iter_mut().zip(x) {
+                                *y = (x - mean) * inv_std;
+                            }
+                            scale_channels(y, rows.area, weight);
+                            shift_channels(y, rows.area, bias);
+                        },
+                    );
                 });
             })
         })??;
@@ -207,12 +204,32 @@ impl CustomOp1 for Forward {
     }
 }
 
+impl Derivative {
+    /// With n = (x − mean)/σ the Jacobian of x ↦ n is symmetric: (d − mean(d) − n · mean(n · d)) / σ.
+    #[inline(always)]
+    fn row(&self, x: &[f32], d: &[f32], weight: &[f32], area: usize, out: &mut [f32]) {
+        let (mean, inv_std) = mean_and_inv_std(x, self.norm.eps);
+        out.copy_from_slice(d);
+        if self.direction == Direction::Pullback {
+            scale_channels(out, area, weight);
+        }
+        let n = x.len() as f32;
+        let d_mean = sum_of(out, |d| d) / n;
+        let along = sum_of_pairs(out, x, |d, x| d * (x - mean)) * inv_std / n;
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = inv_std * (*out - d_mean - (x - mean) * inv_std * along);
+        }
+        if self.direction == Direction::Pushforward {
+            scale_channels(out, area, weight);
+        }
+    }
+}
+
 impl CustomOp2 for Derivative {
     fn name(&self) -> &'static str {
         "norm-derivative"
     }
 
-    /// With n = (x − mean)/σ the Jacobian of x ↦ n is symmetric: (d − mean(d) − n · mean(n · d)) / σ.
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, d) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
         let rows = self.norm.rows(l1.shape())?;
@@ -224,21 +241,10 @@ impl CustomOp2 for Derivative {
                 .enumerate()
                 .for_each(|(row, ((out, x), d))| {
                     let weight = rows.of(row, weight);
-                    let (mean, inv_std) = mean_and_inv_std(x, self.norm.eps);
-                    out.copy_from_slice(d);
-                    if self.direction == Direction::Pullback {
-                        scale_channels(out, rows.area, weight);
-                    }
-                    let n = x.len() as f32;
-                    let d_mean = lane_sum(out, |d| d) / n;
-                    let along =
-                        out.iter().zip(x).map(|(d, x)| f64::from(d * (x - mean) * inv_std)).sum::<f64>() as f32 / n;
-                    for (out, x) in out.iter_mut().zip(x) {
-                        *out = inv_std * (*out - d_mean - (x - mean) * inv_std * along);
-                    }
-                    if self.direction == Direction::Pushforward {
-                        scale_channels(out, rows.area, weight);
-                    }
+                    vectorized(
+                        #[inline(always)]
+                        || self.row(x, d, weight, rows.area, out),
+                    );
                 });
         })?;
         Ok((CpuStorage::F32(out), l1.shape().clone()))

@@ -52,6 +52,18 @@ struct UpBlock {
     upsample: Option<Conv2d>,
 }
 
+/// One sample repeated for a whole batch; a batch stays what it is.
+fn spread<V: Value>(x: &V, batch: usize) -> candle_core::Result<V> {
+    match x.primal().dim(0)? {
+        samples if samples == batch => Ok(x.clone()),
+        _ => x.linear_map(|t| {
+            let mut dims = t.dims().to_vec();
+            dims[0] = batch;
+            t.broadcast_as(dims)?.contiguous()
+        }),
+    }
+}
+
 /// What the constructors of all blocks share.
 struct Builder<'a> {
     shape: &'a UNetShape,
@@ -183,7 +195,8 @@ impl UNet {
     /// The network's raw output (ε or v).
     ///
     /// `x: (B, C, H, W)` latent, H and W multiples of 2^(levels − 1); `timesteps: B` of them, one per
-    /// sample; `context: (B, L, W)` prompt embeddings; returns `(B, C, H, W)`.
+    /// sample; `context: (B, L, W)` prompt embeddings; returns `(B, C, H, W)`. One latent and one timestep serve all
+    /// prompts: what comes before the first cross-attention is then computed once.
     pub fn forward<V: Value>(
         &self,
         x: &V,
@@ -191,13 +204,13 @@ impl UNet {
         context: &V,
         observer: Option<&mut dyn AttentionObserver>,
     ) -> candle_core::Result<V> {
-        let (batch, _, height, width) = x.primal().dims4()?;
+        let (latents, _, height, width) = x.primal().dims4()?;
+        let batch = context.primal().dim(0)?;
         let multiple = 1 << (self.shape.levels.len() - 1);
-        if timesteps.len() != batch || context.primal().dim(0)? != batch {
+        if timesteps.len() != latents || (latents != batch && latents != 1) {
             candle_core::bail!(
-                "{batch} latents, {} timesteps and {:?} prompt embeddings do not fit",
-                timesteps.len(),
-                context.primal().shape()
+                "{latents} latents, {} timesteps and {batch} prompt embeddings do not fit",
+                timesteps.len()
             );
         }
         if height % multiple != 0 || width % multiple != 0 {
@@ -227,7 +240,7 @@ impl UNet {
         for block in &self.up {
             for (resnet, transformer) in &block.layers {
                 if let Some(skip) = skips.pop() {
-                    h = h.concat_channels(&skip)?;
+                    h = h.concat_channels(&spread(&skip, batch)?)?;
                 }
                 h = resnet.forward(&h, &time)?;
                 if let Some(transformer) = transformer {

@@ -1,6 +1,7 @@
 use super::{
     config::{Projection, UNetShape},
     observer::{CrossAttentionLayer, Observe},
+    spread,
 };
 use crate::{
     error::Result,
@@ -54,7 +55,8 @@ impl Attention {
         context: &V,
         observe: Option<(&CrossAttentionLayer, &mut Observe)>,
     ) -> candle_core::Result<V> {
-        let (q, k, v) = (x.through(&self.query)?, context.through(&self.key)?, context.through(&self.value)?);
+        let (k, v) = (context.through(&self.key)?, context.through(&self.value)?);
+        let q = spread(&x.through(&self.query)?, context.primal().dim(0)?)?;
         if let Some((layer, observe)) = observe {
             observe.cross_attention(layer, q.primal(), k.primal())?;
         }
@@ -82,6 +84,7 @@ impl Layer {
         let h = x.normalise(&self.norm1)?;
         let x = self.self_attention.forward(&h, &h, None)?.add(x)?;
         let h = x.normalise(&self.norm2)?;
+        let x = spread(&x, context.primal().dim(0)?)?;
         let x = self.cross_attention.forward(&h, context, Some((&self.identity, observe)))?.add(&x)?;
         let h = x.normalise(&self.norm3)?.through(&self.expand)?.geglu()?;
         h.through(&self.contract)?.add(&x)
@@ -119,15 +122,17 @@ impl Transformer {
         self.layers.iter().map(|layer| &layer.identity)
     }
 
-    /// `x: (B, C, H, W)`, `context: (B, L, W)`; returns the shape of `x`.
+    /// `x: (B or 1, C, H, W)`, `context: (B, L, W)`; returns `(B, C, H, W)`.
     pub(super) fn forward<V: Value>(&self, x: &V, context: &V, observe: &mut Observe) -> candle_core::Result<V> {
-        let (batch, channels, height, width) = x.primal().dims4()?;
+        let batch = context.primal().dim(0)?;
+        let (_, channels, height, width) = x.primal().dims4()?;
         let tokens = x.normalise(&self.norm)?.linear_map(|t| t.flatten_from(2)?.transpose(1, 2)?.contiguous())?;
         let mut h = tokens.through(&self.proj_in)?;
         for layer in &self.layers {
             h = layer.forward(&h, context, observe)?;
         }
         let h = h.through(&self.proj_out)?;
-        h.linear_map(|t| t.transpose(1, 2)?.contiguous()?.reshape((batch, channels, height, width)))?.add(x)
+        h.linear_map(|t| t.transpose(1, 2)?.contiguous()?.reshape((batch, channels, height, width)))?
+            .add(&spread(x, batch)?)
     }
 }

@@ -1,7 +1,7 @@
 //! Detection against cost.
 
 use memscope_eval::{
-    detection::ClassValues,
+    detection::{DetectorScores, score_sets},
     stats::{Bootstrap, Statistic, TprRule},
 };
 
@@ -18,12 +18,12 @@ pub(super) fn figure(subject: &Subject) -> Result<ScatterFigure> {
     let bootstrap = Bootstrap { resamples: report.resamples, ..Bootstrap::default() };
     let mut points = vec![];
     for timed in subject.timing.iter().flat_map(|timing| &timing.detectors) {
-        let same = |scores: &&memscope_eval::detection::DetectorScores| {
+        let same = |scores: &&DetectorScores| {
             scores.generations == timed.generations && scores.detector.label() == timed.label
         };
         let Some(scores) = subject.model.detectors.iter().find(same) else { continue };
         let values = scores.all();
-        let sets = values.iter().map(ClassValues::as_set).collect::<memscope_eval::Result<Vec<_>>>()?;
+        let sets = score_sets(&values)?;
         let estimate = bootstrap.estimate(&sets, tpr)?;
         points.push(ScatterPoint {
             name: format!("{}, n = {}", timed.label, timed.generations),

@@ -1,7 +1,7 @@
 //! ROC curves, score histograms, dose and response, and the plane of weights.
 
 use memscope_eval::{
-    detection::{ClassValues, DetectorScores, SeedScores},
+    detection::{ClassValues, DetectorScores, SeedScores, score_sets},
     paper::paper,
     registry::DetectorName,
     stats::{Bootstrap, CollinearPoints, Roc, Statistic, TprRule},
@@ -109,7 +109,7 @@ pub(super) fn dose_response(subject: &Subject) -> Result<LinesFigure> {
             let rows = planted(weight);
             let values: Vec<ClassValues> =
                 scores.runs.iter().map(|run| run.values(&rows, &others, |score| score.value)).collect();
-            let sets = values.iter().map(ClassValues::as_set).collect::<memscope_eval::Result<Vec<_>>>()?;
+            let sets = score_sets(&values)?;
             let estimate = bootstrap.estimate(&sets, Statistic::Auc)?;
             y.push(estimate.value);
             low.push(estimate.interval.low);

@@ -1,17 +1,9 @@
 //! Figure 3: the unconditional prediction and the guidance direction, position by position.
 
-use std::num::NonZeroUsize;
+use memscope_eval::probes::{ProbeEntry, Seen};
+use memscope_metric::channel_cosines;
 
-use memscope_eval::{
-    Error as EvalError,
-    probes::{ProbeEntry, Seen},
-};
-use memscope_metric::{
-    channel_cosines,
-    theory::field::{Drawing, Fields, Projection, quiver},
-};
-
-use super::{Result, Subject};
+use super::Subject;
 use crate::{
     Figure,
     figures::{FieldFigure, FieldPanel},
@@ -23,7 +15,7 @@ const RING_THRESHOLD: f64 = 0.9;
 const MOST_ARROWS: usize = 16;
 
 /// A figure per field probe: the first memorized and the first other prompt.
-pub(super) fn figures(subject: &Subject) -> Result<Vec<Box<dyn Figure>>> {
+pub(super) fn figures(subject: &Subject) -> Vec<Box<dyn Figure>> {
     let mut figures: Vec<Box<dyn Figure>> = vec![];
     for result in &subject.model.probes {
         let ProbeEntry::Field { t } = result.entry else { continue };
@@ -33,7 +25,7 @@ pub(super) fn figures(subject: &Subject) -> Result<Vec<Box<dyn Figure>>> {
         let mut panels = vec![];
         for (class, seen) in [("memorized", first(true)), ("other", first(false))] {
             if let Some(seen) = seen {
-                panels.push(panel(subject, class, seen)?);
+                panels.push(panel(subject, class, seen));
             }
         }
         let own = format!(
@@ -51,10 +43,10 @@ pub(super) fn figures(subject: &Subject) -> Result<Vec<Box<dyn Figure>>> {
             ring_threshold: RING_THRESHOLD,
         }));
     }
-    Ok(figures)
+    figures
 }
 
-fn panel(subject: &Subject, class: &str, seen: &Seen) -> Result<FieldPanel> {
+fn panel(subject: &Subject, class: &str, seen: &Seen) -> FieldPanel {
     let (channels, height, width) = subject.model.latent_shape;
     let dim = channels * height * width;
     let read = |which: &str| -> Vec<f64> {
@@ -62,23 +54,15 @@ fn panel(subject: &Subject, class: &str, seen: &Seen) -> Result<FieldPanel> {
     };
     let (u, c) = (read("u"), read("c"));
     let difference: Vec<f64> = c.iter().zip(&u).map(|(c, u)| c - u).collect();
-    let cosine = channel_cosines(&u, &difference, channels);
-    let fields = Fields { unconditional: &u, difference: &difference, channels, height, width };
-    let drawing =
-        Drawing { projection: Projection::FirstTwoChannels, stride: NonZeroUsize::MIN, threshold: RING_THRESHOLD };
-    let drawn = quiver(fields, &cosine, drawing).map_err(|e| EvalError::Results {
-        folder: subject.file.name.clone().into(),
-        reason: format!("field of '{}': {e}", seen.prompt),
-    })?;
-    let component = |of: fn(&memscope_metric::theory::field::Arrow) -> [f64; 2]| {
-        drawn.arrows.iter().map(of).map(|[x, y]| (x, y)).collect()
-    };
-    Ok(FieldPanel {
+    let area = height * width;
+    let first_two_channels =
+        |field: &[f64]| (0..area).filter_map(|i| Some((*field.get(i)?, *field.get(area + i)?))).collect();
+    FieldPanel {
         title: format!("{class}: {}", seen.prompt),
         height,
         width,
-        first: component(|arrow| arrow.unconditional),
-        second: component(|arrow| arrow.difference),
-        cosine,
-    })
+        first: first_two_channels(&u),
+        second: first_two_channels(&difference),
+        cosine: channel_cosines(&u, &difference, channels),
+    }
 }

@@ -14,18 +14,14 @@ use crate::{
 /// the first axis holds words.
 pub fn sweep_figures(name: &str, table: &ResultTable) -> Vec<Box<dyn Figure>> {
     let labels = table.columns().iter().take_while(|column| column.kind != ColumnKind::Measured).count();
-    let text = |cell: &CellValue| match cell {
-        CellValue::Text { text } => text.clone(),
-        other => other.number().map_or_else(String::new, |number| number.to_string()),
-    };
     let panel = |key: &str| -> Option<LinesPanel> {
         let column = table.column_index(key)?;
         let mut series: Vec<Series> = vec![];
         for row in table.rows() {
-            let x: f64 = text(&row[0].value).parse().ok()?;
+            let x: f64 = row[0].value.plain().parse().ok()?;
             let CellValue::Measured { value, interval, .. } = &row[column].value else { continue };
             let (low, high) = interval.as_ref().map_or((*value, *value), |i| (i.low, i.high));
-            let parts: Vec<String> = row[1..labels].iter().map(|cell| text(&cell.value)).collect();
+            let parts: Vec<String> = row[1..labels].iter().map(|cell| cell.value.plain()).collect();
             let name = parts.join(", ");
             let position = series.iter().position(|s| s.name == name);
             let position = position.unwrap_or_else(|| {

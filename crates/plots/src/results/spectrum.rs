@@ -19,7 +19,7 @@ pub(super) fn figures(subject: &Subject) -> Vec<Box<dyn Figure>> {
                 figures.push(Box::new(curves(subject, result, timesteps, *count)));
             }
             ProbeEntry::Spectrum { timesteps, probes: None } => figures.extend(spectra(subject, result, timesteps)),
-            ProbeEntry::Field { .. } => {}
+            ProbeEntry::Alignment { .. } | ProbeEntry::Field { .. } => {}
         }
     }
     figures

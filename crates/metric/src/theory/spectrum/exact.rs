@@ -2,7 +2,8 @@
 
 use std::num::NonZeroUsize;
 
-use super::super::linalg::{Matrix, symmetric_eigenvalues};
+use nalgebra::{DMatrix, SymmetricEigen};
+
 use super::{Jacobian, SpectrumError, Variances, products};
 
 /// The spectrum of J.
@@ -24,19 +25,13 @@ pub struct ExactSpectrum {
 ///
 /// See [`SpectrumError`].
 pub fn exact<J: Jacobian>(jacobian: &J, batch: NonZeroUsize) -> Result<ExactSpectrum, SpectrumError<J::Error>> {
-    let dim = jacobian.dim();
-    if dim == 0 {
-        return Err(SpectrumError::Empty);
-    }
-    let mut columns = Vec::with_capacity(dim);
-    while columns.len() < dim {
-        let end = dim.min(columns.len() + batch.get());
-        let units: Vec<Vec<f64>> = (columns.len()..end).map(|j| unit(dim, j)).collect();
-        columns.extend(products(jacobian, &units)?);
-    }
-    let jacobian = Matrix::from_fn(dim, |i, j| columns[j][i]);
-    let symmetric = Matrix::from_fn(dim, |i, j| f64::midpoint(jacobian[(i, j)], jacobian[(j, i)]));
-    let eigenvalues = symmetric_eigenvalues(symmetric).ok_or(SpectrumError::NoConvergence)?;
+    let jacobian = dense(jacobian, batch)?;
+    let dim = jacobian.nrows();
+    let symmetric = (&jacobian + jacobian.transpose()) / 2.0;
+    let eigen =
+        SymmetricEigen::try_new(symmetric, f64::EPSILON, MOST_ITERATIONS).ok_or(SpectrumError::NoConvergence)?;
+    let mut eigenvalues = eigen.eigenvalues.data.as_vec().clone();
+    eigenvalues.sort_by(f64::total_cmp);
 
     let mean = (0..dim).map(|i| jacobian[(i, i)]).sum::<f64>() / dim as f64;
     // All traces are of J − mean·1, which loses no digits where J is close to a multiple of the identity.
@@ -64,6 +59,28 @@ pub fn exact<J: Jacobian>(jacobian: &J, batch: NonZeroUsize) -> Result<ExactSpec
         },
         asymmetry: if size > 0.0 { skew / size } else { 0.0 },
     })
+}
+
+/// A QL iteration settles an eigenvalue in two or three.
+const MOST_ITERATIONS: usize = 1_000_000;
+
+/// J itself, from its products with the d unit vectors, `batch` at a time.
+///
+/// # Errors
+///
+/// See [`SpectrumError`].
+pub fn dense<J: Jacobian>(jacobian: &J, batch: NonZeroUsize) -> Result<DMatrix<f64>, SpectrumError<J::Error>> {
+    let dim = jacobian.dim();
+    if dim == 0 {
+        return Err(SpectrumError::Empty);
+    }
+    let mut columns = Vec::with_capacity(dim);
+    while columns.len() < dim {
+        let end = dim.min(columns.len() + batch.get());
+        let units: Vec<Vec<f64>> = (columns.len()..end).map(|j| unit(dim, j)).collect();
+        columns.extend(products(jacobian, &units)?);
+    }
+    Ok(DMatrix::from_fn(dim, dim, |i, j| columns[j][i]))
 }
 
 fn unit(dim: usize, j: usize) -> Vec<f64> {

@@ -9,7 +9,7 @@ mod stochastic;
 
 use thiserror::Error;
 
-pub use exact::{ExactSpectrum, exact};
+pub use exact::{ExactSpectrum, dense, exact};
 pub use stochastic::{Estimate, Probes, StochasticSpectrum, stochastic};
 
 /// A square matrix J known by its products with vectors; J = ∂s/∂x, d = C·H·W for the score of a latent.

@@ -15,7 +15,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::super::linalg::dot;
 use super::{Jacobian, SpectrumError, Variances, checked, products};
 
 /// A U-statistic of order two, less one probe, still needs two.
@@ -212,4 +211,8 @@ fn jackknife(samples: &[Sample], statistic: &dyn Fn(&Sample, f64) -> f64, rest: 
 /// The 97.5 % quantile of Student's t.
 fn t_quantile(freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::INFINITY, |t| t.inverse_cdf(0.975))
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

@@ -1,0 +1,89 @@
+//! The quantities of Theorem 1 where a network's score has them (theory §1).
+
+use memscope_model::{Error, Question, Result};
+use nalgebra::{DMatrix, DVector};
+
+use crate::{
+    hessian::{BATCH, ScoreKind, ScoreProducts},
+    measure::{Ask, Measure},
+    probe::Probe,
+    theory::{Local, dense},
+    trajectory::{WALK_CALLS, visited},
+};
+
+/// Reads the two scores at x_t as those of Gaussians and measures what Theorem 1 assumes of them.
+///
+/// See [`Local`]; H = (J + Jᵀ)/2. Needs the whole Jacobians: 2·C·H·W products for each prompt and timestep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alignment {
+    timesteps: Vec<usize>,
+    dim: usize,
+}
+
+/// The numbers of every timestep.
+const FIELDS: [&str; 5] = ["cosine", "alpha", "epsilon", "tau", "definite"];
+
+impl Alignment {
+    /// At these timesteps of the 50-step trajectory; `dim` = C·H·W.
+    pub fn new(timesteps: Vec<usize>, dim: usize) -> Self {
+        Self { timesteps, dim }
+    }
+
+    /// The name of a number: `cosine`, `alpha`, `epsilon`, `tau`, or `definite` as 1 or 0.
+    pub fn name_of(t: usize, field: &str) -> String {
+        format!("t={t}/{field}")
+    }
+}
+
+impl Measure for Alignment {
+    fn id(&self) -> String {
+        let timesteps: Vec<String> = self.timesteps.iter().map(ToString::to_string).collect();
+        format!("alignment/t={}/f32", timesteps.join(","))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.timesteps.iter().flat_map(|t| FIELDS.iter().map(|field| Self::name_of(*t, field))).collect()
+    }
+
+    fn asks(&self) -> Vec<Ask> {
+        vec![]
+    }
+
+    /// The trajectory, and for every timestep both predictions and all products with both Jacobians.
+    fn own_calls(&self) -> usize {
+        WALK_CALLS + self.timesteps.len() * 2 * (1 + self.dim)
+    }
+
+    fn most_probes(&self) -> usize {
+        1
+    }
+
+    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
+        let latents = visited(probes, &self.timesteps)?;
+        let of_probe = |(probe, latents): (&Probe, Vec<Vec<f32>>)| {
+            let mut values = vec![];
+            for (&t, x) in self.timesteps.iter().zip(&latents) {
+                values.extend(at(probe, x, t)?);
+            }
+            Ok(values)
+        };
+        probes.iter().zip(latents).map(of_probe).collect()
+    }
+}
+
+fn at(probe: &Probe, x: &[f32], t: usize) -> Result<[f64; FIELDS.len()]> {
+    let questions = [probe.empty(), probe.prompt()].map(|prompt| Question { x, t, prompt });
+    let scores: Vec<DVector<f64>> =
+        probe.model().answer(&questions)?.iter().map(|prediction| prediction.score(x).into()).collect();
+    let products = ScoreProducts::new(probe, x, t)?;
+    let failed = |reason: String| Error::Argument(format!("alignment at t = {t}: {reason}"));
+    let hessian = |kind| {
+        let jacobian = dense(&products.jacobian(kind), BATCH).map_err(|e| failed(e.to_string()))?;
+        Ok::<DMatrix<f64>, Error>((&jacobian + jacobian.transpose()) / 2.0)
+    };
+    let (h, h_c) = (hessian(ScoreKind::Unconditional)?, hessian(ScoreKind::Conditional)?);
+    let [s, s_c] = &scores[..] else { return Err(failed("the network gave no answer".into())) };
+
+    let local = Local::new(&h, &h_c, s, s_c).ok_or_else(|| failed("the Hessian is singular".into()))?;
+    Ok([local.cosine, local.alpha, local.epsilon, local.tau, f64::from(u8::from(local.definite))])
+}

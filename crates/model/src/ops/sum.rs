@@ -1,0 +1,99 @@
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::{CHUNK, f32_slice, is_fast};
+
+/// Elementwise sum of equal shapes.
+pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    if is_fast(x) {
+        return x.contiguous()?.apply_op2(&y.contiguous()?, Add);
+    }
+    x + y
+}
+
+/// Adds a constant per sample and channel: `x: (B, C, H, W)`, `shift: (B, C)`, no gradient with respect to the shift.
+pub fn shift_channels(x: &Tensor, shift: &Tensor) -> Result<Tensor> {
+    let (batch, channels) = shift.dims2()?;
+    if is_fast(x) && batch == x.dim(0)? {
+        return x.contiguous()?.apply_op2(&shift.detach().contiguous()?, Shift);
+    }
+    x.broadcast_add(&shift.detach().reshape((batch, channels, 1, 1))?)
+}
+
+struct Add;
+struct Shift;
+
+impl CustomOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, y) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
+        if l1.shape() != l2.shape() {
+            bail!("a sum of {:?} and {:?}", l1.shape(), l2.shape());
+        }
+        let mut sum = x.to_vec();
+        sum.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK)).for_each(|(sum, y)| {
+            sum.iter_mut().zip(y).for_each(|(sum, y)| *sum += y);
+        });
+        Ok((CpuStorage::F32(sum), l1.shape().clone()))
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, _sum: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(grad.clone()), Some(grad.clone())))
+    }
+}
+
+impl CustomOp2 for Shift {
+    fn name(&self) -> &'static str {
+        "shift-channels"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, shift) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
+        let (batch, channels, height, width) = l1.shape().dims4()?;
+        if shift.len() != batch * channels {
+            bail!("{:?} channels cannot be shifted by {:?}", l1.shape(), l2.shape());
+        }
+        let mut y = x.to_vec();
+        y.par_chunks_mut((height * width).max(1)).zip(shift).for_each(|(plane, shift)| {
+            plane.iter_mut().for_each(|y| *y += shift);
+        });
+        Ok((CpuStorage::F32(y), l1.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        _x: &Tensor,
+        _shift: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(grad.clone()), None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Var};
+
+    use super::*;
+    use crate::test_util::{assert_close, random};
+
+    #[test]
+    fn sums_and_shifts_agree_with_the_composed_version() -> Result<()> {
+        let (x, y) = (Var::from_tensor(&random(&[2, 3, 4, 5], 1)?)?, Var::from_tensor(&random(&[2, 3, 4, 5], 2)?)?);
+        let shift = random(&[2, 3], 3)?;
+        let (x64, y64) = (x.to_dtype(DType::F64)?, y.to_dtype(DType::F64)?);
+        let out = shift_channels(&add(&x, &y)?, &shift)?;
+        let out64 = shift_channels(&add(&x64, &y64)?, &shift.to_dtype(DType::F64)?)?;
+        assert_close(&out, &out64, 1e-6);
+        let (fast, slow) = (out.sqr()?.sum_all()?.backward()?, out64.sqr()?.sum_all()?.backward()?);
+        for var in [&x, &y] {
+            assert_close(fast.get(var).expect("gradient"), slow.get(var).expect("gradient"), 1e-6);
+        }
+        assert!(add(&x, &random(&[2, 3], 1)?).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! Parts of a batch, side by side on the cores.
+
+use std::{
+    ops::Range,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// Samples of one part. A small network spends more on handing work to other cores than on the work, so each core takes
+/// whole samples; the number is fixed for results that do not depend on how many cores there are.
+pub(crate) const SAMPLES: usize = 8;
+
+/// Pools of one thread each, so that the operations of a part stay on its thread.
+fn workers() -> &'static [ThreadPool] {
+    static WORKERS: OnceLock<Vec<ThreadPool>> = OnceLock::new();
+    WORKERS.get_or_init(|| {
+        let worker = |i| ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("part-{i}")).build();
+        // A machine that gives no thread still has this one.
+        (0..rayon::current_num_threads()).filter_map(|i| worker(i).ok()).collect()
+    })
+}
+
+/// Cuts `samples` into parts of [`SAMPLES`] and answers each by `f`, in order.
+pub(crate) fn map<R: Send, E: Send>(
+    samples: usize,
+    f: impl Fn(Range<usize>) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let ranges: Vec<Range<usize>> =
+        (0..samples).step_by(SAMPLES).map(|start| start..samples.min(start + SAMPLES)).collect();
+    let workers = &workers()[..workers().len().min(ranges.len())];
+    if workers.len() < 2 {
+        return ranges.into_iter().map(f).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let answers: Mutex<Vec<Option<Result<R, E>>>> = Mutex::new(ranges.iter().map(|_| None).collect());
+    let work = || {
+        while let Some((i, range)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, ranges.get(i)?)))
+        {
+            let answer = f(range.clone());
+            answers.lock().unwrap_or_else(PoisonError::into_inner)[i] = Some(answer);
+        }
+    };
+    std::thread::scope(|scope| {
+        for worker in workers {
+            scope.spawn(|| worker.install(work));
+        }
+    });
+    answers.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_stand_in_order_and_an_error_is_passed_on() {
+        let parts = map(2 * SAMPLES + 3, |range| Ok::<_, ()>(range.collect::<Vec<_>>())).unwrap();
+        assert_eq!(parts.concat(), (0..2 * SAMPLES + 3).collect::<Vec<_>>());
+        assert!(parts.iter().all(|part| part.len() <= SAMPLES));
+        let second = |range: Range<usize>| if range.contains(&SAMPLES) { Err(range.start) } else { Ok(()) };
+        assert_eq!(map(SAMPLES + 3, second), Err(SAMPLES));
+        assert_eq!(map(0, |_| Ok::<_, ()>(())), Ok(vec![]));
+    }
+}
