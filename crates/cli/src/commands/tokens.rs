@@ -1,6 +1,5 @@
 use std::path::Path;
 
-use anyhow::Context;
 use memscope_baselines::token_significance;
 use memscope_eval::{
     Error as EvalError,
@@ -12,8 +11,10 @@ use serde::Serialize;
 
 use crate::{
     args::Tokens,
+    downloads,
     exit_code::UserError,
     output::{print_json, print_table},
+    progress::Progress,
 };
 
 /// One token of a prompt.
@@ -32,7 +33,7 @@ struct Report {
 
 /// `memscope tokens`.
 pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
-    let model = LatentDiffusion::load(&args.model).with_context(|| format!("model {}", args.model))?;
+    let model = downloads::open(&args.model, &Progress::install()?)?;
     let shape = model.latent_shape();
     let generations = usize::from(args.generations);
     let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, generations, shape);
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
 fn draw(args: &Tokens, model: &LatentDiffusion, reports: &[Report], path: &Path) -> anyhow::Result<()> {
     let caption = format!(
         "{}, weights sha256 {}. t = 981, noise {}, seed {}, {} generation(s).",
-        args.model,
+        model.source(),
         &model.fingerprint()[..16],
         args.generator,
         args.seed,
@@ -102,7 +103,7 @@ fn table(args: &Tokens, model: &LatentDiffusion, report: &Report) -> anyhow::Res
         let bar = "█".repeat((WIDTH * token.gradient_norm / largest).round() as usize);
         table.push_row(vec![Cell::text(&token.token), Cell::number(token.gradient_norm, 4), Cell::text(bar)])?;
     }
-    table.set_provenance("model", format!("{}, weights sha256 {}", args.model, &model.fingerprint()[..16]));
+    table.set_provenance("model", format!("{}, weights sha256 {}", model.source(), &model.fingerprint()[..16]));
     table.set_provenance("quantity", "gradient of the norm of c - u at t = 981 by the token's embedding, L2 norm");
     table
         .set_provenance("noise", format!("{}, seed {}, {} generation(s)", args.generator, args.seed, args.generations));
