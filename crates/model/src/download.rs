@@ -134,8 +134,8 @@ impl Client {
             .user_agent(concat!("memscope/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
             .timeout_connect(Some(Duration::from_secs(20)))
-            .timeout_recv_response(Some(Duration::from_secs(60)))
-            .timeout_per_read(Some(Duration::from_secs(60)));
+            .timeout_recv_response(Some(Duration::from_mins(1)))
+            .timeout_per_read(Some(Duration::from_mins(1)));
         if let Some(path) = variable_folder("SSL_CERT_FILE") {
             config = config.tls_config(TlsConfig::builder().root_certs(certificates(&path)?).build());
         }

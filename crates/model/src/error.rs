@@ -41,7 +41,7 @@ pub enum Error {
         /// Where it was looked for.
         cache: PathBuf,
         /// Why it is not there.
-        absence: Absence,
+        absence: Box<Absence>,
     },
     /// No such repository on the Hub.
     #[error("{endpoint} has no model {model}; check the id and the revision (a private model needs HF_TOKEN)")]

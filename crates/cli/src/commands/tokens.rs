@@ -3,6 +3,7 @@ use std::path::Path;
 use memscope_baselines::token_significance;
 use memscope_eval::{
     Error as EvalError,
+    run::Watch,
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 use memscope_model::{LatentDiffusion, NoisePrecision, noise::initial_latents};
@@ -33,7 +34,8 @@ struct Report {
 
 /// `memscope tokens`.
 pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
-    let model = downloads::open(&args.model, &Progress::install()?)?;
+    let progress = Progress::install()?;
+    let model = downloads::open(&args.model, &progress)?;
     let shape = model.latent_shape();
     let generations = usize::from(args.generations);
     let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, generations, shape);
@@ -47,6 +49,9 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
         }
         let mut sums = vec![0.0; prompt.tokens.length];
         for x in &latents {
+            if progress.stop_requested() {
+                return Err(EvalError::Stopped.into());
+            }
             let norms = token_significance(&model, &prompt, &empty, x)?;
             sums.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
         }

@@ -178,7 +178,12 @@ impl Hub {
     }
 
     pub(crate) fn not_there(&self, model: &HubModel, absence: Absence) -> Error {
-        Error::NotInCache { model: model.to_string(), argument: model.argument(), cache: self.cache.clone(), absence }
+        Error::NotInCache {
+            model: model.to_string(),
+            argument: model.argument(),
+            cache: self.cache.clone(),
+            absence: Box::new(absence),
+        }
     }
 }
 
