@@ -198,9 +198,11 @@ fn a_broken_connection_is_taken_up_where_it_ended() {
     let world = World::new();
     world.hub.state().cut = Some((100_000, 3));
     succeeds(&mut world.fetch());
-    let ranges: Vec<usize> = world.hub.take_requests().iter().filter_map(|request| request.range).collect();
-    assert_eq!(ranges.len(), 3, "{ranges:?}");
-    assert!(ranges.contains(&100_000), "{ranges:?}");
+    let requests = world.hub.take_requests();
+    let stored = requests.iter().filter(|request| request.path.starts_with("/storage/"));
+    let ranges: Vec<usize> = stored.filter_map(|request| request.range).collect();
+    // The text encoder's, whose rest is short enough to come whole, and the UNet's.
+    assert_eq!(ranges, [100_000, 100_000]);
     succeeds(world.detect().env("HF_HUB_OFFLINE", "1"));
 }
 

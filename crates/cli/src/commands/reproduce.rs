@@ -198,10 +198,10 @@ mod tests {
     #[test]
     fn overrides_come_after_the_model() {
         let profile = profile("sd14").unwrap();
-        let set = options(&["models.0.source=embedded:emoji-eps", "noise.seeds=[7]"]);
+        let set = options(&["models.0.source=embedded:emoji-eps", "noise.seeds=[42]"]);
         let Ok(Stage::Experiment(experiment)) = Stage::new("table1", Some(&profile), &set) else { panic!("no stage") };
         assert_eq!(experiment.file().models[0].source, "embedded:emoji-eps");
-        assert_eq!(experiment.file().noise.seeds, [7]);
+        assert_eq!(experiment.file().noise.seeds, [42]);
     }
 
     #[test]

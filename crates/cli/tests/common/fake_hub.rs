@@ -151,7 +151,7 @@ impl FakeHub {
             Some(bytes) if file.ends_with(".safetensors") => Answer::new("302 Found", vec![])
                 .with("X-Repo-Commit", COMMIT)
                 .with("X-Linked-Etag", format!("\"{}\"", hash(bytes)))
-                .with("X-Linked-Size", bytes.len())
+                .with("X-Linked-Size", bytes.len().to_string())
                 // Another host, as far as a client can tell.
                 .with("Location", format!("http://localhost:{}/storage/{}", self.port, hash(bytes))),
             Some(_) => {
@@ -207,8 +207,8 @@ impl Answer {
         Self { status, headers: vec![], sent: body.len(), body }
     }
 
-    fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.headers.push((name.to_owned(), value.to_string()));
+    fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
         self
     }
 }
