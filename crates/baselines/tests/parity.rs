@@ -17,7 +17,7 @@ fn fixtures() -> PathBuf {
 fn load(name: &str) -> LatentDiffusion {
     let source = match name.starts_with("emoji") {
         true => ModelSource::Embedded(name.to_owned()),
-        false => ModelSource::Folder(fixtures().join("models").join(name)),
+        false => ModelSource::folder(fixtures().join("models").join(name)),
     };
     LatentDiffusion::load(&source).unwrap()
 }

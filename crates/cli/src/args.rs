@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use memscope_eval::registry::DetectorName;
 use memscope_metric::{Numerics, Preset};
-use memscope_model::{ModelSource, NoiseGenerator};
+use memscope_model::{ModelSource, NoiseGenerator, ScheduleCheck, Variant};
 
 /// Tell whether prompts make a text-to-image diffusion model reproduce its training images, without generating any.
 #[derive(Debug, Parser)]
@@ -48,12 +48,11 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Draw images for a prompt.
     Generate(Generate),
-    /// List the models that can be named.
-    Models {
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    /// List the models that can be named, or download one.
+    Models(Models),
+    /// Prompt lists that are not part of the program: list or download them.
+    #[command(subcommand)]
+    Data(Data),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -64,12 +63,101 @@ pub(crate) enum Command {
     ExitCodes,
 }
 
+/// A model on the command line.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, or a Hub id, owner/name[@revision].
+    #[arg(long = "model", value_name = "SRC")]
+    source: ModelSource,
+    /// Variant of the weight files, e.g. fp16 for *.fp16.safetensors; by default those without one.
+    #[arg(long, value_name = "NAME")]
+    variant: Option<Variant>,
+    /// Run the model even if its scheduler's timesteps are not the protocol's 981, 961, ..., 1.
+    #[arg(long)]
+    accept_schedule: bool,
+}
+
+impl ModelArgs {
+    /// The model that is meant.
+    pub(crate) fn source(&self) -> memscope_model::Result<ModelSource> {
+        self.source.clone().with_variant(self.variant.clone())
+    }
+
+    /// What is done about a schedule that is not the protocol's.
+    pub(crate) fn schedule_check(&self) -> ScheduleCheck {
+        if self.accept_schedule { ScheduleCheck::Accept } else { ScheduleCheck::Protocol }
+    }
+}
+
+/// `memscope models`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Models {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// What to do instead of listing.
+    #[command(subcommand)]
+    pub(crate) action: Option<ModelsAction>,
+}
+
+/// `memscope models ...`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsAction {
+    /// Download what a model of the Hub lacks in the cache, or go on with it; prints its folder.
+    #[command(after_help = HUB_VARIABLES)]
+    Fetch {
+        /// sd14, sd20, rv51, or a Hub id, owner/name[@revision].
+        model: ModelSource,
+        /// Variant of the weight files, e.g. fp16 for *.fp16.safetensors; by default those without one.
+        #[arg(long, value_name = "NAME")]
+        variant: Option<Variant>,
+    },
+}
+
+const HUB_VARIABLES: &str = "\
+Environment: HF_TOKEN (gated and private models), HF_HOME or HF_HUB_CACHE (where the cache is), HF_ENDPOINT (a mirror \
+of the Hub), HF_HUB_OFFLINE=1 (no network), HTTPS_PROXY, SSL_CERT_FILE; MEMSCOPE_SD14, MEMSCOPE_SD20, MEMSCOPE_RV51 \
+(another source for the short name).";
+
+/// `memscope data`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    /// List the published prompt lists, their origin and whether they are there.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a set of prompt lists at pinned commits, checked by SHA-256; prints where they are.
+    #[command(after_help = DATA_VARIABLES)]
+    Fetch {
+        /// The set: paper has the paper's lists and those of the methods it compares with.
+        set: DataSet,
+    },
+}
+
+const DATA_VARIABLES: &str = "\
+Experiments name the lists paper:LIST. They are published without a clear licence and are no part of memscope.\n\
+Environment: MEMSCOPE_CACHE (where they are kept; by default memscope in the platform's cache folder), \
+MEMSCOPE_LISTS_URL (in place of https://raw.githubusercontent.com), HTTPS_PROXY, SSL_CERT_FILE.";
+
+/// A set of prompt lists.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum DataSet {
+    /// The paper's and its baselines' lists.
+    Paper,
+}
+
 /// `memscope reproduce`.
 #[derive(Debug, Args)]
 pub(crate) struct Reproduce {
     /// What to reproduce, e.g. table1; all for everything and a report.
     #[arg(required_unless_present = "list", value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
+    /// Run the targets on a real model, sd14, sd20 or rv51, with the paper's prompt lists for it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
     /// List the targets.
     #[arg(long, conflicts_with_all = ["targets", "fresh"])]
     pub(crate) list: bool,
@@ -100,6 +188,9 @@ pub(crate) struct RunOptions {
     /// Replace a field of the experiment, e.g. noise.seeds=[42] (value in YAML); may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Run models even if their scheduler's timesteps are not the protocol's 981, 961, ..., 1.
+    #[arg(long)]
+    pub(crate) accept_schedule: bool,
     /// Ask the network again instead of reusing stored answers.
     #[arg(long)]
     pub(crate) fresh: bool,
@@ -111,10 +202,10 @@ pub(crate) struct RunOptions {
 /// `memscope detect`.
 #[derive(Debug, Args)]
 pub(crate) struct Detect {
-    /// embedded:NAME, a folder in diffusers layout, or a Hub id.
-    #[arg(long, value_name = "SRC")]
-    pub(crate) model: ModelSource,
-    /// Text file with one prompt a line; - for standard input.
+    /// The model.
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Text file with one prompt a line (or .csv, .jsonl), a list such as paper:sd1_mem; - for standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) prompts: PathBuf,
     /// Detector to run beside the anisotropy metric; may be repeated.
@@ -149,9 +240,9 @@ pub(crate) struct Detect {
 /// `memscope tokens`.
 #[derive(Debug, Args)]
 pub(crate) struct Tokens {
-    /// embedded:NAME, a folder in diffusers layout, or a Hub id.
-    #[arg(long, value_name = "SRC")]
-    pub(crate) model: ModelSource,
+    /// The model.
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
     /// The prompt; may be repeated.
     #[arg(long = "prompt", value_name = "TEXT", required = true)]
     pub(crate) prompts: Vec<String>,
@@ -240,9 +331,9 @@ pub(crate) struct Evaluate {
 /// `memscope generate`.
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
-    /// embedded:NAME, a folder in diffusers layout, or a Hub id.
-    #[arg(long, value_name = "SRC")]
-    pub(crate) model: ModelSource,
+    /// The model.
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
     /// The prompt.
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: String,

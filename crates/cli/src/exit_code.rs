@@ -1,7 +1,7 @@
 //! What the program's exit status means. Scripts may rely on it.
 
 use memscope_eval::{Error as EvalError, export::ExportError};
-use memscope_model::Error as ModelError;
+use memscope_model::{Error as ModelError, download::DownloadError};
 
 /// Exit statuses of errors; clap itself ends with 2 on arguments it cannot understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +29,8 @@ Exit codes:
     1  internal error: a defect of memscope or its environment
     2  arguments that cannot be understood
     3  an experiment file, prompt list or score file that cannot be used
-    4  a model that cannot be found, read or run
-    5  results that cannot be written or read back (folder, disk, lock)
+    4  a model that cannot be found, downloaded, read or run
+    5  results or downloads that cannot be written, results that cannot be read back (folder, disk, lock)
     6  NaN or infinity in weights, predictions or scores
     7  compare: the two results folders differ beyond the tolerance
   130  stopped by Ctrl-C; the same command goes on where it was
@@ -68,6 +68,7 @@ impl ExitCode {
             EvalError::NonFinite { .. } => Self::Numeric,
             EvalError::Stopped => Self::Interrupted,
             EvalError::Model(model) => Self::of_model(model),
+            EvalError::Download(download) => Self::of_download(download, Self::Input),
             _ => Self::Internal,
         }
     }
@@ -77,7 +78,17 @@ impl ExitCode {
             ModelError::NonFiniteWeights { .. } | ModelError::NonFiniteOutput { .. } => Self::Numeric,
             ModelError::Image { .. } => Self::Output,
             ModelError::Argument(_) => Self::Input,
+            ModelError::Download(download) => Self::of_download(download, Self::Model),
             _ => Self::Model,
+        }
+    }
+
+    /// `what` is the status for something that cannot be had.
+    fn of_download(error: &DownloadError, what: Self) -> Self {
+        match error {
+            DownloadError::Stopped => Self::Interrupted,
+            DownloadError::Write { .. } | DownloadError::InUse { .. } => Self::Output,
+            _ => what,
         }
     }
 }

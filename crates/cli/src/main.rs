@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod downloads;
 mod exit_code;
 mod output;
 mod progress;
@@ -43,7 +44,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Report(args) => commands::report::run(&args.results, args.out.as_deref()),
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Generate(args) => commands::generate::run(&args),
-        Command::Models { json } => commands::models::run(json),
+        Command::Models(args) => commands::models::run(&args),
+        Command::Data(args) => commands::data::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "memscope", &mut std::io::stdout());
             Ok(())

@@ -127,7 +127,8 @@ fn unknown_sources_and_flags() {
     assert_fails(&mut detect(Path::new("embedded:nothing"), &prompts), 2, &["embedded model 'nothing'", "emoji-eps"]);
     assert_fails(&mut detect(Path::new("/no/such/folder"), &prompts), 2, &["/no/such/folder", "embedded:NAME"]);
     let mut offline = detect(Path::new("owner/name"), &prompts);
-    assert_fails(offline.env("HF_HUB_CACHE", folder.path()), 4, &["owner/name", "not in the Hub cache"]);
+    offline.env("HF_HUB_CACHE", folder.path()).env("HF_HUB_OFFLINE", "1");
+    assert_fails(&mut offline, 4, &["owner/name", "not in the Hub cache"]);
     assert_fails(memscope().args(["reproduce", "table99"]), 3, &["table99", "table1"]);
     assert_fails(memscope().arg("--no-such-flag"), 2, &["--no-such-flag"]);
     let mut wrong_end = detect(Path::new("embedded:emoji-eps"), &prompts);

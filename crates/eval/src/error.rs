@@ -99,6 +99,9 @@ pub enum Error {
     /// The model failed.
     #[error(transparent)]
     Model(#[from] memscope_model::Error),
+    /// A download failed.
+    #[error(transparent)]
+    Download(#[from] memscope_model::download::DownloadError),
     /// Options that contradict one another.
     #[error(transparent)]
     Protocol(#[from] memscope_metric::ProtocolError),

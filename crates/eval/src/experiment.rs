@@ -1,7 +1,7 @@
 //! Experiment files: as written ([`ExperimentFile`]) and as checked ([`Experiment`]).
 
 use memscope_metric::{Numerics, Protocol};
-use memscope_model::{ModelSource, NoiseGenerator, NoisePrecision, Parameterization};
+use memscope_model::{ModelSource, NoiseGenerator, NoisePrecision, Parameterization, ScheduleCheck};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -124,11 +124,35 @@ pub enum FigureKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
-    /// `embedded:NAME`, a folder in diffusers layout, or a Hub id.
+    /// `embedded:NAME`, `sd14`, `sd20`, `rv51`, a folder in diffusers layout, or a Hub id, `owner/name[@revision]`.
     pub source: String,
+    /// The variant of the weight files, e.g. `fp16` for `*.fp16.safetensors`; by default those without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Measure the model even if its scheduler's timesteps are not the protocol's 981, 961, ..., 1.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub accept_schedule: bool,
     /// The paper's column that is printed beside it: the same kind of network, not the same model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paper: Option<PaperModel>,
+}
+
+// The form that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+impl ModelEntry {
+    fn model(&self) -> memscope_model::Result<ModelSource> {
+        let variant = self.variant.as_deref().map(str::parse).transpose()?;
+        self.source.parse::<ModelSource>()?.with_variant(variant)
+    }
+
+    /// What is done about a schedule that is not the protocol's.
+    pub fn schedule_check(&self) -> ScheduleCheck {
+        if self.accept_schedule { ScheduleCheck::Accept } else { ScheduleCheck::Protocol }
+    }
 }
 
 /// The two classes of prompts.
@@ -289,7 +313,21 @@ impl ExperimentFile {
         // The file itself must be valid, so that its errors are reported with their place.
         Self::parse(file, yaml)?;
         let broken = |e: serde_yaml::Error| Error::Experiment { file: file.to_owned(), reason: reason(&e) };
-        let mut document: serde_json::Value = serde_yaml::from_str(yaml).map_err(broken)?;
+        let document: serde_json::Value = serde_yaml::from_str(yaml).map_err(broken)?;
+        Self::overridden(file, document, overrides)
+    }
+
+    /// This experiment with fields replaced, likewise.
+    pub fn with_overrides(self, file: &str, overrides: &[String]) -> Result<Self> {
+        if overrides.is_empty() {
+            return Ok(self);
+        }
+        let document = serde_json::to_value(&self);
+        let document = document.map_err(|e| Error::Experiment { file: file.to_owned(), reason: e.to_string() })?;
+        Self::overridden(file, document, overrides)
+    }
+
+    fn overridden(file: &str, mut document: serde_json::Value, overrides: &[String]) -> Result<Self> {
         for given in overrides {
             let fail = |reason: String| Error::Override { given: given.clone(), reason };
             let (path, value) = given.split_once('=').ok_or_else(|| fail("write key=value".into()))?;
@@ -348,7 +386,6 @@ impl ExperimentFile {
         };
         repeated("noise.seeds", has_repeats(&self.noise.seeds))?;
         repeated("detectors", has_repeats(&self.detectors.iter().map(DetectorEntry::label).collect::<Vec<_>>()))?;
-        repeated("models", has_repeats(&self.models.iter().map(|m| &m.source).collect::<Vec<_>>()))?;
         for (entry, kind) in self.detectors.iter().flat_map(|d| Parameterization::ALL.map(|kind| (d, kind))) {
             entry.check().map_err(|reason| fail(format!("detectors: {reason}")))?;
             let protocol = entry.protocol(&self.protocol);
@@ -380,8 +417,9 @@ impl ExperimentFile {
             }
         }
         let generator = self.noise.generator.parse().map_err(|e| fail(format!("noise.generator: {e}")))?;
-        let models = self.models.iter().map(|m| m.source.parse()).collect::<memscope_model::Result<_>>();
+        let models = self.models.iter().map(ModelEntry::model).collect::<memscope_model::Result<Vec<_>>>();
         let models = models.map_err(|e| fail(format!("models: {e}")))?;
+        repeated("models", has_repeats(&models))?;
         Ok(Experiment { file: self, generator, models })
     }
 }
@@ -440,6 +478,16 @@ impl Experiment {
             || self.file.gallery.is_some()
             || !self.file.figures.is_empty()
             || self.file.tables.iter().any(|kind| kind.needs_scores())
+    }
+
+    /// Reads the prompts of every model, so that a list that is missing or bad is told before anything large is
+    /// downloaded or loaded.
+    pub fn check_prompts(&self) -> Result<()> {
+        let prompts = &self.file.prompts;
+        self.models.iter().try_for_each(|source| {
+            prompts.memorized.load(source)?;
+            prompts.non_memorized.load(source).map(|_| ())
+        })
     }
 
     /// The checked models, in order.

@@ -1,11 +1,12 @@
-//! Prompt lists: the embedded sets with their ground truth, and text files.
+//! Prompt lists: the embedded sets with their ground truth, the published lists, and files.
 
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashSet},
     fmt, fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     result::Result as StdResult,
+    str::FromStr,
 };
 
 use memscope_model::ModelSource;
@@ -13,24 +14,86 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{
-        MapAccess, SeqAccess, Visitor,
+        self, MapAccess, SeqAccess, Visitor,
         value::{MapAccessDeserializer, SeqAccessDeserializer},
     },
 };
 
 use crate::{
     error::{Error, Result},
+    paper_lists::PaperList,
+    prompt_format::{ListFormat, Listed},
     warning::Warning,
 };
 
 /// Where prompts come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptSource {
     /// A set of the embedded models.
     Embedded(EmbeddedSet),
-    /// A UTF-8 text file, one prompt a line.
+    /// A published list.
+    Paper(PaperList),
+    /// A file of the user.
     File(PathBuf),
+}
+
+/// A source as a map with one field, the long form of YAML.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum TaggedSource {
+    /// A set of the embedded models.
+    Embedded(EmbeddedSet),
+    /// A published list; `memscope data fetch paper` downloads it.
+    Paper(PaperList),
+    /// A UTF-8 file: one prompt a line, or .csv with a column `prompt`, or .jsonl with a field `caption` or `prompt`.
+    File(PathBuf),
+}
+
+impl From<TaggedSource> for PromptSource {
+    fn from(tagged: TaggedSource) -> Self {
+        match tagged {
+            TaggedSource::Embedded(set) => Self::Embedded(set),
+            TaggedSource::Paper(list) => Self::Paper(list),
+            TaggedSource::File(path) => Self::File(path),
+        }
+    }
+}
+
+impl FromStr for PromptSource {
+    type Err = String;
+
+    /// `embedded:SET` or `paper:LIST`.
+    fn from_str(given: &str) -> StdResult<Self, String> {
+        match given.split_once(':') {
+            Some(("paper", list)) => list.parse().map(Self::Paper),
+            Some(("embedded", set)) => match EmbeddedSet::ALL.iter().find(|known| known.to_string() == set) {
+                Some(set) => Ok(Self::Embedded(*set)),
+                None => Err(format!("there is no embedded set '{set}'")),
+            },
+            _ => Err(format!("'{given}' is no prompt source: write paper:LIST, embedded:SET or {{file: PATH}}")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PromptSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> StdResult<Self, D::Error> {
+        deserializer.deserialize_any(One)
+    }
+}
+
+impl JsonSchema for PromptSource {
+    fn schema_name() -> Cow<'static, str> {
+        "PromptSource".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let long = generator.subschema_for::<TaggedSource>();
+        json_schema!({
+            "description": "Where prompts come from.",
+            "anyOf": [long, {"type": "string", "pattern": "^(paper|embedded):"}]
+        })
+    }
 }
 
 /// The prompt sets that come with the embedded models.
@@ -47,6 +110,10 @@ pub enum EmbeddedSet {
     General,
     /// Captions the model never saw.
     Unseen,
+}
+
+impl EmbeddedSet {
+    const ALL: &'static [Self] = &[Self::Verified, Self::Verbatim, Self::Template, Self::General, Self::Unseen];
 }
 
 /// One or several lists that together make a class.
@@ -68,6 +135,25 @@ impl<'de> Deserialize<'de> for PromptSources {
     }
 }
 
+/// Reads a source: short, as a text, or long, as a map.
+struct One;
+
+impl<'de> Visitor<'de> for One {
+    type Value = PromptSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("{embedded: SET}, {paper: LIST} or {file: PATH}")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> StdResult<PromptSource, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> StdResult<PromptSource, A::Error> {
+        TaggedSource::deserialize(MapAccessDeserializer::new(map)).map(Into::into)
+    }
+}
+
 /// Reads a source or a list of sources; keeps the place of errors, which an untagged enum would lose.
 struct OneOrMany;
 
@@ -75,11 +161,15 @@ impl<'de> Visitor<'de> for OneOrMany {
     type Value = PromptSources;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("{embedded: SET}, {file: PATH} or a list of these")
+        f.write_str("{embedded: SET}, {paper: LIST}, {file: PATH} or a list of these")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> StdResult<PromptSources, E> {
+        One.visit_str(text).map(|source| PromptSources(vec![source]))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> StdResult<PromptSources, A::Error> {
-        Ok(PromptSources(vec![PromptSource::deserialize(MapAccessDeserializer::new(map))?]))
+        One.visit_map(map).map(|source| PromptSources(vec![source]))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> StdResult<PromptSources, A::Error> {
@@ -176,10 +266,8 @@ impl PromptSource {
     pub fn load(&self, model: &ModelSource) -> Result<PromptList> {
         match self {
             Self::Embedded(set) => embedded(*set, model),
-            Self::File(path) => {
-                let bytes = fs::read(path).map_err(Error::read(path))?;
-                parse(&path.display().to_string(), &bytes)
-            }
+            Self::Paper(list) => published(*list),
+            Self::File(path) => read(path),
         }
     }
 }
@@ -188,6 +276,7 @@ impl fmt::Display for PromptSource {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Embedded(set) => write!(f, "embedded:{set}"),
+            Self::Paper(list) => list.fmt(f),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }
@@ -241,30 +330,47 @@ fn embedded_lines<T: for<'a> Deserialize<'a>>(file: &str, bytes: Option<&[u8]>) 
     text.lines().map(|line| serde_json::from_str(line).map_err(|e| fail(e.to_string()))).collect()
 }
 
+/// The prompts of a published list that was downloaded.
+pub fn published(list: PaperList) -> Result<PromptList> {
+    parse_as(list.format(), &list.to_string(), &list.read()?)
+}
+
+/// The prompts of a file: `.csv` with a column `prompt`, `.jsonl` with a field `caption` or `prompt`, else as [`parse`]
+/// reads them.
+pub fn read(path: &Path) -> Result<PromptList> {
+    let bytes = fs::read(path).map_err(Error::read(path))?;
+    parse_as(ListFormat::of(path), &path.display().to_string(), &bytes)
+}
+
 /// Reads a prompt list: UTF-8, one prompt a line, surrounding whitespace removed. Blank lines are skipped
 /// and repeated prompts count once, both with a warning. A missing final newline loses nothing.
 pub fn parse(file: &str, bytes: &[u8]) -> Result<PromptList> {
+    parse_as(ListFormat::Lines, file, bytes)
+}
+
+fn parse_as(format: ListFormat, file: &str, bytes: &[u8]) -> Result<PromptList> {
     let fail = |reason: String| Error::Prompts { file: file.to_owned(), reason };
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let line = bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
         fail(format!("line {line} is not UTF-8; save the file as UTF-8"))
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let listed = format.read(text).map_err(fail)?;
     let mut lines_of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut prompts = vec![];
     let mut blank = 0;
-    for (i, line) in text.lines().enumerate() {
-        let prompt = line.trim();
+    for Listed { line, text, group } in &listed {
+        let prompt = text.trim();
         if prompt.is_empty() {
             blank += 1;
             continue;
         }
         let lines = lines_of.entry(prompt).or_default();
-        lines.push(i + 1);
+        lines.push(*line);
         if lines.len() == 1 {
             let known = KnownPrompt {
                 text: prompt.to_owned(),
-                set: file.to_owned(),
+                set: group.as_ref().map_or_else(|| file.to_owned(), |group| format!("{file} {group}")),
                 weight: None,
                 verified: None,
                 image: None,
@@ -300,6 +406,29 @@ mod tests {
         assert_eq!(list.texts(), ["<i>Mothers</i> 15\u{2032}", "second", "last"]);
         assert_eq!(list.warnings[0], Warning::BlankLines { list: "p.txt".into(), count: 1 });
         assert!(matches!(&list.warnings[1], Warning::DuplicatePrompt { lines, .. } if lines == &[1, 4]));
+    }
+
+    #[test]
+    fn sources_have_a_long_and_a_short_form() {
+        let read = |yaml: &str| serde_yaml::from_str::<PromptSources>(yaml);
+        let long = read("[{paper: sd1_mem}, {embedded: general}]").unwrap();
+        assert_eq!(read("['paper:sd1_mem', embedded:general]").unwrap(), long);
+        assert_eq!(long.to_string(), "paper:sd1_mem + embedded:general");
+        assert_eq!(read("paper:sd1_mem").unwrap().0, [PromptSource::Paper(PaperList::Sd1Mem)]);
+        assert_eq!(serde_json::to_string(&long.0[0]).unwrap(), r#"{"paper":"sd1_mem"}"#);
+        for (wrong, word) in
+            [("paper:sd3", "sd1_nmem"), ("embedded:x", "'x'"), ("p.txt", "{file: PATH}"), ("{paper: x}", "x")]
+        {
+            let message = read(wrong).unwrap_err().to_string();
+            assert!(message.contains(word), "{message}");
+        }
+    }
+
+    #[test]
+    fn groups_of_a_list_are_sets() {
+        let json = b"{\"caption\": \"a\", \"overfit_type\": \"TV\"}\n{\"caption\": \"b\", \"overfit_type\": \"MV\"}";
+        let list = parse_as(ListFormat::JsonLines, "l", json).unwrap();
+        assert_eq!(list.prompts.iter().map(|p| p.set.as_str()).collect::<Vec<_>>(), ["l TV", "l MV"]);
     }
 
     #[test]

@@ -98,7 +98,7 @@ struct Subject {
 }
 
 impl Subject {
-    fn load(experiment: &Experiment, source: &ModelSource) -> Result<Self> {
+    fn load(experiment: &Experiment, source: &ModelSource, entry: &ModelEntry) -> Result<Self> {
         let file = experiment.file();
         // Prompts first: a bad list fails before gigabytes are read.
         let (mut memorized, mut non_memorized) =
@@ -112,7 +112,7 @@ impl Subject {
                 });
             }
         }
-        let model = LatentDiffusion::load(source)?;
+        let model = LatentDiffusion::load_with(source, entry.schedule_check())?;
         let kind = model.schedule().parameterization();
         let build = |entry: &DetectorEntry| {
             let protocol = entry.protocol(&file.protocol).resolve(kind)?;
@@ -237,8 +237,8 @@ fn noise_plan(experiment: &Experiment, precision: NoisePrecision) -> NoisePlan {
 pub fn plan(experiment: &Experiment, results: &Path) -> Result<Vec<(ModelSource, RunCost)>> {
     experiment
         .models()
-        .map(|(source, _)| {
-            let subject = Subject::load(experiment, source)?;
+        .map(|(source, entry)| {
+            let subject = Subject::load(experiment, source, entry)?;
             let store = ScoreStore::open(&answers_folder(results), subject.model.fingerprint())?;
             let mut cost = RunCost::default();
             if experiment.needs_scores() {
@@ -329,7 +329,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn measure(&mut self, source: &ModelSource, entry: &ModelEntry, observer: &mut dyn Observer) -> Result<()> {
         let (experiment, file) = (self.experiment, self.experiment.file());
-        let subject = Subject::load(experiment, source)?;
+        let subject = Subject::load(experiment, source, entry)?;
         let name = source.to_string();
         let (mut cost, mut planned) = (RunCost::default(), RunCost::default());
         let (mut detectors, mut probes) = (vec![], vec![]);

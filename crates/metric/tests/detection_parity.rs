@@ -23,7 +23,7 @@ impl Case {
         let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../model/tests/fixtures/parity");
         let source = match name.starts_with("emoji") {
             true => ModelSource::Embedded(name.to_owned()),
-            false => ModelSource::Folder(fixtures.join("models").join(name)),
+            false => ModelSource::folder(fixtures.join("models").join(name)),
         };
         let tensors = safetensors::load(fixtures.join(name).join("detection.safetensors"), &Device::Cpu).unwrap();
         Self { model: LatentDiffusion::load(&source).unwrap(), tensors }

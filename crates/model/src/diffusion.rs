@@ -11,7 +11,7 @@ use crate::{
     fingerprint::fingerprint,
     parts,
     prediction::Prediction,
-    schedule::Schedule,
+    schedule::{Schedule, ScheduleCheck},
     source::ModelSource,
     text_encoder::TextEncoder,
     text_fix::TextFix,
@@ -54,11 +54,17 @@ pub struct Question<'a> {
 }
 
 impl LatentDiffusion {
-    /// Loads a model in f32 on the CPU. The VAE is loaded when it is first needed.
+    /// Loads a model in f32 on the CPU, whose schedule must be the protocol's. The VAE is loaded when it is first
+    /// needed. What is not on disk is not downloaded.
     pub fn load(source: &ModelSource) -> Result<Self> {
+        Self::load_with(source, ScheduleCheck::Protocol)
+    }
+
+    /// The same with a word on schedules that are not the protocol's.
+    pub fn load_with(source: &ModelSource, check: ScheduleCheck) -> Result<Self> {
         let files = source.files()?;
         check_pipeline(&files)?;
-        let schedule = Schedule::load(&files)?;
+        let schedule = Schedule::load(&files, check)?;
         let text_encoder = TextEncoder::load(&files)?;
         let tokenizer = PromptTokenizer::from_files(
             &files.read("tokenizer/vocab.json")?,

@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
+    layout::Variant,
     raw,
 };
 
@@ -32,7 +33,7 @@ impl AsRef<[u8]> for Bytes {
 #[derive(Clone, Debug)]
 pub(crate) enum ModelFiles {
     Embedded(memscope_embedded::Model),
-    Folder(PathBuf),
+    Folder { path: PathBuf, variant: Option<Variant> },
 }
 
 impl ModelFiles {
@@ -40,7 +41,7 @@ impl ModelFiles {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Embedded(model) => format!("embedded:{}", model.name()),
-            Self::Folder(path) => path.display().to_string(),
+            Self::Folder { path, .. } => path.display().to_string(),
         }
     }
 
@@ -48,14 +49,14 @@ impl ModelFiles {
     pub(crate) fn label(&self, file: &str) -> String {
         match self {
             Self::Embedded(_) => format!("{}/{file}", self.name()),
-            Self::Folder(path) => path.join(file).display().to_string(),
+            Self::Folder { path, .. } => path.join(file).display().to_string(),
         }
     }
 
     pub(crate) fn exists(&self, file: &str) -> bool {
         match self {
             Self::Embedded(model) => model.file(file).is_some(),
-            Self::Folder(path) => path.join(file).is_file(),
+            Self::Folder { path, .. } => path.join(file).is_file(),
         }
     }
 
@@ -71,7 +72,7 @@ impl ModelFiles {
     pub(crate) fn read(&self, file: &str) -> Result<Cow<'static, [u8]>> {
         match self {
             Self::Embedded(model) => model.file(file).map(Cow::Borrowed).ok_or_else(|| self.missing(file)),
-            Self::Folder(path) => {
+            Self::Folder { path, .. } => {
                 let path = path.join(file);
                 std::fs::read(&path).map(Cow::Owned).map_err(|e| self.read_error(path, file, e))
             }
@@ -87,18 +88,34 @@ impl ModelFiles {
     pub(crate) fn map(&self, file: &str) -> Result<Bytes> {
         match self {
             Self::Embedded(model) => model.file(file).map(Bytes::Static).ok_or_else(|| self.missing(file)),
-            Self::Folder(path) => {
+            Self::Folder { path, .. } => {
                 let path = path.join(file);
                 raw::map_file(&path).map(|map| Bytes::Mapped(Arc::new(map))).map_err(|e| self.read_error(path, file, e))
             }
         }
     }
 
+    /// The variant of the weight files.
+    pub(crate) fn variant(&self) -> Option<&Variant> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Folder { variant, .. } => variant.as_ref(),
+        }
+    }
+
+    /// The files of a folder on disk, as `folder/name`.
+    pub(crate) fn list(&self, folder: &str) -> Vec<String> {
+        let Some(entries) = self.folder().and_then(|path| std::fs::read_dir(path.join(folder)).ok()) else {
+            return vec![];
+        };
+        entries.flatten().map(|entry| format!("{folder}/{}", entry.file_name().to_string_lossy())).collect()
+    }
+
     /// The folder on disk, if the model lies in one.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
             Self::Embedded(_) => None,
-            Self::Folder(path) => Some(path),
+            Self::Folder { path, .. } => Some(path),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -10,26 +10,19 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{error::Result, files::ModelFiles, weights::weight_files};
-
-/// Small files that change what is computed; those absent do not count.
-const SMALL_FILES: &[&str] = &[
-    "scheduler/scheduler_config.json",
-    "text_encoder/config.json",
-    "tokenizer/merges.txt",
-    "tokenizer/special_tokens_map.json",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/vocab.json",
-    "unet/config.json",
-    "vae/config.json",
-];
+use crate::{
+    cache::cache_folder,
+    error::Result,
+    files::ModelFiles,
+    layout::{INDEX, NEEDED, NETWORKS, OPTIONAL, weight_files},
+};
 
 /// The fingerprint of a model: SHA-256 (hex) over the sorted list of its files' names and hashes.
 pub(crate) fn fingerprint(files: &ModelFiles) -> Result<String> {
-    let mut names: Vec<String> = SMALL_FILES.iter().filter(|f| files.exists(f)).map(|f| (*f).to_owned()).collect();
-    for (folder, stem) in
-        [("text_encoder", "model"), ("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model")]
-    {
+    // The index names the pipeline's classes; it is checked, and changes no number.
+    let small = NEEDED.iter().chain(OPTIONAL).filter(|file| **file != INDEX && files.exists(file));
+    let mut names: Vec<String> = small.map(|file| (*file).to_owned()).collect();
+    for (folder, stem) in NETWORKS {
         names.extend(weight_files(files, folder, stem)?);
     }
     names.sort();
@@ -50,7 +43,7 @@ fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -70,9 +63,7 @@ struct CachedHash {
 
 impl Cache {
     fn open() -> Self {
-        let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let base = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
-        Self::at(base.map(|base| base.join("memscope/fingerprints.json")))
+        Self::at(cache_folder().map(|folder| folder.join("fingerprints.json")))
     }
 
     fn at(path: Option<PathBuf>) -> Self {

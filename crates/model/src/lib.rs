@@ -1,17 +1,22 @@
 //! Latent diffusion models: load one, encode a prompt, predict at (x, t, prompt), sample, decode,
 //! differentiate.
 //!
-//! The nouns: a [`LatentDiffusion`] comes from a [`ModelSource`]; [`NoiseGenerator`] draws x_T as torch
+//! The nouns: a [`LatentDiffusion`] comes from a [`ModelSource`], which the [`hub`] can download; [`NoiseGenerator`] draws x_T as torch
 //! would; a [`Question`] is answered by a [`Prediction`]; [`Value`] is what may flow through the
 //! [`UNet`]: tensors (inference and reverse mode) or [`Dual`] numbers (forward mode).
 
+mod cache;
 mod config;
 mod diffusion;
+pub mod download;
 mod dual;
 mod error;
 mod files;
 mod fingerprint;
+pub mod hub;
 mod layers;
+mod layout;
+mod named;
 pub mod noise;
 pub mod ops;
 mod parts;
@@ -30,14 +35,17 @@ mod vae;
 mod value;
 mod weights;
 
+pub use cache::{CACHE_VARIABLE, cache_folder};
 pub use diffusion::{LatentDiffusion, PromptEmbedding, Question};
 pub use dual::Dual;
-pub use error::{Error, Result};
+pub use error::{Absence, Error, Result};
+pub use layout::Variant;
+pub use named::{NAMED_MODELS, NamedModel};
 pub use noise::{NoiseGenerator, NoisePrecision};
 pub use prediction::Prediction;
 pub use sampler::{RgbImage, Sampling, Step};
-pub use schedule::{Parameterization, Scales, Schedule};
-pub use source::ModelSource;
+pub use schedule::{Parameterization, Scales, Schedule, ScheduleCheck};
+pub use source::{HubModel, ModelSource};
 pub use text_encoder::TextEncoder;
 pub use tokenizer::{PromptTokenizer, Tokens};
 pub use unet::UNet;

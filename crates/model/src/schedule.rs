@@ -29,10 +29,29 @@ impl std::fmt::Display for Parameterization {
     }
 }
 
+/// What is done about a scheduler whose timesteps are not the protocol's (981, 961, …, 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScheduleCheck {
+    /// The model is refused: its numbers would not be comparable.
+    #[default]
+    Protocol,
+    /// The user has accepted it.
+    Accept,
+}
+
+/// How sampling spreads its timesteps, in diffusers' words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spacing {
+    Leading,
+    Linspace,
+    Trailing,
+}
+
 /// ᾱ_t of every training step, and how sampling walks through them.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     alphas_cumprod: Vec<f32>,
+    spacing: Spacing,
     steps_offset: usize,
     final_alpha: f32,
     parameterization: Parameterization,
@@ -48,12 +67,11 @@ pub struct Scales {
 }
 
 impl Schedule {
-    /// Reads `scheduler/scheduler_config.json`. Whatever class the file names, its schedule is run as
-    /// DDIM, as the reference code rebuilds it.
-    pub(crate) fn load(files: &ModelFiles) -> Result<Self> {
+    /// Reads `scheduler/scheduler_config.json`, logs what it leads to, and checks it. Whatever class the file names,
+    /// its schedule is run as DDIM, as the reference code rebuilds it.
+    pub(crate) fn load(files: &ModelFiles, check: ScheduleCheck) -> Result<Self> {
         let config = Config::read(files, "scheduler/scheduler_config.json")?;
         config.only("beta_schedule", &["\"scaled_linear\""])?;
-        config.only("timestep_spacing", &["\"leading\""])?;
         config.only("clip_sample", &["false"])?;
         config.only("thresholding", &["false"])?;
         config.only("rescale_betas_zero_snr", &["false"])?;
@@ -67,7 +85,52 @@ impl Schedule {
         let (start, end) = (config.number("beta_start", 0.0001)?, config.number("beta_end", 0.02)?);
         let steps_offset = config.number("steps_offset", 0.0)? as usize;
         let set_alpha_to_one = config.flag("set_alpha_to_one", true)?;
-        Ok(Self::scaled_linear(steps, start, end, steps_offset, set_alpha_to_one, parameterization))
+        let spacing = match config.text("timestep_spacing", "leading")? {
+            "leading" => Spacing::Leading,
+            "linspace" => Spacing::Linspace,
+            "trailing" => Spacing::Trailing,
+            other => {
+                return Err(config.unsupported("timestep_spacing", &other.into(), "leading, linspace, trailing"));
+            }
+        };
+        let schedule = Self {
+            spacing,
+            ..Self::scaled_linear(steps, start, end, steps_offset, set_alpha_to_one, parameterization)
+        };
+        let found = schedule.described();
+        tracing::info!(
+            "{}: class {}, {steps} training steps, beta {start} to {end} (scaled_linear), {parameterization}, \
+             spacing {spacing:?}, steps_offset {steps_offset}, set_alpha_to_one {set_alpha_to_one}; \
+             run as DDIM, 50 steps visit {found}",
+            files.label("scheduler/scheduler_config.json"),
+            config.text("_class_name", "not named")?,
+        );
+        if check == ScheduleCheck::Protocol && !schedule.follows_protocol() {
+            let spacing = config.text("timestep_spacing", "leading")?;
+            return Err(Error::Schedule {
+                file: files.label("scheduler/scheduler_config.json"),
+                found,
+                settings: format!(
+                    "timestep_spacing {spacing}, steps_offset {steps_offset}, num_train_timesteps {steps} in place of \
+                     leading, 1, 1000"
+                ),
+            });
+        }
+        Ok(schedule)
+    }
+
+    /// Whether 50 steps visit 981, 961, …, 1.
+    fn follows_protocol(&self) -> bool {
+        self.timesteps(50).is_ok_and(|timesteps| timesteps.into_iter().eq((0..50).map(|i| 981 - 20 * i)))
+    }
+
+    /// The timesteps of 50 steps, in short.
+    fn described(&self) -> String {
+        match self.timesteps(50).as_deref() {
+            Ok([first, second, .., last]) => format!("{first}, {second}, ..., {last}"),
+            Ok(_) => "nothing".into(),
+            Err(error) => format!("no timesteps ({error})"),
+        }
     }
 
     /// β_k = (linspace(√start, √end)_k)², in f32 like torch.
@@ -93,7 +156,7 @@ impl Schedule {
             })
             .collect();
         let final_alpha = if set_alpha_to_one { 1.0 } else { alphas_cumprod.first().copied().unwrap_or(1.0) };
-        Self { alphas_cumprod, steps_offset, final_alpha, parameterization }
+        Self { alphas_cumprod, spacing: Spacing::Leading, steps_offset, final_alpha, parameterization }
     }
 
     /// What the network's output means.
@@ -119,14 +182,25 @@ impl Schedule {
         Ok(Scales { a: f64::from(alpha.sqrt()), s: f64::from((1.0 - alpha).sqrt()) })
     }
 
-    /// The timesteps of a DDIM run, noisiest first: leading spacing, e.g. 981, 961, …, 1 for 50 steps.
+    /// The timesteps of a DDIM run, noisiest first: e.g. 981, 961, …, 1 for 50 steps with leading spacing.
     pub fn timesteps(&self, steps: usize) -> Result<Vec<usize>> {
         let train = self.train_steps();
         if steps == 0 || steps > train {
             return Err(Error::Argument(format!("{steps} sampling steps; give 1 to {train}")));
         }
         let ratio = train / steps;
-        let timesteps: Vec<usize> = (0..steps).rev().map(|i| i * ratio + self.steps_offset).collect();
+        // As diffusers' DDIM scheduler spreads them; numpy rounds halves to even.
+        let timesteps: Vec<usize> = match self.spacing {
+            Spacing::Leading => (0..steps).rev().map(|i| i * ratio + self.steps_offset).collect(),
+            Spacing::Linspace => {
+                let step = (train - 1) as f64 / (steps.max(2) - 1) as f64;
+                (0..steps).rev().map(|i| (i as f64 * step).round_ties_even() as usize).collect()
+            }
+            Spacing::Trailing => {
+                let step = train as f64 / steps as f64;
+                (0..steps).map(|i| ((train as f64 - i as f64 * step).round_ties_even() as usize).max(1) - 1).collect()
+            }
+        };
         match timesteps.first() {
             Some(t) if *t >= train => Err(Error::Argument(format!(
                 "{steps} sampling steps with offset {} reach timestep {t}, the schedule ends at {}",
@@ -209,6 +283,21 @@ mod tests {
         assert!(stable_diffusion().timesteps(0).is_err());
         assert!(stable_diffusion().timesteps(1001).is_err());
         assert!(stable_diffusion().alpha_cumprod(1000).is_err());
+    }
+
+    /// `DDIMScheduler(num_train_timesteps=1000, timestep_spacing=...)`, `set_timesteps(50)` or `(7)`.
+    #[test]
+    fn other_spacings_are_those_of_diffusers_and_not_the_protocol() {
+        let spaced = |spacing| Schedule { spacing, ..stable_diffusion() };
+        let trailing = spaced(Spacing::Trailing);
+        assert_eq!(trailing.timesteps(50).unwrap()[..3], [999, 979, 959]);
+        assert_eq!(trailing.timesteps(7).unwrap(), [999, 856, 713, 570, 428, 285, 142]);
+        let linspace = spaced(Spacing::Linspace);
+        assert_eq!(linspace.timesteps(50).unwrap()[..3], [999, 979, 958]);
+        assert_eq!(linspace.timesteps(7).unwrap(), [999, 832, 666, 500, 333, 166, 0]);
+        assert!(stable_diffusion().follows_protocol());
+        assert!(!trailing.follows_protocol() && !linspace.follows_protocol());
+        assert_eq!(trailing.described(), "999, 979, ..., 19");
     }
 
     #[test]

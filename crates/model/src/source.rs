@@ -1,36 +1,53 @@
 //! Where a model comes from.
 
 use std::{
-    env, fmt,
+    fmt,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use crate::{
-    error::{Error, Result},
+    error::{Absence, Error, Result},
     files::ModelFiles,
+    hub::{Hub, remembered},
+    layout::{self, Variant},
+    named::{NAMED_MODELS, NamedModel},
 };
 
-/// `embedded:NAME`, a local folder in diffusers layout, or a Hub id.
+/// `embedded:NAME`, a local folder in diffusers layout, or a model of the Hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelSource {
     /// Part of the program.
     Embedded(String),
     /// A folder on disk.
-    Folder(PathBuf),
-    /// A repository of the Hugging Face Hub.
-    Hub {
-        /// `owner/name`.
-        id: String,
-        /// Branch, tag or commit.
-        revision: String,
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The variant of its weight files.
+        variant: Option<Variant>,
     },
+    /// A repository of the Hugging Face Hub.
+    Hub(HubModel),
 }
+
+/// A model of the Hugging Face Hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubModel {
+    /// `owner/name`.
+    pub id: String,
+    /// Branch, tag or commit.
+    pub revision: String,
+    /// The variant of its weight files.
+    pub variant: Option<Variant>,
+}
+
+/// The revision where none is given.
+const MAIN: &str = "main";
 
 impl FromStr for ModelSource {
     type Err = Error;
 
-    /// `embedded:NAME`, an existing folder, or `owner/name[@revision]`.
+    /// `embedded:NAME`, a short name (`sd14`, `sd20`, `rv51`), an existing folder, or `owner/name[@revision]`.
     fn from_str(given: &str) -> Result<Self> {
         if let Some(name) = given.strip_prefix("embedded:") {
             return match memscope_embedded::model(name) {
@@ -38,20 +55,29 @@ impl FromStr for ModelSource {
                 None => Err(Error::UnknownEmbedded { name: name.to_owned(), available: Self::embedded_names() }),
             };
         }
-        if Path::new(given).is_dir() {
-            return Ok(Self::Folder(PathBuf::from(given)));
+        match NamedModel::find(given) {
+            Some(named) => Self::folder_or_hub(&named.place()),
+            None => Self::folder_or_hub(given),
         }
-        let (id, revision) = given.split_once('@').unwrap_or((given, "main"));
+    }
+}
+
+impl FromStr for HubModel {
+    type Err = Error;
+
+    /// `owner/name[@revision]`.
+    fn from_str(given: &str) -> Result<Self> {
+        let (id, revision) = given.split_once('@').unwrap_or((given, MAIN));
+        // Both become parts of paths and addresses.
         let is_name = |part: &str| {
             !part.is_empty()
                 && !part.starts_with(['.', '-'])
                 && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
-        match id.split_once('/') {
-            Some((owner, name)) if is_name(owner) && is_name(name) && !revision.is_empty() => {
-                Ok(Self::Hub { id: id.to_owned(), revision: revision.to_owned() })
-            }
-            _ => Err(Error::UnknownSource { given: given.to_owned() }),
+        let parts: Vec<&str> = id.split('/').collect();
+        match parts.len() == 2 && parts.into_iter().chain(revision.split('/')).all(is_name) {
+            true => Ok(Self { id: id.to_owned(), revision: revision.to_owned(), variant: None }),
+            false => Err(Error::UnknownSource { given: given.to_owned() }),
         }
     }
 }
@@ -60,10 +86,62 @@ impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Embedded(name) => write!(f, "embedded:{name}"),
-            Self::Folder(path) => write!(f, "{}", path.display()),
-            Self::Hub { id, revision } if revision == "main" => f.write_str(id),
-            Self::Hub { id, revision } => write!(f, "{id}@{revision}"),
+            Self::Folder { path, variant: None } => write!(f, "{}", path.display()),
+            Self::Folder { path, variant: Some(variant) } => write!(f, "{} ({variant})", path.display()),
+            Self::Hub(model) => model.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for HubModel {
+    /// For people: a commit is shortened.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        const SHORT: usize = 12;
+        f.write_str(&self.id)?;
+        match self.revision.as_str() {
+            MAIN => {}
+            commit if commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                write!(f, "@{}", &commit[..SHORT])?
+            }
+            revision => write!(f, "@{revision}")?,
+        }
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, " ({variant})"))
+    }
+}
+
+impl HubModel {
+    /// The variant of its weight files.
+    pub fn variant(&self) -> Option<&Variant> {
+        self.variant.as_ref()
+    }
+
+    /// How a user names it on the command line: by its short name where it has one.
+    pub fn argument(&self) -> String {
+        let full = format!("{}@{}", self.id, self.revision);
+        let short =
+            NAMED_MODELS.iter().find(|named| named.source == full || format!("{}@{MAIN}", named.source) == full);
+        let name = match (short, self.revision.as_str()) {
+            (Some(named), _) => named.name.to_owned(),
+            (None, MAIN) => self.id.clone(),
+            (None, _) => full,
+        };
+        self.variant.as_ref().map_or(name.clone(), |variant| format!("{name} --variant {variant}"))
+    }
+
+    /// Its files in the Hub cache, where they are all there.
+    pub(crate) fn cached(&self, hub: &Hub) -> Result<ModelFiles> {
+        let folder = remembered(hub.cache(), &self.id, &self.revision);
+        let Some(path) = folder else { return Err(hub.not_there(self, Absence::NotDownloaded)) };
+        let files = ModelFiles::Folder { path, variant: self.variant.clone() };
+        match layout::missing(&files) {
+            None => Ok(files),
+            Some(file) => Err(hub.not_there(self, Absence::Incomplete { file })),
+        }
+    }
+
+    /// Whether it can be loaded from the Hub cache.
+    pub fn is_cached(&self, hub: &Hub) -> bool {
+        self.cached(hub).is_ok()
     }
 }
 
@@ -73,75 +151,80 @@ impl ModelSource {
         memscope_embedded::models().iter().map(|model| model.name().to_owned()).collect()
     }
 
+    /// A local folder, with the weights that have no variant in their name.
+    pub fn folder(path: impl Into<PathBuf>) -> Self {
+        Self::Folder { path: path.into(), variant: None }
+    }
+
+    fn folder_or_hub(given: &str) -> Result<Self> {
+        if Path::new(given).is_dir() { Ok(Self::folder(given)) } else { given.parse().map(Self::Hub) }
+    }
+
+    /// The same model with the weight files of a variant, where one is given.
+    pub fn with_variant(self, variant: Option<Variant>) -> Result<Self> {
+        match (self, variant) {
+            (source, None) => Ok(source),
+            (Self::Folder { path, .. }, variant) => Ok(Self::Folder { path, variant }),
+            (Self::Hub(model), variant) => Ok(Self::Hub(HubModel { variant, ..model })),
+            (Self::Embedded(name), Some(variant)) => {
+                Err(Error::Argument(format!("embedded:{name} has no variant '{variant}'; leave it out")))
+            }
+        }
+    }
+
+    /// Its files; what is not on disk is not downloaded.
     pub(crate) fn files(&self) -> Result<ModelFiles> {
         match self {
             Self::Embedded(name) => match memscope_embedded::model(name) {
                 Some(model) => Ok(ModelFiles::Embedded(model)),
                 None => Err(Error::UnknownSource { given: self.to_string() }),
             },
-            Self::Folder(path) => Ok(ModelFiles::Folder(path.clone())),
-            Self::Hub { id, revision } => {
-                let cache = hub_cache();
-                match cached_snapshot(&cache, id, revision) {
-                    Some(folder) => Ok(ModelFiles::Folder(folder)),
-                    None => Err(Error::NotInCache { id: id.clone(), revision: revision.clone(), cache }),
-                }
-            }
+            Self::Folder { path, variant } => Ok(ModelFiles::Folder { path: path.clone(), variant: variant.clone() }),
+            Self::Hub(model) => model.cached(&Hub::from_env()),
         }
     }
-}
-
-/// The Hub cache as the Python library finds it: `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`.
-fn hub_cache() -> PathBuf {
-    let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = || folder("HOME").or_else(|| folder("USERPROFILE")).unwrap_or_default();
-    folder("HF_HUB_CACHE").unwrap_or_else(|| {
-        let hf_home = folder("HF_HOME")
-            .unwrap_or_else(|| folder("XDG_CACHE_HOME").unwrap_or_else(|| home().join(".cache")).join("huggingface"));
-        hf_home.join("hub")
-    })
-}
-
-/// The snapshot folder of a repository in the cache, if it was downloaded.
-fn cached_snapshot(cache: &Path, id: &str, revision: &str) -> Option<PathBuf> {
-    let repository = cache.join(format!("models--{}", id.replace('/', "--")));
-    let commit = std::fs::read_to_string(repository.join("refs").join(revision));
-    let commit = commit.map_or_else(|_| revision.to_owned(), |commit| commit.trim().to_owned());
-    let snapshot = repository.join("snapshots").join(commit);
-    snapshot.join("model_index.json").is_file().then_some(snapshot)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn hub(id: &str, revision: &str) -> ModelSource {
+        ModelSource::Hub(HubModel { id: id.into(), revision: revision.into(), variant: None })
+    }
+
     #[test]
     fn sources_are_told_apart() {
-        let hub = |id: &str, revision: &str| ModelSource::Hub { id: id.into(), revision: revision.into() };
-        assert_eq!(
-            "CompVis/stable-diffusion-v1-4".parse::<ModelSource>().unwrap(),
-            hub("CompVis/stable-diffusion-v1-4", "main")
-        );
-        assert_eq!("a/b@v1".parse::<ModelSource>().unwrap(), hub("a/b", "v1"));
-        let folder = env::temp_dir();
-        assert_eq!(folder.to_str().unwrap().parse::<ModelSource>().unwrap(), ModelSource::Folder(folder));
-        assert!(matches!("embedded:nothing".parse::<ModelSource>(), Err(Error::UnknownEmbedded { .. })));
-        for wrong in ["", "no-such-folder", "/no/such/folder", "a/b/c", "../x"] {
-            assert!(matches!(wrong.parse::<ModelSource>(), Err(Error::UnknownSource { .. })), "{wrong}");
+        let parse = |given: &str| given.parse::<ModelSource>();
+        assert_eq!(parse("CompVis/stable-diffusion-v1-4").unwrap(), hub("CompVis/stable-diffusion-v1-4", "main"));
+        assert_eq!(parse("a/b@refs/pr/1").unwrap(), hub("a/b", "refs/pr/1"));
+        let folder = std::env::temp_dir();
+        assert_eq!(parse(folder.to_str().unwrap()).unwrap(), ModelSource::folder(folder));
+        assert!(matches!(parse("embedded:nothing"), Err(Error::UnknownEmbedded { .. })));
+        for wrong in ["", "no-such-folder", "/no/such/folder", "a/b/c", "../x", "a/b@", "a/b@../../c", "a/b@/c"] {
+            assert!(matches!(parse(wrong), Err(Error::UnknownSource { .. })), "{wrong}");
         }
     }
 
     #[test]
-    fn a_downloaded_snapshot_is_found_by_branch_and_by_commit() {
-        let cache = tempfile::tempdir().unwrap();
-        let repository = cache.path().join("models--a--b");
-        std::fs::create_dir_all(repository.join("refs")).unwrap();
-        std::fs::write(repository.join("refs/main"), "abc\n").unwrap();
-        let snapshot = repository.join("snapshots/abc");
-        std::fs::create_dir_all(&snapshot).unwrap();
-        assert_eq!(cached_snapshot(cache.path(), "a/b", "main"), None);
-        std::fs::write(snapshot.join("model_index.json"), "{}").unwrap();
-        assert_eq!(cached_snapshot(cache.path(), "a/b", "main"), Some(snapshot.clone()));
-        assert_eq!(cached_snapshot(cache.path(), "a/b", "abc"), Some(snapshot));
+    fn short_names_stand_for_full_ids() {
+        let sd14: ModelSource = "sd14".parse().unwrap();
+        assert_eq!(sd14.to_string(), "CompVis/stable-diffusion-v1-4@133a221b8aa7");
+        let ModelSource::Hub(model) = &sd14 else { panic!("{sd14:?}") };
+        assert_eq!((model.revision.len(), model.argument()), (40, "sd14".to_owned()));
+        let half = sd14.with_variant(Some("fp16".parse().unwrap())).unwrap();
+        assert_eq!(half.to_string(), "CompVis/stable-diffusion-v1-4@133a221b8aa7 (fp16)");
+        let ModelSource::Hub(model) = &half else { panic!("{half:?}") };
+        assert_eq!(model.argument(), "sd14 --variant fp16");
+        for named in NAMED_MODELS {
+            assert!(matches!(named.name.parse().unwrap(), ModelSource::Hub(_)), "{named}");
+        }
+    }
+
+    #[test]
+    fn embedded_models_have_no_variants() {
+        let source: ModelSource = "embedded:emoji-eps".parse().unwrap();
+        assert_eq!(source.clone().with_variant(None).unwrap(), source);
+        assert!(source.with_variant(Some("fp16".parse().unwrap())).is_err());
     }
 }

@@ -8,11 +8,11 @@ use std::{
 use candle_core::{DType, Device, Shape, Tensor};
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
 
 use crate::{
     error::{Error, Result},
     files::{Bytes, ModelFiles},
+    layout::weight_files,
 };
 
 /// Where one tensor lies.
@@ -31,16 +31,11 @@ pub(crate) struct Weights {
     used: Mutex<BTreeSet<String>>,
 }
 
-#[derive(Deserialize)]
-struct ShardIndex {
-    weight_map: BTreeMap<String, String>,
-}
-
 impl Weights {
-    /// Opens `folder/stem.safetensors`, its shards (`folder/stem.safetensors.index.json`) or its fp16 variant.
+    /// Opens `folder/stem.safetensors` or its shards (`folder/stem.safetensors.index.json`), of the model's variant.
     pub(crate) fn open(files: &ModelFiles, folder: &str, stem: &str) -> Result<Self> {
         let names = weight_files(files, folder, stem)?;
-        let label = files.label(&names[0]);
+        let label = names.first().map_or_else(|| files.label(folder), |name| files.label(name));
         let mut weights = Self { label, shards: vec![], entries: BTreeMap::new(), used: Mutex::default() };
         for name in names {
             weights.add_shard(files.label(&name), files.map(&name)?)?;
@@ -118,29 +113,6 @@ impl Weights {
             }
         }
     }
-}
-
-/// The files that hold a network's tensors, relative to the model.
-pub(crate) fn weight_files(files: &ModelFiles, folder: &str, stem: &str) -> Result<Vec<String>> {
-    let whole = format!("{folder}/{stem}.safetensors");
-    if files.exists(&whole) {
-        return Ok(vec![whole]);
-    }
-    let index = format!("{whole}.index.json");
-    if files.exists(&index) {
-        let parsed: ShardIndex = serde_json::from_slice(&files.read(&index)?)
-            .map_err(|e| Error::Config { file: files.label(&index), reason: e.to_string() })?;
-        let shards: BTreeSet<String> = parsed.weight_map.into_values().map(|f| format!("{folder}/{f}")).collect();
-        if shards.is_empty() {
-            return Err(Error::Config { file: files.label(&index), reason: "weight_map names no file".into() });
-        }
-        return Ok(shards.into_iter().collect());
-    }
-    let half = format!("{folder}/{stem}.fp16.safetensors");
-    if files.exists(&half) {
-        return Ok(vec![half]);
-    }
-    Err(Error::MissingFile { model: files.name(), file: whole })
 }
 
 fn to_f32(raw: &[u8], dtype: Dtype) -> Option<Vec<f32>> {

@@ -18,7 +18,7 @@ fn fixtures() -> PathBuf {
 fn load(model: &str) -> LatentDiffusion {
     let source = match model.starts_with("emoji") {
         true => ModelSource::Embedded(model.to_owned()),
-        false => ModelSource::Folder(fixtures().join("models").join(model)),
+        false => ModelSource::folder(fixtures().join("models").join(model)),
     };
     LatentDiffusion::load(&source).unwrap_or_else(|e| panic!("{model}: {e}"))
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::{
     args::Detect,
+    downloads,
     exit_code::UserError,
     output::{print_json, print_table},
     progress::Progress,
@@ -44,8 +45,9 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     let mut progress = Progress::install()?;
     list.warnings.iter().for_each(|warning| progress.warn(warning));
 
-    progress.model(&args.model);
-    let model = LatentDiffusion::load(&args.model).with_context(|| format!("model {}", args.model))?;
+    let source = args.model.source()?;
+    progress.model(&source);
+    let model = downloads::open(&args.model, &progress)?;
     let kind = model.schedule().parameterization();
     let protocol = Protocol { numerics: Some(args.numerics), ..args.protocol.into() }
         .resolve(kind)
@@ -77,7 +79,7 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     }
     if args.json {
         print_json(&Report {
-            model: args.model.to_string(),
+            model: source.to_string(),
             fingerprint: model.fingerprint(),
             parameterization: kind.to_string(),
             protocol,
@@ -93,16 +95,15 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
 }
 
 fn read_prompts(path: &Path) -> anyhow::Result<prompts::PromptList> {
-    let (name, bytes) = if path == Path::new("-") {
+    if path == Path::new("-") {
         let mut bytes = vec![];
         std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
-        ("standard input".to_owned(), bytes)
-    } else {
-        let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|e| UserError::input(format!("cannot read {name}: {e}")))?;
-        (name, bytes)
-    };
-    Ok(prompts::parse(&name, &bytes)?)
+        return Ok(prompts::parse("standard input", &bytes)?);
+    }
+    match path.to_str().and_then(|text| text.strip_prefix("paper:")) {
+        Some(list) => Ok(prompts::published(list.parse().map_err(|e: String| UserError::input(e))?)?),
+        None => Ok(prompts::read(path)?),
+    }
 }
 
 fn json_row(
@@ -131,7 +132,7 @@ fn table(args: &Detect, model: &LatentDiffusion, result: &DetectionResult) -> an
         }));
         table.push_row(cells)?;
     }
-    table.set_provenance("model", format!("{}, weights sha256 {}", args.model, &model.fingerprint()[..16]));
+    table.set_provenance("model", format!("{}, weights sha256 {}", model.source(), &model.fingerprint()[..16]));
     table.set_provenance("protocol", format!("{}, {}", args.protocol, args.numerics));
     table.set_provenance("noise", format!("{}, {} generation(s)", args.generator, args.generations));
     Ok(table)

@@ -1,7 +1,6 @@
-use anyhow::Context;
-use memscope_model::{LatentDiffusion, NoisePrecision, Sampling, noise::initial_latents};
+use memscope_model::{NoisePrecision, Sampling, noise::initial_latents};
 
-use crate::{args::Generate, exit_code::UserError, progress::Progress};
+use crate::{args::Generate, downloads, exit_code::UserError, progress::Progress};
 use memscope_eval::{Error as EvalError, run::Watch};
 
 /// `memscope generate`.
@@ -10,7 +9,8 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
         return Err(UserError::input(format!("--guidance {} is not a number", args.guidance)).into());
     }
     std::fs::create_dir_all(&args.out).map_err(|source| EvalError::Write { path: args.out.clone(), source })?;
-    let model = LatentDiffusion::load(&args.model).with_context(|| format!("model {}", args.model))?;
+    let mut progress = Progress::install()?;
+    let model = downloads::open(&args.model, &progress)?;
     let embeddings = model.encode_prompts(&["", args.prompt.as_str()])?;
     let [empty, prompt] = embeddings.as_slice() else {
         anyhow::bail!("two prompts gave {} embeddings", embeddings.len())
@@ -23,7 +23,6 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
     let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, count, shape);
     let latents = noise.chunks(shape.0 * shape.1 * shape.2).map(<[f32]>::to_vec).collect();
     let sampling = Sampling { steps: usize::from(args.steps), guidance: args.guidance };
-    let mut progress = Progress::install()?;
     let mut stopped = false;
     let sampled = model.sample(latents, prompt, empty, sampling, |step| {
         progress.progress(step.index, sampling.steps);

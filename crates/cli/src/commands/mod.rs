@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod compare;
+pub(crate) mod data;
 pub(crate) mod detect;
 pub(crate) mod evaluate;
 pub(crate) mod generate;

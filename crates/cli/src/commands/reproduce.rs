@@ -1,12 +1,17 @@
 use include_dir::{Dir, include_dir};
-use memscope_eval::{Experiment, ExperimentFile};
+use memscope_eval::{Experiment, ExperimentFile, profile::ModelProfile};
 
 use super::{
     report,
-    run::{measure, parse},
+    run::{check, measure, provide},
     theorem1,
 };
-use crate::{args::Reproduce, exit_code::UserError, output::print, progress::Progress};
+use crate::{
+    args::{Reproduce, RunOptions},
+    exit_code::UserError,
+    output::print,
+    progress::Progress,
+};
 
 /// The experiments that come with the program.
 static EXPERIMENTS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../experiments");
@@ -17,15 +22,29 @@ pub(crate) fn run(args: &Reproduce) -> anyhow::Result<()> {
         return list();
     }
     let all = args.targets.iter().any(|target| target == ALL);
+    let profile = args.model.as_deref().map(profile).transpose()?;
     let mut names: Vec<&str> = if all { everything() } else { args.targets.iter().map(String::as_str).collect() };
     names.dedup();
+    if all && profile.is_some() {
+        names.retain(|name| target(name).is_ok_and(|file| ModelProfile::fits(&file)));
+    }
     // All targets are checked before the first is run.
-    let stages = names.iter().map(|name| Stage::new(name, &args.options.set)).collect::<anyhow::Result<Vec<_>>>()?;
+    let stages = names.iter().map(|name| Stage::new(name, profile.as_ref(), &args.options));
+    let stages = stages.collect::<anyhow::Result<Vec<_>>>()?;
     let mut progress = Progress::install()?;
+    for stage in &stages {
+        if let Stage::Experiment(experiment) = stage {
+            provide(experiment, &progress)?;
+        }
+    }
     for (i, stage) in stages.iter().enumerate() {
         progress.stage(i + 1, stages.len(), names[i]);
         match stage {
-            Stage::Experiment(experiment) => measure(experiment, &args.options, &mut progress)?,
+            Stage::Experiment(experiment) => {
+                let model = args.model.as_ref().map_or_else(String::new, |model| format!(" --model {model}"));
+                let command = format!("memscope reproduce {}{model}", names[i]);
+                measure(experiment, &args.options, &command, &mut progress)?
+            }
             Stage::Theorem1 => theorem1::verify(THEOREM_INSTANCES, 0, &args.options.results, args.options.json)?,
         }
     }
@@ -47,11 +66,26 @@ enum Stage {
 }
 
 impl Stage {
-    fn new(name: &str, set: &[String]) -> anyhow::Result<Self> {
-        match name {
-            THEOREM1 => Ok(Self::Theorem1),
-            _ => Ok(Self::Experiment(Box::new(experiment(name, set)?))),
-        }
+    fn new(name: &str, profile: Option<&ModelProfile>, options: &RunOptions) -> anyhow::Result<Self> {
+        let place = format!("experiments/{name}.yaml");
+        let file = match (name, profile) {
+            (THEOREM1, None) => return Ok(Self::Theorem1),
+            (_, None) => target(name)?,
+            (_, Some(profile)) => match target(name) {
+                Ok(file) if ModelProfile::fits(&file) => profile.apply(file),
+                Err(error) if name != THEOREM1 => return Err(error),
+                _ => {
+                    let message = format!(
+                        "--model {}: '{name}' needs the embedded models; with --model there are: {}",
+                        profile.name,
+                        with_model().join(", ")
+                    );
+                    return Err(UserError::input(message).into());
+                }
+            },
+        };
+        let file = file.with_overrides(&place, &options.set)?;
+        Ok(Self::Experiment(Box::new(check(&place, file, options)?)))
     }
 }
 
@@ -70,26 +104,59 @@ fn targets() -> Vec<&'static str> {
     names
 }
 
-fn experiment(target: &str, set: &[String]) -> anyhow::Result<Experiment> {
-    let file = EXPERIMENTS.get_file(format!("{target}.yaml"));
+/// The targets that `--model` can be given with.
+fn with_model() -> Vec<&'static str> {
+    everything().into_iter().filter(|name| target(name).is_ok_and(|file| ModelProfile::fits(&file))).collect()
+}
+
+fn target(name: &str) -> anyhow::Result<ExperimentFile> {
+    let file = EXPERIMENTS.get_file(format!("{name}.yaml"));
     let Some(yaml) = file.and_then(include_dir::File::contents_utf8) else {
-        let message = format!("there is no target '{target}'; there are: {}", targets().join(", "));
+        let message = format!("there is no target '{name}'; there are: {}", targets().join(", "));
         return Err(UserError::input(message).into());
     };
-    parse(&format!("experiments/{target}.yaml"), yaml, set)
+    Ok(ExperimentFile::parse(&format!("experiments/{name}.yaml"), yaml)?)
+}
+
+/// The models of the paper, as they take the place of the embedded ones.
+fn profiles() -> anyhow::Result<Vec<ModelProfile>> {
+    let files = EXPERIMENTS.get_dir("models").into_iter().flat_map(Dir::files);
+    let parse = |file: &include_dir::File| {
+        let yaml = file.contents_utf8().unwrap_or_default();
+        Ok(ModelProfile::parse(&format!("experiments/{}", file.path().display()), yaml)?)
+    };
+    files.map(parse).collect()
+}
+
+fn profile(name: &str) -> anyhow::Result<ModelProfile> {
+    let all = profiles()?;
+    let names = all.iter().map(|profile| profile.name.clone()).collect::<Vec<_>>().join(", ");
+    all.into_iter().find(|profile| profile.name == name).ok_or_else(|| {
+        let message = format!(
+            "--model {name}: there is no such model of the paper; there are: {names} (another source for one of them: \
+             --set models.0.source=...)"
+        );
+        UserError::input(message).into()
+    })
 }
 
 fn list() -> anyhow::Result<()> {
     let mut text = String::new();
     text.push_str(&format!("{ALL:12} Everything below, then report.html\n"));
-    for target in targets().into_iter().filter(|target| *target != ALL) {
-        if target == THEOREM1 {
-            text.push_str(&format!("{target:12} Theorem 1 on {THEOREM_INSTANCES} sampled instances\n"));
-            continue;
-        }
-        let yaml = EXPERIMENTS.get_file(format!("{target}.yaml")).and_then(include_dir::File::contents_utf8);
-        let file = ExperimentFile::parse(target, yaml.unwrap_or_default())?;
-        text.push_str(&format!("{target:12} {}\n", file.title));
+    for name in targets().into_iter().filter(|name| *name != ALL) {
+        let title = match name {
+            THEOREM1 => format!("Theorem 1 on {THEOREM_INSTANCES} sampled instances"),
+            _ => target(name)?.title,
+        };
+        text.push_str(&format!("{name:12} {title}\n"));
+    }
+    text.push_str(&format!("\nOn a real model, with the paper's prompts: {}\n", with_model().join(", ")));
+    for profile in profiles()? {
+        let prompts = &profile.prompts;
+        text.push_str(&format!(
+            "--model {:4} {}: {} against {}\n",
+            profile.name, profile.title, prompts.memorized, prompts.non_memorized
+        ));
     }
     print(&text)
 }
@@ -98,11 +165,52 @@ fn list() -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
+    fn options(set: &[&str]) -> RunOptions {
+        let set = set.iter().map(ToString::to_string).collect();
+        RunOptions { results: "results".into(), set, accept_schedule: false, fresh: false, json: false }
+    }
+
     #[test]
     fn every_target_is_a_valid_experiment() {
         for name in everything() {
-            assert!(Stage::new(name, &[]).is_ok(), "{name}: {:?}", Stage::new(name, &[]).err());
+            let stage = Stage::new(name, None, &options(&[]));
+            assert!(stage.is_ok(), "{name}: {:?}", stage.err());
         }
         assert_eq!(everything()[0], "table1");
+    }
+
+    #[test]
+    fn every_model_of_the_paper_fits_the_targets_with_detection() {
+        let profiles = profiles().unwrap();
+        assert_eq!(profiles.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["rv51", "sd14", "sd20"]);
+        assert!(with_model().contains(&"table1") && !with_model().contains(&"groups"));
+        for (profile, name) in profiles.iter().flat_map(|p| with_model().into_iter().map(move |name| (p, name))) {
+            let Ok(Stage::Experiment(experiment)) = Stage::new(name, Some(profile), &options(&[])) else {
+                panic!("{name} with {}", profile.name)
+            };
+            let file = experiment.file();
+            assert_eq!(file.name, format!("{name}-{}", profile.name));
+            assert!(!file.prompts.memorized.to_string().contains("embedded"));
+            assert_eq!(file.models[0].source, profile.name);
+        }
+    }
+
+    #[test]
+    fn overrides_come_after_the_model() {
+        let profile = profile("sd14").unwrap();
+        let set = options(&["models.0.source=embedded:emoji-eps", "noise.seeds=[42]"]);
+        let Ok(Stage::Experiment(experiment)) = Stage::new("table1", Some(&profile), &set) else { panic!("no stage") };
+        assert_eq!(experiment.file().models[0].source, "embedded:emoji-eps");
+        assert_eq!(experiment.file().noise.seeds, [42]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        assert!(profile("sd15").unwrap_err().to_string().contains("rv51, sd14, sd20"));
+        let sd14 = profile("sd14").unwrap();
+        for name in ["groups", THEOREM1] {
+            let message = Stage::new(name, Some(&sd14), &options(&[])).err().unwrap().to_string();
+            assert!(message.contains(name) && message.contains("table1"), "{message}");
+        }
     }
 }

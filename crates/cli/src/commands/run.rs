@@ -11,6 +11,7 @@ use memscope_plots::results;
 
 use crate::{
     args::{Run, RunOptions},
+    downloads,
     exit_code::UserError,
     output::{print, print_json, print_table},
     progress::Progress,
@@ -18,16 +19,21 @@ use crate::{
 
 /// `memscope run`.
 pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
-    let experiment = read(&args.file, &args.options.set)?;
+    let (name, yaml) = text(&args.file)?;
+    let file = ExperimentFile::parse_with(&name, &yaml, &args.options.set)?;
+    let experiment = check(&name, file, &args.options)?;
     if args.dry_run {
         return dry_run(&experiment, &args.options);
     }
-    measure(&experiment, &args.options, &mut Progress::install()?)
+    let mut progress = Progress::install()?;
+    provide(&experiment, &progress)?;
+    measure(&experiment, &args.options, &format!("memscope run {name}"), &mut progress)
 }
 
 /// `memscope validate`.
 pub(crate) fn validate(file: &Path) -> anyhow::Result<()> {
-    let experiment = read(file, &[])?;
+    let (name, yaml) = text(file)?;
+    let experiment = ExperimentFile::parse(&name, &yaml)?.check(&name)?;
     if !experiment.file().sweep.is_empty() {
         sweep::points(&experiment)?;
     }
@@ -39,20 +45,37 @@ pub(crate) fn schema() -> anyhow::Result<()> {
     print_json(&experiment::schema())
 }
 
-fn read(file: &Path, set: &[String]) -> anyhow::Result<Experiment> {
+fn text(file: &Path) -> anyhow::Result<(String, String)> {
     let name = file.display().to_string();
     let bytes = std::fs::read(file).map_err(|e| UserError::input(format!("cannot read {name}: {e}")))?;
     let yaml = String::from_utf8(bytes).map_err(|_| UserError::input(format!("{name} is not UTF-8")))?;
-    parse(&name, &yaml, set)
+    Ok((name, yaml))
 }
 
-/// Parses and checks an experiment.
-pub(crate) fn parse(name: &str, yaml: &str, set: &[String]) -> anyhow::Result<Experiment> {
-    Ok(ExperimentFile::parse_with(name, yaml, set)?.check(name)?)
+/// Checks an experiment under the options of the command line.
+pub(crate) fn check(name: &str, mut file: ExperimentFile, options: &RunOptions) -> anyhow::Result<Experiment> {
+    file.models.iter_mut().for_each(|entry| entry.accept_schedule |= options.accept_schedule);
+    Ok(file.check(name)?)
 }
 
-/// Runs an experiment and prints its tables.
-pub(crate) fn measure(experiment: &Experiment, options: &RunOptions, progress: &mut Progress) -> anyhow::Result<()> {
+/// Makes sure that everything an experiment reads is there before it starts: first its prompts, which are small, then
+/// its models, which are downloaded where the cache lacks them.
+pub(crate) fn provide(experiment: &Experiment, progress: &Progress) -> anyhow::Result<()> {
+    let points = match experiment.file().sweep.is_empty() {
+        true => vec![experiment.clone()],
+        false => sweep::points(experiment)?.into_iter().map(|point| point.experiment).collect(),
+    };
+    points.iter().try_for_each(Experiment::check_prompts)?;
+    points.iter().flat_map(Experiment::models).try_for_each(|(source, _)| downloads::provide(source, progress))
+}
+
+/// Runs an experiment and prints its tables; `command` is how a user repeats it.
+pub(crate) fn measure(
+    experiment: &Experiment,
+    options: &RunOptions,
+    command: &str,
+    progress: &mut Progress,
+) -> anyhow::Result<()> {
     let answers = if options.fresh { Answers::Fresh } else { Answers::Reuse };
     if !experiment.file().sweep.is_empty() {
         let outcome = sweep::run(experiment, &options.results, answers, progress)
@@ -71,7 +94,7 @@ pub(crate) fn measure(experiment: &Experiment, options: &RunOptions, progress: &
         if options.json { print_json(table)? } else { print_table(table)? }
     }
     let figures = results::figures(experiment, &outcome)?;
-    results::write(&figures, &outcome.folder.join(FIGURES), &command(experiment))?;
+    results::write(&figures, &outcome.folder.join(FIGURES), command)?;
     let calls: usize = outcome.manifest.models.iter().map(|model| model.cost.network_calls()).sum();
     let seconds = outcome.manifest.seconds;
     eprintln!("{calls} network calls, {seconds:.1} s; written to {}", outcome.folder.display());
@@ -80,10 +103,6 @@ pub(crate) fn measure(experiment: &Experiment, options: &RunOptions, progress: &
 
 /// Folder of an experiment's figures.
 const FIGURES: &str = "figures";
-
-fn command(experiment: &Experiment) -> String {
-    format!("memscope reproduce {}", experiment.file().name)
-}
 
 fn dry_run(experiment: &Experiment, options: &RunOptions) -> anyhow::Result<()> {
     let mut text = String::new();

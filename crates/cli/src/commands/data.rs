@@ -1,0 +1,67 @@
+use std::{fmt::Write, ops::ControlFlow};
+
+use memscope_eval::{
+    paper_lists::{self, PaperList},
+    run::Watch,
+};
+use serde::Serialize;
+
+use crate::{
+    args::{Data, DataSet},
+    downloads::size,
+    output::{print, print_json},
+    progress::Progress,
+};
+
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    path: String,
+    there: bool,
+    origin: String,
+}
+
+/// `memscope data`.
+pub(crate) fn run(args: &Data) -> anyhow::Result<()> {
+    match args {
+        Data::List { json } => list(*json),
+        Data::Fetch { set: DataSet::Paper } => fetch(PaperList::ALL),
+    }
+}
+
+fn list(json: bool) -> anyhow::Result<()> {
+    let entry = |list: &PaperList| {
+        Ok(Entry {
+            name: list.to_string(),
+            path: list.path()?.display().to_string(),
+            there: list.is_there(),
+            origin: list.origin(),
+        })
+    };
+    let entries = PaperList::ALL.iter().map(entry).collect::<anyhow::Result<Vec<_>>>()?;
+    if json {
+        return print_json(&entries);
+    }
+    let mut text = String::new();
+    for Entry { name, there, origin, .. } in &entries {
+        writeln!(text, "{name:24} {:9} {origin}", if *there { "there" } else { "not there" })?;
+    }
+    writeln!(text, "`memscope data fetch paper` downloads them to {}", paper_lists::lists_folder()?.display())?;
+    print(&text)
+}
+
+fn fetch(lists: &[PaperList]) -> anyhow::Result<()> {
+    let progress = Progress::install()?;
+    let missing: Vec<PaperList> = lists.iter().copied().filter(|list| !list.is_there()).collect();
+    if !missing.is_empty() {
+        let bytes = missing.iter().map(|list| list.bytes()).sum();
+        let folder = paper_lists::lists_folder()?;
+        eprintln!("downloading {} in {} files to {}", size(bytes), missing.len(), folder.display());
+    }
+    let mut text = String::new();
+    paper_lists::fetch(lists, |list, path| {
+        text.push_str(&format!("{list:24} {}\n", path.display()));
+        if progress.stop_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    print(&text)
+}

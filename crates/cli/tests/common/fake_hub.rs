@@ -1,0 +1,236 @@
+//! A local HTTP server that plays the Hugging Face Hub, its storage, and a server of plain files.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use sha2::{Digest, Sha256};
+
+/// The commit of every repository.
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+/// The token that opens gated repositories.
+pub(crate) const TOKEN: &str = "hf_good";
+
+/// The server; it lives until the test process ends.
+#[derive(Clone)]
+pub(crate) struct FakeHub {
+    port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+/// What the server has, and how it misbehaves.
+#[derive(Default)]
+pub(crate) struct State {
+    /// Files of repositories, by `owner/name/path`.
+    files: BTreeMap<String, Vec<u8>>,
+    /// Files need the token.
+    pub(crate) gated: bool,
+    /// The storage closes the connection after so many bytes, so many times.
+    pub(crate) cut: Option<(usize, usize)>,
+    /// The storage changes a byte.
+    pub(crate) corrupt: bool,
+    /// Requests: method, path, range, authorization.
+    pub(crate) requests: Vec<Request>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) range: Option<usize>,
+    pub(crate) authorization: Option<String>,
+}
+
+struct Answer {
+    status: &'static str,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    /// Bytes of the body that are really sent.
+    sent: usize,
+}
+
+impl FakeHub {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let hub = Self { port: listener.local_addr().unwrap().port(), state: Arc::default() };
+        let server = hub.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = server.clone();
+                thread::spawn(move || server.serve(stream));
+            }
+        });
+        hub
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a file of `owner/name`.
+    pub(crate) fn publish(&self, id: &str, path: &str, bytes: Vec<u8>) {
+        self.state().files.insert(format!("{id}/{path}"), bytes);
+    }
+
+    /// Publishes a folder as `owner/name`.
+    pub(crate) fn publish_folder(&self, id: &str, folder: &Path) {
+        fn walk(hub: &FakeHub, id: &str, folder: &Path, below: &str) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                let name = format!("{below}{}", entry.file_name().to_string_lossy());
+                match entry.path().is_dir() {
+                    true => walk(hub, id, &entry.path(), &format!("{name}/")),
+                    false => hub.publish(id, &name, fs::read(entry.path()).unwrap()),
+                }
+            }
+        }
+        walk(self, id, folder, "");
+    }
+
+    /// Paths asked for since the last call.
+    pub(crate) fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut self.state().requests)
+    }
+
+    fn serve(&self, mut stream: TcpStream) {
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        while let Some(request) = read_request(&mut reader) {
+            let answer = self.answer(&request);
+            let mut head = format!("HTTP/1.1 {}\r\n", answer.status);
+            answer.headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+            head.push_str(&format!("Content-Length: {}\r\n\r\n", answer.body.len()));
+            let body = if request.method == "HEAD" { &[][..] } else { &answer.body[..answer.sent] };
+            let written = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+            if written.is_err() || answer.sent < answer.body.len() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&self, request: &Request) -> Answer {
+        let mut state = self.state();
+        state.requests.push(request.clone());
+        let path = request.path.as_str();
+        if let Some(rest) = path.strip_prefix("/api/models/") {
+            return listing(&state, rest);
+        }
+        if let Some(hash) = path.strip_prefix("/storage/") {
+            return stored(&mut state, hash, request.range);
+        }
+        // Small files are answered from another path of the same server.
+        if let Some(rest) = path.strip_prefix("/api/resolve-cache/") {
+            return match state.files.get(rest) {
+                Some(bytes) => Answer::new("200 OK", bytes.clone()).with("ETag", format!("\"{}\"", &hash(bytes)[..40])),
+                None => Answer::new("404 Not Found", vec![]),
+            };
+        }
+        let parts: Vec<&str> = path.trim_start_matches('/').splitn(5, '/').collect();
+        let [owner, name, "resolve", _, file] = parts[..] else {
+            // A server of plain files.
+            return match state.files.get(path.trim_start_matches('/')) {
+                Some(bytes) => Answer::new("200 OK", bytes.clone()),
+                None => Answer::new("404 Not Found", b"404: Not Found".to_vec()),
+            };
+        };
+        if state.gated && request.authorization.as_deref() != Some(&format!("Bearer {TOKEN}")) {
+            return Answer::new("401 Unauthorized", vec![]).with("X-Error-Code", "GatedRepo");
+        }
+        let key = format!("{owner}/{name}/{file}");
+        match state.files.get(&key) {
+            None => Answer::new("404 Not Found", vec![]).with("X-Error-Code", "EntryNotFound"),
+            Some(bytes) if file.ends_with(".safetensors") => Answer::new("302 Found", vec![])
+                .with("X-Repo-Commit", COMMIT)
+                .with("X-Linked-Etag", format!("\"{}\"", hash(bytes)))
+                .with("X-Linked-Size", bytes.len().to_string())
+                // Another host, as far as a client can tell.
+                .with("Location", format!("http://localhost:{}/storage/{}", self.port, hash(bytes))),
+            Some(_) => {
+                Answer::new("307 Temporary Redirect", vec![]).with("Location", format!("/api/resolve-cache/{key}"))
+            }
+        }
+    }
+}
+
+/// `owner/name/revision/REVISION`.
+fn listing(state: &State, rest: &str) -> Answer {
+    let parts: Vec<&str> = rest.splitn(4, '/').collect();
+    let [owner, name, "revision", revision] = parts[..] else { return Answer::new("404 Not Found", vec![]) };
+    let prefix = format!("{owner}/{name}/");
+    let names: Vec<&str> = state.files.keys().filter_map(|key| key.strip_prefix(&prefix)).collect();
+    if names.is_empty() {
+        // What the Hub says to those without a token.
+        return Answer::new("401 Unauthorized", vec![]).with("X-Error-Code", "RepoNotFound");
+    }
+    if !["main", COMMIT, "refs%2Fpr%2F1"].contains(&revision) {
+        return Answer::new("404 Not Found", vec![]).with("X-Error-Code", "RevisionNotFound");
+    }
+    let siblings: Vec<_> = names.iter().map(|name| serde_json::json!({"rfilename": name})).collect();
+    let body = serde_json::json!({"id": prefix, "sha": COMMIT, "gated": "auto", "siblings": siblings});
+    Answer::new("200 OK", body.to_string().into_bytes())
+}
+
+fn stored(state: &mut State, wanted: &str, range: Option<usize>) -> Answer {
+    let Some(mut bytes) = state.files.values().find(|bytes| hash(bytes) == wanted).cloned() else {
+        return Answer::new("404 Not Found", vec![]);
+    };
+    if state.corrupt
+        && let Some(last) = bytes.last_mut()
+    {
+        *last ^= 1;
+    }
+    let total = bytes.len();
+    let mut answer = match range {
+        None => Answer::new("200 OK", bytes),
+        Some(start) if start >= total => return Answer::new("416 Range Not Satisfiable", vec![]),
+        Some(start) => Answer::new("206 Partial Content", bytes.split_off(start))
+            .with("Content-Range", format!("bytes {start}-{}/{total}", total - 1)),
+    };
+    if let Some((at, times)) = state.cut {
+        answer.sent = answer.body.len().min(at);
+        state.cut = (times > 1).then_some((at, times - 1));
+    }
+    answer
+}
+
+impl Answer {
+    fn new(status: &'static str, body: Vec<u8>) -> Self {
+        Self { status, headers: vec![], sent: body.len(), body }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+fn read_request(reader: &mut impl BufRead) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
+    let mut words = line.split_whitespace();
+    let mut request =
+        Request { method: words.next()?.to_owned(), path: words.next()?.to_owned(), ..Request::default() };
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { return Some(request) };
+        match name.to_ascii_lowercase().as_str() {
+            "range" => request.range = value.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok(),
+            "authorization" => request.authorization = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,166 @@
+//! What a model folder in diffusers layout holds, as far as this program reads it.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use serde::Deserialize;
+
+use crate::{
+    error::{Error, Result},
+    files::ModelFiles,
+};
+
+/// The file that makes a folder a model.
+pub(crate) const INDEX: &str = "model_index.json";
+
+/// Small files that every model needs.
+pub(crate) const NEEDED: &[&str] = &[
+    INDEX,
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "tokenizer/merges.txt",
+    "tokenizer/vocab.json",
+    "unet/config.json",
+    "vae/config.json",
+];
+
+/// Small files that are read where a model has them.
+pub(crate) const OPTIONAL: &[&str] = &["tokenizer/special_tokens_map.json", "tokenizer/tokenizer_config.json"];
+
+/// Folder and stem of each network's weight files.
+pub(crate) const NETWORKS: &[(&str, &str)] =
+    &[("text_encoder", "model"), ("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model")];
+
+/// A variant of the weight files, as diffusers names it: the `fp16` of `model.fp16.safetensors`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Variant(String);
+
+impl FromStr for Variant {
+    type Err = Error;
+
+    /// Letters, digits, `-` and `_`.
+    fn from_str(given: &str) -> Result<Self> {
+        let plain = !given.is_empty() && given.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        match plain {
+            true => Ok(Self(given.to_owned())),
+            false => Err(Error::Argument(format!("variant '{given}' must be letters, digits, '-' and '_', e.g. fp16"))),
+        }
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The names under which a network's weights may be stored, best first: in one file, or in shards with an index.
+pub(crate) struct WeightNames {
+    /// The single file.
+    pub(crate) whole: String,
+    /// The index of shards.
+    pub(crate) indices: Vec<String>,
+}
+
+impl WeightNames {
+    pub(crate) fn new(folder: &str, stem: &str, variant: Option<&Variant>) -> Self {
+        match variant {
+            None => Self {
+                whole: format!("{folder}/{stem}.safetensors"),
+                indices: vec![format!("{folder}/{stem}.safetensors.index.json")],
+            },
+            // transformers and the versions of diffusers put the variant in different places of the index's name.
+            Some(variant) => Self {
+                whole: format!("{folder}/{stem}.{variant}.safetensors"),
+                indices: vec![
+                    format!("{folder}/{stem}.safetensors.index.{variant}.json"),
+                    format!("{folder}/{stem}.{variant}.safetensors.index.json"),
+                    format!("{folder}/{stem}.safetensors.{variant}.index.json"),
+                ],
+            },
+        }
+    }
+}
+
+/// The variants among file names of a folder; "without variant" is not one.
+pub(crate) fn variants<'a>(folder: &str, stem: &str, names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let prefix = format!("{folder}/{stem}.");
+    names
+        .filter_map(|name| name.strip_prefix(&prefix)?.strip_suffix(".safetensors"))
+        .filter(|variant| variant.parse::<Variant>().is_ok())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[derive(Deserialize)]
+struct ShardIndex {
+    weight_map: std::collections::BTreeMap<String, String>,
+}
+
+/// The shards that an index names, relative to the model; `label` names the index in messages.
+pub(crate) fn shards(folder: &str, label: &str, index: &[u8]) -> Result<Vec<String>> {
+    let fail = |reason: String| Error::Config { file: label.to_owned(), reason };
+    let parsed: ShardIndex = serde_json::from_slice(index).map_err(|e| fail(e.to_string()))?;
+    let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
+    if names.is_empty() {
+        return Err(fail("weight_map names no file".into()));
+    }
+    if let Some(elsewhere) = names.iter().find(|name| name.contains(['/', '\\'])) {
+        return Err(fail(format!("weight_map names '{elsewhere}', which is not in the same folder")));
+    }
+    Ok(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
+}
+
+/// The files that hold a network's tensors, relative to the model.
+pub(crate) fn weight_files(files: &ModelFiles, folder: &str, stem: &str) -> Result<Vec<String>> {
+    let names = WeightNames::new(folder, stem, files.variant());
+    if files.exists(&names.whole) {
+        return Ok(vec![names.whole]);
+    }
+    if let Some(index) = names.indices.iter().find(|index| files.exists(index)) {
+        return shards(folder, &files.label(index), &files.read(index)?);
+    }
+    let listed = files.list(folder);
+    let others = variants(folder, stem, listed.iter().map(String::as_str));
+    if others.is_empty() && files.variant().is_none() {
+        return Err(Error::MissingFile { model: files.name(), file: names.whole });
+    }
+    Err(Error::NoSuchVariant {
+        model: files.name(),
+        file: names.whole,
+        variants: others.into_iter().collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// The first file that a model on disk lacks to be loaded.
+pub(crate) fn missing(files: &ModelFiles) -> Option<String> {
+    if let Some(file) = NEEDED.iter().find(|file| !files.exists(file)) {
+        return Some((*file).to_owned());
+    }
+    NETWORKS.iter().find_map(|(folder, stem)| match weight_files(files, folder, stem) {
+        Ok(names) => names.into_iter().find(|name| !files.exists(name)),
+        Err(_) => Some(WeightNames::new(folder, stem, files.variant()).whole),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_are_seen_in_file_names() {
+        let names = ["unet/m.safetensors", "unet/m.fp16.safetensors", "unet/m.non_ema.safetensors", "unet/m.fp16.bin"];
+        let found: Vec<String> = variants("unet", "m", names.into_iter()).into_iter().collect();
+        assert_eq!(found, ["fp16", "non_ema"]);
+        assert!("fp16".parse::<Variant>().is_ok() && "../x".parse::<Variant>().is_err());
+    }
+
+    #[test]
+    fn shards_stay_in_their_folder() {
+        let index = |file: &str| format!(r#"{{"weight_map": {{"a": "{file}", "b": "{file}"}}}}"#);
+        assert_eq!(shards("unet", "i", index("m-1.safetensors").as_bytes()).unwrap(), ["unet/m-1.safetensors"]);
+        for wrong in ["../m.safetensors", "/etc/passwd", r"..\\m"] {
+            assert!(shards("unet", "i", index(wrong).as_bytes()).is_err(), "{wrong}");
+        }
+        assert!(shards("unet", "i", br#"{"weight_map": {}}"#).is_err());
+    }
+}
