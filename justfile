@@ -29,3 +29,8 @@ accept DIR="target/verify":
 # Times of the network and of every detector (criterion; its plots would need a system font).
 bench *ARGS:
     cargo bench --workspace --bench unet --bench detectors -- --noplot {{ARGS}}
+
+# Times memscope and PyTorch in turn on the folders of scripts/full_size (needs Python, see scripts/bench_vs_torch).
+bench-vs-torch DIR=env("MEMSCOPE_FULL_SIZE", "target/full_size") *ARGS:
+    cargo build --release --workspace --bin memscope --example unet_time
+    ${PYTHON:-python3} scripts/bench_vs_torch/bench.py --models {{DIR}} --memscope ${CARGO_TARGET_DIR:-target}/release/memscope --unet-time ${CARGO_TARGET_DIR:-target}/release/examples/unet_time {{ARGS}}

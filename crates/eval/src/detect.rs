@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use memscope_metric::Detector;
-use memscope_model::LatentDiffusion;
+use memscope_model::{LatentDiffusion, WeightsOrigin};
 use polars::prelude::Column;
 use serde::Serialize;
 
@@ -45,6 +45,8 @@ pub struct DetectionResult {
     pub columns: Vec<String>,
     /// Rows in the order of the prompts, seeds within each.
     pub rows: Vec<DetectionRow>,
+    /// What the model's folder says about its weights.
+    pub weights: WeightsOrigin,
     /// Remarks.
     pub warnings: Vec<Warning>,
 }
@@ -94,12 +96,13 @@ impl Detection<'_> {
                 rows.push(DetectionRow { prompt: prompt.clone(), seed, values });
             }
         }
-        Ok(DetectionResult { columns, rows, warnings: runner.truncation_warnings() })
+        let weights = self.model.weights_origin();
+        Ok(DetectionResult { columns, rows, weights, warnings: runner.truncation_warnings() })
     }
 }
 
 impl DetectionResult {
-    /// As columns of a data frame: prompt, seed, then the numbers.
+    /// As columns of a data frame: prompt, seed, then the numbers; `weights` where they are random.
     pub fn frame(&self) -> Vec<Column> {
         let texts: Vec<&str> = self.rows.iter().map(|row| row.prompt.as_str()).collect();
         let seeds: Vec<u64> = self.rows.iter().map(|row| row.seed).collect();
@@ -107,6 +110,9 @@ impl DetectionResult {
         for name in &self.columns {
             let values: Vec<Option<f64>> = self.rows.iter().map(|row| row.values.get(name).copied()).collect();
             frame.push(Column::new(name.as_str().into(), values));
+        }
+        if self.weights == WeightsOrigin::Random {
+            frame.push(Column::new("weights".into(), vec!["random"; self.rows.len()]));
         }
         frame
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use memscope_metric::{Gammas, ResolvedProtocol};
+use memscope_model::WeightsOrigin;
 use serde::Serialize;
 
 use crate::{
@@ -45,6 +46,9 @@ pub struct ModelRecord {
     pub source: String,
     /// SHA-256 of its weights, configurations and tokenizer.
     pub fingerprint: String,
+    /// `random` where the model's folder is marked so.
+    #[serde(skip_serializing_if = "WeightsOrigin::is_unmarked")]
+    pub weights: WeightsOrigin,
     /// `epsilon` or `v_prediction`.
     pub parameterization: String,
     /// (C, H, W) of its latents.

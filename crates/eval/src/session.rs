@@ -19,6 +19,7 @@ use crate::{
     gallery::{self, GalleryRow, GallerySettings},
     manifest::{COMMIT, DetectorRecord, Manifest, ModelRecord, write_atomically, write_json},
     measures::Measures,
+    paper::Model as PaperModel,
     probes::{self, ProbeResult},
     prompts::{KnownPrompt, PromptList},
     registry::{DetectorEntry, DetectorName},
@@ -330,6 +331,8 @@ impl Run<'_> {
     fn measure(&mut self, source: &ModelSource, entry: &ModelEntry, observer: &mut dyn Observer) -> Result<()> {
         let (experiment, file) = (self.experiment, self.experiment.file());
         let subject = Subject::load(experiment, source, entry)?;
+        // No published number stands beside what random weights gave.
+        let paper = entry.paper.filter(|_| subject.model.weights_origin().is_unmarked());
         let name = source.to_string();
         let (mut cost, mut planned) = (RunCost::default(), RunCost::default());
         let (mut detectors, mut probes) = (vec![], vec![]);
@@ -356,12 +359,13 @@ impl Run<'_> {
                 self.draw(&subject, source, settings, observer)?;
             }
             if file.report.timing {
-                self.time(&subject, &name, entry, &cost, observer)?;
+                self.time(&subject, &name, paper, &cost, observer)?;
             }
         }
         self.records.push(ModelRecord {
             source: name.clone(),
             fingerprint: subject.model.fingerprint().to_owned(),
+            weights: subject.model.weights_origin(),
             parameterization: subject.model.schedule().parameterization().to_string(),
             latent_shape: subject.model.latent_shape(),
             detectors: subject.detectors.iter().map(detector_record).collect(),
@@ -375,7 +379,7 @@ impl Run<'_> {
         });
         self.scores.push(ModelScores {
             model: name,
-            paper: entry.paper,
+            paper,
             hyperparameters: subject.hyperparameters(&file.noise.seeds),
             memorized: subject.memorized.prompts,
             non_memorized: subject.non_memorized.prompts,
@@ -414,7 +418,7 @@ impl Run<'_> {
         &mut self,
         subject: &Subject,
         name: &str,
-        entry: &ModelEntry,
+        paper: Option<PaperModel>,
         cost: &RunCost,
         watch: &dyn Watch,
     ) -> Result<()> {
@@ -432,7 +436,7 @@ impl Run<'_> {
                 run: cost.clone(),
             },
         };
-        let timing = ModelTiming { model: name.to_owned(), paper: entry.paper, detectors: record.detectors.clone() };
+        let timing = ModelTiming { model: name.to_owned(), paper, detectors: record.detectors.clone() };
         self.timings.push((timing, record));
         Ok(())
     }
@@ -488,7 +492,7 @@ impl Run<'_> {
     fn provenance(&self, table: &mut ResultTable) {
         let file = self.experiment.file();
         for record in &self.records {
-            let weights = format!("{}, weights sha256 {}", record.parameterization, &record.fingerprint[..16]);
+            let weights = format!("{}, {}", record.parameterization, record.weights.label(&record.fingerprint));
             let count = |class| record.prompts.get(class).copied().unwrap_or_default();
             let prompts = format!(
                 ", {} {} / {} {} prompts",

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     files::ModelFiles,
     fingerprint::fingerprint,
+    origin::WeightsOrigin,
     parts,
     prediction::Prediction,
     schedule::{Schedule, ScheduleCheck},
@@ -26,6 +27,7 @@ pub struct LatentDiffusion {
     source: ModelSource,
     files: ModelFiles,
     fingerprint: String,
+    origin: WeightsOrigin,
     tokenizer: PromptTokenizer,
     text_encoder: TextEncoder,
     unet: UNet,
@@ -64,6 +66,7 @@ impl LatentDiffusion {
     pub fn load_with(source: &ModelSource, check: ScheduleCheck) -> Result<Self> {
         let files = source.files()?;
         check_pipeline(&files)?;
+        let origin = WeightsOrigin::load(&files)?;
         let schedule = Schedule::load(&files, check)?;
         let text_encoder = TextEncoder::load(&files)?;
         let tokenizer = PromptTokenizer::from_files(
@@ -87,10 +90,14 @@ impl LatentDiffusion {
             });
         }
         let fingerprint = fingerprint(&files)?;
+        if origin == WeightsOrigin::Random {
+            tracing::warn!("the weights of {source} are random: its scores say nothing about a trained model");
+        }
         Ok(Self {
             source: source.clone(),
             files,
             fingerprint,
+            origin,
             tokenizer,
             text_encoder,
             unet,
@@ -107,6 +114,16 @@ impl LatentDiffusion {
     /// SHA-256 (hex) of its weights, configurations and tokenizer.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// What its folder says about where the weights come from.
+    pub fn weights_origin(&self) -> WeightsOrigin {
+        self.origin
+    }
+
+    /// Its weights in one line of provenance, see [`WeightsOrigin::label`].
+    pub fn weights_label(&self) -> String {
+        self.origin.label(&self.fingerprint)
     }
 
     /// Its noise schedule and parameterization.

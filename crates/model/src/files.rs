@@ -2,9 +2,11 @@
 
 use std::{
     borrow::Cow,
-    io,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
@@ -13,19 +15,48 @@ use crate::{
     raw,
 };
 
-/// Bytes of a weight file: part of the program, or mapped from disk.
+/// Bytes of a weight file: part of the program, or on disk.
 #[derive(Clone)]
 pub(crate) enum Bytes {
     Static(&'static [u8]),
-    Mapped(Arc<memmap2::Mmap>),
+    /// The map is for headers. Weights are read from the file: pages of a map stay resident beside the tensors made
+    /// from them, which would double the memory of loading.
+    OnDisk {
+        map: Arc<memmap2::Mmap>,
+        file: Arc<Mutex<File>>,
+    },
 }
 
-impl AsRef<[u8]> for Bytes {
-    fn as_ref(&self) -> &[u8] {
+/// Most bytes read at once; a multiple of the size of every number.
+const PIECE: usize = 1 << 20;
+
+impl Bytes {
+    /// The whole file; what is looked at stays in memory.
+    pub(crate) fn whole(&self) -> &[u8] {
         match self {
             Self::Static(bytes) => bytes,
-            Self::Mapped(map) => map,
+            Self::OnDisk { map, .. } => map,
         }
+    }
+
+    /// Calls `each` with the bytes of `range`, in order, piece by piece. Pieces hold whole numbers.
+    pub(crate) fn read(&self, range: Range<usize>, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        match self {
+            Self::Static(bytes) => each(bytes.get(range).ok_or(io::ErrorKind::UnexpectedEof)?),
+            Self::OnDisk { file, .. } => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.seek(SeekFrom::Start(range.start as u64))?;
+                let mut piece = vec![0; PIECE.min(range.len())];
+                let mut left = range.len();
+                while left > 0 {
+                    let piece = &mut piece[..PIECE.min(left)];
+                    file.read_exact(piece)?;
+                    each(piece);
+                    left -= piece.len();
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -84,13 +115,15 @@ impl ModelFiles {
         if self.exists(file) { self.read(file).map(Some) } else { Ok(None) }
     }
 
-    /// A large file, without a copy.
-    pub(crate) fn map(&self, file: &str) -> Result<Bytes> {
+    /// A large file.
+    pub(crate) fn open(&self, file: &str) -> Result<Bytes> {
         match self {
             Self::Embedded(model) => model.file(file).map(Bytes::Static).ok_or_else(|| self.missing(file)),
             Self::Folder { path, .. } => {
                 let path = path.join(file);
-                raw::map_file(&path).map(|map| Bytes::Mapped(Arc::new(map))).map_err(|e| self.read_error(path, file, e))
+                let opened = raw::map_file(&path).and_then(|map| Ok((map, File::open(&path)?)));
+                let (map, handle) = opened.map_err(|e| self.read_error(path, file, e))?;
+                Ok(Bytes::OnDisk { map: Arc::new(map), file: Arc::new(Mutex::new(handle)) })
             }
         }
     }

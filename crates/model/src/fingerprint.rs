@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     cache::cache_folder,
-    error::Result,
+    error::{Error, Result},
     files::ModelFiles,
     layout::{INDEX, NEEDED, NETWORKS, OPTIONAL, weight_files},
 };
@@ -30,8 +30,8 @@ pub(crate) fn fingerprint(files: &ModelFiles) -> Result<String> {
     let mut all = Sha256::new();
     for name in names {
         let hash = match files.folder() {
-            Some(folder) => cache.hash(&folder.join(&name), || Ok(sha256(files.map(&name)?.as_ref())))?,
-            None => sha256(files.map(&name)?.as_ref()),
+            Some(folder) => cache.hash(&folder.join(&name), || sha256(&name, files))?,
+            None => sha256(&name, files)?,
         };
         all.update(format!("{name} {hash}\n"));
     }
@@ -39,8 +39,13 @@ pub(crate) fn fingerprint(files: &ModelFiles) -> Result<String> {
     Ok(hex(&all.finalize()))
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+fn sha256(name: &str, files: &ModelFiles) -> Result<String> {
+    let bytes = files.open(name)?;
+    let mut hash = Sha256::new();
+    bytes
+        .read(0..bytes.whole().len(), |piece| hash.update(piece))
+        .map_err(|source| Error::Read { path: files.label(name).into(), source })?;
+    Ok(hex(&hash.finalize()))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -127,6 +132,12 @@ mod tests {
 
     #[test]
     fn sha256_of_abc() {
-        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("weights"), "abc").unwrap();
+        let files = ModelFiles::Folder { path: folder.path().to_owned(), variant: None };
+        assert_eq!(
+            sha256("weights", &files).unwrap(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 }

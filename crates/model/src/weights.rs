@@ -23,7 +23,7 @@ struct Entry {
     range: (usize, usize),
 }
 
-/// All tensors of one network, mapped, and which of them have been asked for.
+/// All tensors of one network, unread, and which of them have been asked for.
 pub(crate) struct Weights {
     label: String,
     shards: Vec<(String, Bytes)>,
@@ -38,14 +38,14 @@ impl Weights {
         let label = names.first().map_or_else(|| files.label(folder), |name| files.label(name));
         let mut weights = Self { label, shards: vec![], entries: BTreeMap::new(), used: Mutex::default() };
         for name in names {
-            weights.add_shard(files.label(&name), files.map(&name)?)?;
+            weights.add_shard(files.label(&name), files.open(&name)?)?;
         }
         Ok(weights)
     }
 
     fn add_shard(&mut self, label: String, bytes: Bytes) -> Result<()> {
         let damaged = |reason: String| Error::DamagedWeights { file: label.clone(), reason };
-        let data = bytes.as_ref();
+        let data = bytes.whole();
         let (header, metadata) = SafeTensors::read_metadata(data).map_err(|e| damaged(e.to_string()))?;
         let start = header + 8;
         let shard = self.shards.len();
@@ -84,12 +84,15 @@ impl Weights {
                 got: entry.shape.clone(),
             });
         }
-        let raw = &bytes.as_ref()[entry.range.0..entry.range.1];
-        let data = to_f32(raw, entry.dtype).ok_or_else(|| Error::TensorDtype {
+        let append = appender(entry.dtype).ok_or_else(|| Error::TensorDtype {
             file: file.clone(),
             tensor: name.to_owned(),
             dtype: format!("{:?}", entry.dtype),
         })?;
+        let mut data = Vec::with_capacity(expected.iter().product());
+        bytes
+            .read(entry.range.0..entry.range.1, |piece| append(&mut data, piece))
+            .map_err(|source| Error::Read { path: file.into(), source })?;
         // A sum is finite only if every element is (overflow cannot happen with f64 partial sums of f32).
         if !data.iter().map(|x| f64::from(*x)).sum::<f64>().is_finite() {
             return Err(Error::NonFiniteWeights { file: file.clone(), tensor: name.to_owned() });
@@ -115,13 +118,17 @@ impl Weights {
     }
 }
 
-fn to_f32(raw: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
-    match dtype {
-        Dtype::F32 => Some(raw.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-        Dtype::F16 => Some(raw.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect()),
-        Dtype::BF16 => Some(raw.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect()),
-        _ => None,
-    }
+/// Appends stored numbers in f32.
+type Append = fn(&mut Vec<f32>, &[u8]);
+
+fn appender(dtype: Dtype) -> Option<Append> {
+    let append: Append = match dtype {
+        Dtype::F32 => |to, raw| to.extend(raw.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
+        Dtype::F16 => |to, raw| to.extend(raw.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32())),
+        Dtype::BF16 => |to, raw| to.extend(raw.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32())),
+        _ => return None,
+    };
+    Some(append)
 }
 
 /// A view of [`Weights`] below a dotted prefix.

@@ -127,7 +127,9 @@ fn provenance(page: &mut Report, manifest: &Value) {
     };
     for model in manifest["models"].as_array().into_iter().flatten() {
         let hash = text(&model["fingerprint"]);
-        add(text(&model["source"]), format!("{}, weights sha256 {hash}", text(&model["parameterization"])));
+        let random = if model["weights"] == "random" { "random " } else { "" };
+        let weights = format!("{}, {random}weights sha256 {hash}", text(&model["parameterization"]));
+        add(text(&model["source"]), weights);
     }
     add("network".into(), format!("{} on {}", text(&manifest["dtype"]), text(&manifest["device"])));
 }

@@ -13,7 +13,7 @@ use memscope_eval::{
     write_frame,
 };
 use memscope_metric::{Protocol, ResolvedProtocol};
-use memscope_model::LatentDiffusion;
+use memscope_model::{LatentDiffusion, WeightsOrigin};
 use serde::Serialize;
 
 use crate::{
@@ -29,6 +29,8 @@ use crate::{
 struct Report<'a> {
     model: String,
     fingerprint: &'a str,
+    #[serde(skip_serializing_if = "WeightsOrigin::is_unmarked")]
+    weights: WeightsOrigin,
     parameterization: String,
     protocol: ResolvedProtocol,
     generator: String,
@@ -81,6 +83,7 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
         print_json(&Report {
             model: source.to_string(),
             fingerprint: model.fingerprint(),
+            weights: model.weights_origin(),
             parameterization: kind.to_string(),
             protocol,
             generator: args.generator.to_string(),
@@ -132,7 +135,7 @@ fn table(args: &Detect, model: &LatentDiffusion, result: &DetectionResult) -> an
         }));
         table.push_row(cells)?;
     }
-    table.set_provenance("model", format!("{}, weights sha256 {}", model.source(), &model.fingerprint()[..16]));
+    table.set_provenance("model", format!("{}, {}", model.source(), model.weights_label()));
     table.set_provenance("protocol", format!("{}, {}", args.protocol, args.numerics));
     table.set_provenance("noise", format!("{}, {} generation(s)", args.generator, args.generations));
     Ok(table)

@@ -72,9 +72,9 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
 /// Writes the strip as SVG or PNG, by the file's extension.
 fn draw(args: &Tokens, model: &LatentDiffusion, reports: &[Report], path: &Path) -> anyhow::Result<()> {
     let caption = format!(
-        "{}, weights sha256 {}. t = 981, noise {}, seed {}, {} generation(s).",
+        "{}, {}. t = 981, noise {}, seed {}, {} generation(s).",
         model.source(),
-        &model.fingerprint()[..16],
+        model.weights_label(),
         args.generator,
         args.seed,
         args.generations
@@ -108,7 +108,7 @@ fn table(args: &Tokens, model: &LatentDiffusion, report: &Report) -> anyhow::Res
         let bar = "█".repeat((WIDTH * token.gradient_norm / largest).round() as usize);
         table.push_row(vec![Cell::text(&token.token), Cell::number(token.gradient_norm, 4), Cell::text(bar)])?;
     }
-    table.set_provenance("model", format!("{}, weights sha256 {}", model.source(), &model.fingerprint()[..16]));
+    table.set_provenance("model", format!("{}, {}", model.source(), model.weights_label()));
     table.set_provenance("quantity", "gradient of the norm of c - u at t = 981 by the token's embedding, L2 norm");
     table
         .set_provenance("noise", format!("{}, seed {}, {} generation(s)", args.generator, args.seed, args.generations));

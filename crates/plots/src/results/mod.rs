@@ -67,10 +67,10 @@ impl Subject<'_> {
         let seeds: Vec<String> = file.noise.seeds.iter().map(ToString::to_string).collect();
         let mut caption = own.to_vec();
         caption.push(format!(
-            "{} ({}), weights sha256 {}. {} memorized and {} other prompts. Protocol {}, {}. Noise {}, seeds {}.",
+            "{} ({}), {}. {} memorized and {} other prompts. Protocol {}, {}. Noise {}, seeds {}.",
             record.source,
             record.parameterization,
-            &record.fingerprint[..record.fingerprint.len().min(16)],
+            record.weights.label(&record.fingerprint),
             count("memorized"),
             count("non_memorized"),
             file.protocol.preset(),

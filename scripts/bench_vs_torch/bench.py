@@ -1,0 +1,216 @@
+"""Times memscope and PyTorch in turn on the same work and prints the ratio of their times.
+
+    python bench.py --models DIR --memscope target/release/memscope --unet-time target/release/examples/unet_time
+
+DIR is what scripts/full_size/make_full_size.py wrote. See README.md beside this file.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from processes import Run, Server, Usage, run
+
+HERE = Path(__file__).resolve().parent
+TORCH_SIDE = str(HERE / "torch_side.py")
+LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
+GIB = 2**30
+# Both sides must have computed the same.
+TOLERANCE = 1e-3
+PROMPTS = [
+    "Mothers influence on her young hippo",
+    "The No Limits Business Woman Podcast",
+    "a photograph of an astronaut riding a horse",
+    "an oil painting of a lighthouse above the sea at night",
+    "portrait of an old fisherman, black and white",
+    "a bowl of ramen on a wooden table",
+    "city skyline at dusk, long exposure",
+    "a red fox in the snow",
+    "pencil drawing of a sleeping cat",
+    "map of an imaginary island",
+]
+
+
+class Ratios:
+    """memscope's time over torch's, pair by pair."""
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[Usage, Usage]] = []
+
+    def add(self, ours: Usage, theirs: Usage) -> None:
+        self.pairs.append((ours, theirs))
+
+    def summary(self, clock: str) -> dict[str, float]:
+        ours = [getattr(pair[0], clock) for pair in self.pairs]
+        theirs = [getattr(pair[1], clock) for pair in self.pairs]
+        ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+        return {
+            "memscope_median": statistics.median(ours),
+            "torch_median": statistics.median(theirs),
+            "ratio_median": statistics.median(ratios),
+            "ratio_min": min(ratios),
+            "ratio_max": max(ratios),
+            "pairs": len(ratios),
+        }
+
+    def report(self, label: str) -> dict:
+        summaries = {}
+        for clock in ("cpu_seconds", "wall_seconds"):
+            summary = summaries[clock] = self.summary(clock)
+            print(
+                f"{label}, {clock.replace('_', ' ')}: memscope {summary['memscope_median']:.2f}, torch "
+                f"{summary['torch_median']:.2f}; ratio {summary['ratio_median']:.2f} "
+                f"({summary['ratio_min']:.2f} to {summary['ratio_max']:.2f}, {summary['pairs']} pairs)",
+                flush=True,
+            )
+        return summaries
+
+
+def agree(what: str, ours: float, theirs: float) -> None:
+    if not math.isclose(ours, theirs, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+        raise SystemExit(f"{what}: memscope has {ours}, torch {theirs}; the two sides did different work")
+
+
+def forward(arguments: argparse.Namespace, folder: Path) -> dict:
+    """One UNet forward, batch 1."""
+    results = {}
+    for threads in arguments.threads:
+        servers = (
+            Server("unet_time", [str(arguments.unet_time), str(folder)], threads),
+            Server("torch", [sys.executable, TORCH_SIDE, "forward", str(folder), "--threads", str(threads)], threads),
+        )
+        ratios = Ratios()
+        # The first forward of either side is a warm-up.
+        for round_number in range(arguments.rounds + 1):
+            (ours, our_answer), (theirs, their_answer) = (server.ask("1") for server in servers)
+            agree("norm of the output", our_answer["norm"], their_answer["norm"])
+            if round_number > 0:
+                ratios.add(ours, theirs)
+        for server in servers:
+            server.close()
+        results[f"threads={threads}"] = ratios.report(f"UNet forward, {threads} thread(s)") | {
+            "profile": servers[0].ready["profile"]
+        }
+    return results
+
+
+def memscope_detect(arguments: argparse.Namespace, model: str, prompts: Path, threads: int) -> Run:
+    command = [str(arguments.memscope), "detect", "--model", model, "--prompts", str(prompts), "--json"]
+    return run([*command, "--batch", str(arguments.batch)], threads)
+
+
+def detection(arguments: argparse.Namespace, folder: Path, prompts: Path) -> dict:
+    """The whole programs, loading included."""
+    threads = max(arguments.threads)
+    loops = {loop: Ratios() for loop in arguments.loops}
+    inner: dict[str, list[float]] = {loop: [] for loop in loops}
+    peak = 0
+    for _ in range(arguments.detection_rounds):
+        for loop, ratios in loops.items():
+            ours = memscope_detect(arguments, str(folder), prompts, threads)
+            side = [sys.executable, TORCH_SIDE, "detect", str(folder), "--threads", str(threads)]
+            theirs = run([*side, "--prompts", str(prompts), "--loop", loop], threads)
+            answer = json.loads(theirs.output)
+            for our_row, their_row in zip(json.loads(ours.output)["results"], answer["results"], strict=True):
+                for field in ("norm", "cosine"):
+                    agree(f"{field} of '{our_row['prompt']}'", our_row[field], their_row[field])
+            ratios.add(ours, theirs)
+            inner[loop].append(answer["seconds"])
+            peak = max(peak, ours.peak_resident_bytes)
+    count = arguments.prompts
+    results = {loop: ratios.report(f"{count} prompts, {loop} loop") for loop, ratios in loops.items()}
+    print(f"{count} prompts: memscope's peak memory {peak / GIB:.2f} GiB", flush=True)
+    return results | {"torch_loop_seconds": inner, "memscope_peak_resident_bytes": peak}
+
+
+def memory(arguments: argparse.Namespace, folders: list[Path], prompts: Path) -> dict:
+    """Peak resident memory of one prompt; the second run finds the weights' checksums in its cache."""
+    results = {}
+    for folder in folders:
+        if not folder.is_dir():
+            print(f"{folder} is not there; see make_full_size.py --half", file=sys.stderr)
+            continue
+        with tempfile.TemporaryDirectory() as cache:
+            os.environ["XDG_CACHE_HOME"] = cache
+            runs = [memscope_detect(arguments, str(folder), prompts, max(arguments.threads)) for _ in range(2)]
+            del os.environ["XDG_CACHE_HOME"]
+        peaks = [one.peak_resident_bytes / GIB for one in runs]
+        weights = sum(file.stat().st_size for part in ("unet", "text_encoder") for file in (folder / part).iterdir())
+        print(
+            f"{folder.name}: peak resident {peaks[0]:.2f} GiB, {peaks[1]:.2f} GiB when its checksums are known; "
+            f"text encoder and UNet are {weights / GIB:.2f} GiB on disk",
+            flush=True,
+        )
+        results[folder.name] = {"weights_bytes": weights, "runs": [one.record() for one in runs]}
+    return results
+
+
+def startup(arguments: argparse.Namespace, prompts: Path) -> dict:
+    """One prompt of an embedded model, from the start of the program to its end."""
+    runs = [memscope_detect(arguments, "embedded:emoji-eps", prompts, max(arguments.threads)) for _ in range(10)]
+    walls, cpus = [one.wall_seconds for one in runs], [one.cpu_seconds for one in runs]
+    print(
+        f"one prompt of embedded:emoji-eps: {statistics.median(walls):.2f} s ({min(walls):.2f} to {max(walls):.2f}), "
+        f"{statistics.median(cpus):.2f} CPU seconds",
+        flush=True,
+    )
+    return {"runs": [one.record() for one in runs]}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, required=True, metavar="DIR", help="holds random-sd14")
+    parser.add_argument("--memscope", type=Path, required=True, help="the program")
+    parser.add_argument("--unet-time", type=Path, required=True, help="the example unet_time of memscope-model")
+    parts = ["forward", "detection", "memory", "startup"]
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="only these")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="of the forward; the rest uses the most")
+    parser.add_argument("--rounds", type=int, default=7, help="pairs of forwards (default: 7)")
+    parser.add_argument("--detection-rounds", type=int, default=1, help="pairs of whole programs (default: 1)")
+    parser.add_argument("--loops", nargs="+", choices=["minimal", "released"], default=["minimal", "released"])
+    parser.add_argument("--prompts", type=int, default=10, choices=range(1, len(PROMPTS) + 1), metavar="N")
+    parser.add_argument("--batch", type=int, default=1, help="memscope's --batch (default: 1)")
+    parser.add_argument("--out", type=Path, help="write the numbers as JSON")
+    return parser.parse_args()
+
+
+def machine() -> dict:
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    load = os.getloadavg()[0]
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    return {"cpu": cpu, "cores": os.cpu_count(), "load": load, "python": platform.python_version()} | versions
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    folder = arguments.models / "random-sd14"
+    version = subprocess.run([arguments.memscope, "--version"], capture_output=True, text=True, check=True).stdout
+    results: dict = {"weights": "random", "memscope": version.strip(), "machine": machine()}
+    print(json.dumps(results), flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        prompts, one = Path(scratch, "prompts.txt"), Path(scratch, "one.txt")
+        prompts.write_text("".join(f"{prompt}\n" for prompt in PROMPTS[: arguments.prompts]), encoding="utf-8")
+        one.write_text(PROMPTS[0] + "\n", encoding="utf-8")
+        if "startup" in arguments.parts:
+            results["startup"] = startup(arguments, one)
+        if "forward" in arguments.parts:
+            results["forward"] = forward(arguments, folder)
+        if "memory" in arguments.parts:
+            results["memory"] = memory(arguments, [folder, folder.with_name("random-sd14-f16")], one)
+        if "detection" in arguments.parts:
+            results["detection"] = detection(arguments, folder, prompts)
+    results["machine"]["load_after"] = os.getloadavg()[0]
+    if arguments.out:
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The PyTorch side, as a program of its own: what a user without memscope would write.
+
+    torch_side.py forward FOLDER --threads N     one UNet forward per line of standard input, loaded in between
+    torch_side.py detect FOLDER --threads N --prompts FILE --loop minimal|released
+
+`minimal`: per prompt, one conditional and one empty-prompt pass at t = 981 and at t = 1 (4 sample-forwards).
+`released`: the window that the released code times: the batch of both passes at t = 981 and at the cosine's timestep,
+the scores, one DDIM step, and two more batches at t = 961 and at the cosine's timestep (8 sample-forwards).
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "full_size"))
+import philox  # noqa: E402
+
+SEED = 42
+T_NORM, T_COS = 981, 1
+GUIDANCE = 7.5
+
+
+def say(**fields: object) -> None:
+    print(json.dumps(fields), flush=True)
+
+
+class Model:
+    """Text encoder (for as long as it is needed) and UNet of a folder, in float32."""
+
+    def __init__(self, folder: Path, prompts: list[str]):
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+        encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).eval()
+        padding = {"padding": "max_length", "max_length": tokenizer.model_max_length, "truncation": True}
+        # (P + 1, 77, D); the empty prompt last.
+        self.contexts = encoder(tokenizer([*prompts, ""], return_tensors="pt", **padding).input_ids).last_hidden_state
+        self.unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32).eval()
+        size = self.unet.config.sample_size
+        self.x = philox.latent(SEED, (1, self.unet.config.in_channels, size, size))
+        self.scheduler = DDIMScheduler.from_config(DDIMScheduler.load_config(folder / "scheduler"))
+        self.scheduler.set_timesteps(50)
+        if self.scheduler.config.prediction_type != "epsilon":
+            raise SystemExit(f"{folder}: the timed detection is written for models that predict noise")
+
+    def pair(self, x: torch.Tensor, t: int, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Outputs (1, C, H, W) for the empty prompt and for `context` (77, D), from one batch of two."""
+        contexts = torch.stack([self.contexts[-1], context])
+        empty, conditional = self.unet(x.repeat(2, 1, 1, 1), t, contexts).sample.chunk(2)
+        return empty, conditional
+
+    def scores(self, first: tuple, last: tuple) -> tuple[float, float]:
+        cosine = torch.nn.functional.cosine_similarity(last[0], last[1] - last[0], dim=1).mean()
+        return (first[1] - first[0]).norm().item(), cosine.item()
+
+    def minimal(self, context: torch.Tensor) -> tuple[float, float]:
+        return self.scores(self.pair(self.x, T_NORM, context), self.pair(self.x, T_COS, context))
+
+    def released(self, context: torch.Tensor) -> tuple[float, float]:
+        first, last = self.pair(self.x, T_NORM, context), self.pair(self.x, T_COS, context)
+        scores = self.scores(first, last)
+        guided = first[0] + GUIDANCE * (first[1] - first[0])
+        x = self.scheduler.step(guided, T_NORM, self.x, eta=0.0).prev_sample
+        self.pair(x, int(self.scheduler.timesteps[1]), context)
+        self.pair(x, T_COS, context)
+        return scores
+
+
+def serve(model: Model) -> None:
+    for line in sys.stdin:
+        batch = int(line.strip() or 1)
+        x, context = model.x.repeat(batch, 1, 1, 1), model.contexts[-1:].repeat(batch, 1, 1)
+        start = time.perf_counter()
+        output = model.unet(x, T_NORM, context).sample
+        say(seconds=time.perf_counter() - start, norm=output[0].norm().item())
+
+
+def detect(model: Model, prompts: list[str], loop: str) -> None:
+    start = time.perf_counter()
+    rows = []
+    for prompt, context in zip(prompts, model.contexts, strict=False):
+        norm, cosine = getattr(model, loop)(context)
+        rows.append({"prompt": prompt, "norm": norm, "cosine": cosine})
+    say(seconds=time.perf_counter() - start, results=rows)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=["forward", "detect"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--prompts", type=Path, help="one prompt a line")
+    parser.add_argument("--loop", choices=["minimal", "released"], default="minimal")
+    arguments = parser.parse_args()
+    if arguments.task == "detect" and arguments.prompts is None:
+        parser.error("detect needs --prompts")
+    return arguments
+
+
+@torch.inference_mode()
+def main() -> None:
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    prompts = arguments.prompts.read_text(encoding="utf-8").splitlines() if arguments.prompts else []
+    start = time.perf_counter()
+    model = Model(arguments.folder, prompts)
+    if arguments.task == "forward":
+        say(ready=time.perf_counter() - start, threads=torch.get_num_threads())
+        serve(model)
+    else:
+        detect(model, prompts, arguments.loop)
+
+
+if __name__ == "__main__":
+    main()
