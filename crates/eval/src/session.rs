@@ -164,7 +164,7 @@ impl Subject {
         let both = self.memorized.texts().into_iter().filter(|p| others.contains(p));
         warnings.extend(both.map(|prompt| Warning::InBothClasses { prompt }));
         let negatives = others.len();
-        if (negatives as f64) < 1.0 / fpr {
+        if !self.detectors.is_empty() && (negatives as f64) < 1.0 / fpr {
             warnings.push(Warning::FewNegatives { negatives, fpr });
         }
         warnings

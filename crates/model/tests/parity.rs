@@ -80,6 +80,35 @@ fn unet_outputs() {
 }
 
 #[test]
+fn one_latent_serves_several_prompts() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "unet"));
+        let (x, context) = (case.get("x"), case.get("context"));
+        let one = x.narrow(0, 0, 1).unwrap();
+        let repeated = Tensor::cat(&[&one, &one, &one], 0).unwrap();
+        let expected = model.predict(&repeated, &[500; 3], context, None).unwrap();
+        let got = model.predict(&one, &[500], context, None).unwrap();
+        let error = relative_l2(&got, &expected);
+        assert!(error <= 1e-6, "{name}: {error:.2e}");
+        assert!(model.predict(&x.narrow(0, 0, 2).unwrap(), &[500; 2], context, None).is_err());
+    }
+}
+
+/// The unit roundoff of f16 is 4.9e-4, of bf16 3.9e-3; a network multiplies it by a few.
+#[test]
+fn half_precision_differs_by_its_rounding_alone() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "unet"));
+        for (dtype, tolerance) in [(DType::F16, 5e-3), (DType::BF16, 4e-2)] {
+            let [x, context] = ["x", "context"].map(|tensor| case.get(tensor).to_dtype(dtype).unwrap());
+            let output = model.predict(&x, &[981; 3], &context, None).unwrap();
+            assert_eq!(output.dtype(), dtype);
+            case.assert_close("output.t981", &output, tolerance);
+        }
+    }
+}
+
+#[test]
 fn text_encoders() {
     for name in MODELS {
         let (model, case) = (load(name), Case::open(name, "text_encoder"));

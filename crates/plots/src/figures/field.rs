@@ -173,7 +173,7 @@ impl FieldFigure {
         let total = panel.arrow_positions(self.stride).count();
         let rings =
             panel.arrow_positions(self.stride).filter(|position| cosine(*position) > self.ring_threshold).count();
-        format!("{rings} rings at {total} positions")
+        format!("{rings} {} at {total} positions", if rings == 1 { "ring" } else { "rings" })
     }
 }
 
