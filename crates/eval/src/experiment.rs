@@ -112,6 +112,8 @@ pub enum FigureKind {
     Cost,
     /// AUC by duplication weight.
     DoseResponse,
+    /// AUC on prompts memorized as templates against those memorized verbatim; needs the lists of an embedded model.
+    LocalVerbatim,
     /// TPR over the two weights of the metric.
     Weights,
     /// Eigenvalue variance along the trajectory (Figure 1), and spectra where they are exact.

@@ -18,6 +18,6 @@ pub use kde::{KdeFigure, KdePanel};
 pub use lines::{LinesFigure, LinesPanel, Series};
 pub use plane::{MarkedPoint, PlaneFigure};
 pub use roc::{Band, RocCurve, RocFigure};
-pub use scatter::{ScatterFigure, ScatterPoint, pareto_front};
+pub use scatter::{Guide, ScatterFigure, ScatterPoint, pareto_front};
 pub use spectrum::{Spectrum, SpectrumFigure};
 pub use tokens::{Token, TokenRow, TokenStrip};

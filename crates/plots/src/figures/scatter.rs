@@ -1,4 +1,5 @@
-//! Detection against cost, with the front of the detectors that none other beats at both.
+//! Two numbers of every detector: detection against cost with the front of the detectors that none other beats at both,
+//! or detection of one kind of prompt against another.
 
 use super::lines::check_scaled;
 use crate::axis::{Axis, AxisSpec, Scale, extent};
@@ -9,12 +10,21 @@ use crate::panel::{LINE, MARKER, Panel, marker};
 use crate::theme::{Marker, Style};
 use crate::{Error, Figure, Meta, Scene, Theme};
 
+/// The line that goes with the points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guide {
+    /// The Pareto front, where less x and more y is better.
+    Front,
+    /// x = y.
+    Diagonal,
+}
+
 /// One detector.
 #[derive(Debug, Clone)]
 pub struct ScatterPoint {
     /// The detector.
     pub name: String,
-    /// Cost, in the unit of the x axis.
+    /// Cost or detection, in the unit of the x axis.
     pub x: f64,
     /// Detection, in the unit of the y axis; more is better.
     pub y: f64,
@@ -22,17 +32,19 @@ pub struct ScatterPoint {
     pub interval: Option<(f64, f64)>,
 }
 
-/// Points with intervals and their Pareto front.
+/// Points with intervals and a guide.
 #[derive(Debug, Clone)]
 pub struct ScatterFigure {
     /// Name, alternative text and caption.
     pub meta: Meta,
-    /// Cost: network calls or seconds.
+    /// Cost (network calls or seconds), or detection.
     pub x: AxisSpec,
     /// Detection: AUC or TPR.
     pub y: AxisSpec,
     /// One point per detector.
     pub points: Vec<ScatterPoint>,
+    /// What is drawn behind them.
+    pub guide: Guide,
 }
 
 /// Positions of the (cost, gain) points that no other point beats, by ascending cost: a point is beaten by one that
@@ -72,6 +84,16 @@ impl ScatterFigure {
         check.ordered("points.interval", &low, &high)
     }
 
+    /// x = y within both ranges.
+    fn draw_diagonal(&self, scene: &mut Scene, panel: &Panel, style: Style) {
+        let (x_low, x_high) = extent(self.points.iter().map(|point| point.x));
+        let (y_low, y_high) = extent(self.points.iter().map(|point| point.y));
+        let ends = [x_low.max(y_low), x_high.min(y_high)];
+        if ends[0] < ends[1] {
+            panel.line(scene, ends.map(|end| (end, end)), style, LINE);
+        }
+    }
+
     fn draw_front(&self, scene: &mut Scene, panel: &Panel, style: Style) {
         let positions: Vec<(f64, f64)> = self.points.iter().map(|point| (point.x, point.y)).collect();
         let front: Vec<(f64, f64)> = pareto_front(&positions).into_iter().map(|index| positions[index]).collect();
@@ -97,16 +119,23 @@ impl Figure for ScatterFigure {
             let Style { color, marker, .. } = theme.style(index);
             Entry::new(&point.name, Sample::Point { color, marker })
         };
+        let guide_name = match self.guide {
+            Guide::Front => "Pareto front",
+            Guide::Diagonal => "both alike",
+        };
         let line = Sample::Line { color: front.color, dashes: front.dashes, marker: None };
         let entries: Vec<Entry> =
-            self.points.iter().enumerate().map(point_entry).chain([Entry::new("Pareto front", line)]).collect();
+            self.points.iter().enumerate().map(point_entry).chain([Entry::new(guide_name, line)]).collect();
         let mut page = Page::new(&self.meta, theme, HEIGHT, &entries);
         let ends = |point: &ScatterPoint| point.interval.map_or([point.y; 2], |(low, high)| [low, high]);
         let heights = self.points.iter().flat_map(|point| ends(point).into_iter().chain([point.y]));
         let axes =
             (Axis::covering(&self.x, padded(&self.points, self.x.scale), 6), Axis::covering(&self.y, heights, 6));
         let panel = Panel::draw(&mut page.scene, theme, page.body, &[], axes);
-        self.draw_front(&mut page.scene, &panel, front);
+        match self.guide {
+            Guide::Front => self.draw_front(&mut page.scene, &panel, front),
+            Guide::Diagonal => self.draw_diagonal(&mut page.scene, &panel, front),
+        }
         for (index, point) in self.points.iter().enumerate() {
             let style = theme.style(index);
             let at = panel.at(point.x, point.y);

@@ -8,7 +8,7 @@ use memscope_eval::{
 use super::{Result, Subject};
 use crate::{
     AxisSpec,
-    figures::{ScatterFigure, ScatterPoint},
+    figures::{Guide, ScatterFigure, ScatterPoint},
 };
 
 /// TPR over the network calls for ten prompts, for every detector and number of generations.
@@ -39,5 +39,6 @@ pub(super) fn figure(subject: &Subject) -> Result<ScatterFigure> {
         x: AxisSpec::log10("Network calls for 10 prompts"),
         y: AxisSpec::linear(&format!("TPR at {} % FPR", report.fpr * 100.0)),
         points,
+        guide: Guide::Front,
     })
 }

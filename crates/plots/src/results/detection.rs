@@ -10,7 +10,10 @@ use memscope_eval::{
 use super::{Result, Subject};
 use crate::{
     AxisSpec, Figure,
-    figures::{Band, LinesFigure, LinesPanel, MarkedPoint, PlaneFigure, RocCurve, RocFigure, ScoreHistogram, Series},
+    figures::{
+        Band, Guide, LinesFigure, LinesPanel, MarkedPoint, PlaneFigure, RocCurve, RocFigure, ScatterFigure,
+        ScatterPoint, ScoreHistogram, Series,
+    },
 };
 
 /// Points of a band, and bootstrap resamples behind each.
@@ -19,6 +22,8 @@ const BAND_RESAMPLES: usize = 400;
 /// Right end of the enlarged part of an ROC.
 const ZOOM: f64 = 0.05;
 const BINS: usize = 30;
+/// The list of prompts whose pictures share a template.
+const TEMPLATE: &str = "template";
 
 fn scores<'a>(subject: &'a Subject) -> impl Iterator<Item = &'a DetectorScores> {
     let n = subject.generations();
@@ -87,6 +92,47 @@ pub(super) fn histograms(subject: &Subject) -> Vec<Box<dyn Figure>> {
     scores(subject).enumerate().filter_map(figure).collect()
 }
 
+/// AUC on prompts memorized as templates against AUC on those memorized verbatim, every detector a point.
+pub(super) fn local_verbatim(subject: &Subject) -> Result<ScatterFigure> {
+    let rows = |set: &str| -> Vec<usize> {
+        let prompts = subject.model.memorized.iter().enumerate();
+        prompts.filter(|(_, prompt)| prompt.set == set).map(|(row, _)| row).collect()
+    };
+    let (verbatim, template) = (rows("verbatim"), rows(TEMPLATE));
+    let others: Vec<usize> = (0..subject.model.non_memorized.len()).collect();
+    let bootstrap = Bootstrap { resamples: BAND_RESAMPLES, ..Bootstrap::default() };
+    let mut points = vec![];
+    for scores in scores(subject) {
+        let auc = |rows: &[usize]| -> Result<_> {
+            let of_run = |run: &SeedScores| run.values(rows, &others, |score| score.value);
+            let values: Vec<ClassValues> = scores.runs.iter().map(of_run).collect();
+            Ok(bootstrap.estimate(&score_sets(&values)?, Statistic::Auc)?)
+        };
+        let (x, y) = (auc(&verbatim)?, auc(&template)?);
+        points.push(ScatterPoint {
+            name: scores.detector.label(),
+            x: x.value,
+            y: y.value,
+            interval: Some((y.interval.low, y.interval.high)),
+        });
+    }
+    let own = format!(
+        "n = {}, mean over seeds; bars: 95 % stratified bootstrap over prompts. {} prompts planted verbatim at all duplication weights, {} that share a template.",
+        subject.generations(),
+        verbatim.len(),
+        template.len()
+    );
+    let alt =
+        format!("AUC on template prompts over AUC on verbatim prompts for every detector on {}.", subject.model.model);
+    Ok(ScatterFigure {
+        meta: subject.meta("local-verbatim", alt, &[own]),
+        x: AxisSpec::linear("AUC, verbatim"),
+        y: AxisSpec::linear("AUC, template (local)"),
+        points,
+        guide: Guide::Diagonal,
+    })
+}
+
 /// AUC by duplication weight, mean over seeds with the bootstrap interval.
 pub(super) fn dose_response(subject: &Subject) -> Result<LinesFigure> {
     let memorized = &subject.model.memorized;
@@ -95,7 +141,7 @@ pub(super) fn dose_response(subject: &Subject) -> Result<LinesFigure> {
     weights.dedup();
     let planted = |weight: f64| -> Vec<usize> {
         let of_weight = |(_, prompt): &(usize, &memscope_eval::prompts::KnownPrompt)| {
-            prompt.weight == Some(weight) && prompt.set != "template"
+            prompt.weight == Some(weight) && prompt.set != TEMPLATE
         };
         memorized.iter().enumerate().filter(of_weight).map(|(row, _)| row).collect()
     };

@@ -101,6 +101,7 @@ pub fn figures(experiment: &Experiment, outcome: &Outcome) -> Result<Vec<Box<dyn
                 FigureKind::Densities => figures.push(Box::new(densities::figure(&subject)?)),
                 FigureKind::Cost => figures.push(Box::new(cost::figure(&subject)?)),
                 FigureKind::DoseResponse => figures.push(Box::new(detection::dose_response(&subject)?)),
+                FigureKind::LocalVerbatim => figures.push(Box::new(detection::local_verbatim(&subject)?)),
                 FigureKind::Weights => figures.push(Box::new(detection::weights(&subject)?)),
                 FigureKind::Spectrum => figures.extend(spectrum::figures(&subject)),
                 FigureKind::Field => figures.extend(field::figures(&subject)),

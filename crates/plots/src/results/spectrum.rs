@@ -93,7 +93,10 @@ fn spectra(subject: &Subject, result: &ProbeResult, timesteps: &[usize]) -> Opti
         .filter_map(|memorized| result.seen.iter().find(|seen| seen.memorized == *memorized))
         .map(|seen| format!("'{}'", seen.prompt))
         .collect();
-    let own = format!("All eigenvalues of (J + Jᵀ)/2 of the conditional score; prompts {}.", prompts.join(" and "));
+    let own = format!(
+        "All eigenvalues of the symmetrized Jacobian of the conditional score; prompts {}.",
+        prompts.join(" and ")
+    );
     let alt = format!("Histograms of the Hessian's eigenvalues at three timesteps on {}.", subject.model.model);
     Some(Box::new(SpectrumFigure {
         meta: subject.meta("eigenvalues", alt, &[own]),

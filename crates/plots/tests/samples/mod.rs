@@ -1,9 +1,9 @@
 //! Figures over made-up but plausible numbers, the same on every run.
 
 use memscope_plots::figures::{
-    Band, BoundFigure, FieldFigure, FieldPanel, KdeFigure, KdePanel, LinesFigure, LinesPanel, MarkedPoint, PlaneFigure,
-    RocCurve, RocFigure, ScatterFigure, ScatterPoint, ScoreHistogram, Series, Spectrum, SpectrumFigure, Token,
-    TokenRow, TokenStrip,
+    Band, BoundFigure, FieldFigure, FieldPanel, Guide, KdeFigure, KdePanel, LinesFigure, LinesPanel, MarkedPoint,
+    PlaneFigure, RocCurve, RocFigure, ScatterFigure, ScatterPoint, ScoreHistogram, Series, Spectrum, SpectrumFigure,
+    Token, TokenRow, TokenStrip,
 };
 use memscope_plots::{AxisSpec, Figure, Meta};
 
@@ -234,6 +234,7 @@ pub(crate) fn scatter() -> ScatterFigure {
             point("Ren", 100.0, 0.91, 0.02),
             point("bright ending", 52.0, 0.953, 0.015),
         ],
+        guide: Guide::Front,
     }
 }
 
