@@ -112,6 +112,10 @@ fn damaged(path: &Path, error: &serde_json::Error) -> Error {
 fn tables(folder: &Path) -> Result<BTreeMap<String, ResultTable>> {
     let folder = folder.join("tables");
     let mut tables = BTreeMap::new();
+    // An experiment of figures alone has none.
+    if !folder.is_dir() {
+        return Ok(tables);
+    }
     for entry in fs::read_dir(&folder).map_err(Error::read(&folder))? {
         let path = entry.map_err(Error::read(&folder))?.path();
         if path.extension().is_some_and(|extension| extension == "json") {

@@ -84,16 +84,6 @@ impl ScatterFigure {
         check.ordered("points.interval", &low, &high)
     }
 
-    /// x = y within both ranges.
-    fn draw_diagonal(&self, scene: &mut Scene, panel: &Panel, style: Style) {
-        let (x_low, x_high) = extent(self.points.iter().map(|point| point.x));
-        let (y_low, y_high) = extent(self.points.iter().map(|point| point.y));
-        let ends = [x_low.max(y_low), x_high.min(y_high)];
-        if ends[0] < ends[1] {
-            panel.line(scene, ends.map(|end| (end, end)), style, LINE);
-        }
-    }
-
     fn draw_front(&self, scene: &mut Scene, panel: &Panel, style: Style) {
         let positions: Vec<(f64, f64)> = self.points.iter().map(|point| (point.x, point.y)).collect();
         let front: Vec<(f64, f64)> = pareto_front(&positions).into_iter().map(|index| positions[index]).collect();
@@ -128,13 +118,18 @@ impl Figure for ScatterFigure {
             self.points.iter().enumerate().map(point_entry).chain([Entry::new(guide_name, line)]).collect();
         let mut page = Page::new(&self.meta, theme, HEIGHT, &entries);
         let ends = |point: &ScatterPoint| point.interval.map_or([point.y; 2], |(low, high)| [low, high]);
-        let heights = self.points.iter().flat_map(|point| ends(point).into_iter().chain([point.y]));
-        let axes =
-            (Axis::covering(&self.x, padded(&self.points, self.x.scale), 6), Axis::covering(&self.y, heights, 6));
+        let heights: Vec<f64> = self.points.iter().flat_map(|point| ends(point).into_iter().chain([point.y])).collect();
+        // With a diagonal both axes are alike, so that it means what it seems to.
+        let (low, high) = extent(self.points.iter().map(|point| point.x).chain(heights.iter().copied()));
+        let (across, heights) = match self.guide {
+            Guide::Front => (padded(&self.points, self.x.scale), heights),
+            Guide::Diagonal => ([low, high], vec![low, high]),
+        };
+        let axes = (Axis::covering(&self.x, across, 6), Axis::covering(&self.y, heights, 6));
         let panel = Panel::draw(&mut page.scene, theme, page.body, &[], axes);
         match self.guide {
             Guide::Front => self.draw_front(&mut page.scene, &panel, front),
-            Guide::Diagonal => self.draw_diagonal(&mut page.scene, &panel, front),
+            Guide::Diagonal => panel.line(&mut page.scene, [low, high].map(|end| (end, end)), front, LINE),
         }
         for (index, point) in self.points.iter().enumerate() {
             let style = theme.style(index);

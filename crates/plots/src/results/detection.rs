@@ -3,6 +3,7 @@
 use memscope_eval::{
     detection::{ClassValues, DetectorScores, SeedScores, score_sets},
     paper::paper,
+    prompts::KnownPrompt,
     registry::DetectorName,
     stats::{Bootstrap, CollinearPoints, Roc, Statistic, TprRule},
 };
@@ -94,11 +95,13 @@ pub(super) fn histograms(subject: &Subject) -> Vec<Box<dyn Figure>> {
 
 /// AUC on prompts memorized as templates against AUC on those memorized verbatim, every detector a point.
 pub(super) fn local_verbatim(subject: &Subject) -> Result<ScatterFigure> {
-    let rows = |set: &str| -> Vec<usize> {
-        let prompts = subject.model.memorized.iter().enumerate();
-        prompts.filter(|(_, prompt)| prompt.set == set).map(|(row, _)| row).collect()
+    let memorized = &subject.model.memorized;
+    let rows = |wanted: &dyn Fn(&KnownPrompt) -> bool| -> Vec<usize> {
+        (0..memorized.len()).filter(|row| wanted(&memorized[*row])).collect()
     };
-    let (verbatim, template) = (rows("verbatim"), rows(TEMPLATE));
+    let template = rows(&|prompt| prompt.set == TEMPLATE);
+    let as_often = |prompt: &KnownPrompt| template.iter().any(|row| memorized[*row].weight == prompt.weight);
+    let verbatim = rows(&|prompt| prompt.set != TEMPLATE && as_often(prompt));
     let others: Vec<usize> = (0..subject.model.non_memorized.len()).collect();
     let bootstrap = Bootstrap { resamples: BAND_RESAMPLES, ..Bootstrap::default() };
     let mut points = vec![];
@@ -117,7 +120,7 @@ pub(super) fn local_verbatim(subject: &Subject) -> Result<ScatterFigure> {
         });
     }
     let own = format!(
-        "n = {}, mean over seeds; bars: 95 % stratified bootstrap over prompts. {} prompts planted verbatim at all duplication weights, {} that share a template.",
+        "n = {}, mean over seeds; bars: 95 % stratified bootstrap over prompts. {} prompts whose pictures were planted verbatim, {} whose pictures share a template; shown equally often in training.",
         subject.generations(),
         verbatim.len(),
         template.len()
@@ -140,9 +143,7 @@ pub(super) fn dose_response(subject: &Subject) -> Result<LinesFigure> {
     weights.sort_by(f64::total_cmp);
     weights.dedup();
     let planted = |weight: f64| -> Vec<usize> {
-        let of_weight = |(_, prompt): &(usize, &memscope_eval::prompts::KnownPrompt)| {
-            prompt.weight == Some(weight) && prompt.set != TEMPLATE
-        };
+        let of_weight = |(_, prompt): &(usize, &KnownPrompt)| prompt.weight == Some(weight) && prompt.set != TEMPLATE;
         memorized.iter().enumerate().filter(of_weight).map(|(row, _)| row).collect()
     };
     weights.retain(|weight| !planted(*weight).is_empty());
