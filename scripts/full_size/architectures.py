@@ -5,6 +5,8 @@ Fields that the originals leave out are left out here too, so that a loader's de
 
 from dataclasses import dataclass
 
+from shared import SCHEDULER
+
 CONTEXT_LENGTH = 77
 VOCABULARY = 49408
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
@@ -72,17 +74,6 @@ VAE = {
     "layers_per_block": 2,
     "out_channels": 3,
     "up_block_types": ["UpDecoderBlock2D"] * 4,
-}
-SCHEDULER = {
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "beta_start": 0.00085,
-    "clip_sample": False,
-    "num_train_timesteps": 1000,
-    "set_alpha_to_one": False,
-    "skip_prk_steps": True,
-    "steps_offset": 1,
-    "trained_betas": None,
 }
 
 SD14 = Architecture(

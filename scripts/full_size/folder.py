@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from architectures import BOS, CONTEXT_LENGTH, EOS, VOCABULARY, Architecture
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from shared import REPOSITORY, byte_alphabet, randomize, save_weights, seed_of, write_json
+from shared import REPOSITORY, byte_alphabet, randomize, save_weights, seed_of, write_json, write_pipeline
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -99,18 +99,4 @@ def write_folder(architecture: Architecture, seed: int, folder: Path) -> None:
     write_unet(architecture, seed, folder / "unet")
     write_text_encoder(architecture, seed, folder / "text_encoder")
     write_vae(architecture, seed, folder / "vae")
-    (folder / "scheduler").mkdir()
-    write_json(folder / "scheduler" / "scheduler_config.json", architecture.scheduler)
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "_diffusers_version": architecture.scheduler["_diffusers_version"],
-        "feature_extractor": [None, None],
-        "requires_safety_checker": False,
-        "safety_checker": [None, None],
-        "scheduler": ["diffusers", architecture.scheduler["_class_name"]],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    write_json(folder / "model_index.json", index)
+    write_pipeline(architecture.scheduler, folder)

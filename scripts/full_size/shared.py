@@ -7,10 +7,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "scripts" / "fixtures"))
 
 from store import library_versions, relative_error, seed_of  # noqa: E402
-from tiny_models import byte_alphabet, randomize, save_weights, write_json  # noqa: E402
+from tiny_models import SCHEDULER, byte_alphabet, randomize, save_weights, write_json, write_pipeline  # noqa: E402
 
 __all__ = [
     "REPOSITORY",
+    "SCHEDULER",
     "byte_alphabet",
     "library_versions",
     "randomize",
@@ -18,4 +19,5 @@ __all__ = [
     "save_weights",
     "seed_of",
     "write_json",
+    "write_pipeline",
 ]

@@ -85,7 +85,7 @@ impl ModelArgs {
 
     /// What is done about a schedule that is not the protocol's.
     pub(crate) fn schedule_check(&self) -> ScheduleCheck {
-        if self.accept_schedule { ScheduleCheck::Accept } else { ScheduleCheck::Protocol }
+        ScheduleCheck::accepting(self.accept_schedule)
     }
 }
 

@@ -74,6 +74,11 @@ pub struct DetectorScores {
 }
 
 impl DetectorScores {
+    /// The scores of the prompts at these positions, per seed.
+    pub fn of(&self, memorized: &[usize], non_memorized: &[usize]) -> Vec<ClassValues> {
+        self.runs.iter().map(|run| run.values(memorized, non_memorized, |score| score.value)).collect()
+    }
+
     /// The scores of all prompts, per seed.
     pub fn all(&self) -> Vec<ClassValues> {
         self.runs.iter().map(SeedScores::all).collect()

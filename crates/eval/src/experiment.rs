@@ -153,7 +153,7 @@ impl ModelEntry {
 
     /// What is done about a schedule that is not the protocol's.
     pub fn schedule_check(&self) -> ScheduleCheck {
-        if self.accept_schedule { ScheduleCheck::Accept } else { ScheduleCheck::Protocol }
+        ScheduleCheck::accepting(self.accept_schedule)
     }
 }
 

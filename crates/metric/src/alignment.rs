@@ -8,7 +8,7 @@ use crate::{
     measure::{Ask, Measure},
     probe::Probe,
     theory::{Local, dense},
-    trajectory::{WALK_CALLS, visited},
+    trajectory::{WALK_CALLS, along},
 };
 
 /// Reads the two scores at x_t as those of Gaussians and measures what Theorem 1 assumes of them.
@@ -59,15 +59,7 @@ impl Measure for Alignment {
     }
 
     fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
-        let latents = visited(probes, &self.timesteps)?;
-        let of_probe = |(probe, latents): (&Probe, Vec<Vec<f32>>)| {
-            let mut values = vec![];
-            for (&t, x) in self.timesteps.iter().zip(&latents) {
-                values.extend(at(probe, x, t)?);
-            }
-            Ok(values)
-        };
-        probes.iter().zip(latents).map(of_probe).collect()
+        along(probes, &self.timesteps, at)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     measure::{Ask, Measure},
     probe::Probe,
     theory::{Jacobian, Probes, exact, stochastic},
-    trajectory::{SAMPLING, WALK_CALLS, visited},
+    trajectory::{SAMPLING, WALK_CALLS, along},
 };
 
 /// How the eigenvalue variance is found.
@@ -141,15 +141,7 @@ impl Measure for HessianSpectrum {
     }
 
     fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
-        let latents = visited(probes, &self.timesteps)?;
-        let of_probe = |(probe, latents): (&Probe, Vec<Vec<f32>>)| {
-            let mut values = vec![];
-            for (&t, x) in self.timesteps.iter().zip(&latents) {
-                values.extend(self.at(probe, x, t)?);
-            }
-            Ok(values)
-        };
-        probes.iter().zip(latents).map(of_probe).collect()
+        along(probes, &self.timesteps, |probe, x, t| self.at(probe, x, t))
     }
 }
 

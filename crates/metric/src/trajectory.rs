@@ -47,8 +47,12 @@ pub fn walk(probes: &[Probe], mut visit: impl FnMut(&TrajectoryStep) -> Result<(
     Ok(())
 }
 
-/// x_t of each probe at each of these timesteps of its trajectory, flattened (C, H, W).
-pub(crate) fn visited(probes: &[Probe], timesteps: &[usize]) -> Result<Vec<Vec<Vec<f32>>>> {
+/// What `at` says of x_t (flattened (C, H, W)) at each of these timesteps of every probe's trajectory, probe by probe.
+pub(crate) fn along<V: IntoIterator<Item = f64>>(
+    probes: &[Probe],
+    timesteps: &[usize],
+    at: impl Fn(&Probe, &[f32], usize) -> Result<V>,
+) -> Result<Vec<Vec<f64>>> {
     let mut kept = BTreeMap::new();
     walk(probes, |step| {
         if timesteps.contains(&step.t) {
@@ -56,9 +60,14 @@ pub(crate) fn visited(probes: &[Probe], timesteps: &[usize]) -> Result<Vec<Vec<V
         }
         Ok(())
     })?;
-    let at = |t: &usize| kept.get(t).ok_or_else(|| Error::Argument(format!("t = {t} is not visited")));
-    let latents = timesteps.iter().map(at).collect::<Result<Vec<_>>>()?;
-    Ok((0..probes.len()).map(|i| latents.iter().map(|of_probes| of_probes[i].clone()).collect()).collect())
+    let mut values = vec![vec![]; probes.len()];
+    for &t in timesteps {
+        let latents: &Vec<Vec<f32>> = kept.get(&t).ok_or_else(|| Error::Argument(format!("t = {t} is not visited")))?;
+        for ((values, probe), x) in values.iter_mut().zip(probes).zip(latents) {
+            values.extend(at(probe, x, t)?);
+        }
+    }
+    Ok(values)
 }
 
 /// Network calls (samples) of a walk, per probe.

@@ -39,6 +39,13 @@ pub enum ScheduleCheck {
     Accept,
 }
 
+impl ScheduleCheck {
+    /// By whether the user has accepted any schedule.
+    pub fn accepting(accepted: bool) -> Self {
+        if accepted { Self::Accept } else { Self::Protocol }
+    }
+}
+
 /// How sampling spreads its timesteps, in diffusers' words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spacing {

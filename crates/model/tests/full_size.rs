@@ -2,9 +2,12 @@
 //!
 //! `scripts/full_size/make_full_size.py` makes the folders and what they are compared with; too large to commit.
 
+mod common;
+
 use std::{collections::HashMap, env, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor, safetensors};
+use common::relative_l2;
 use memscope_model::{LatentDiffusion, ModelSource, WeightsOrigin};
 use serde::Deserialize;
 
@@ -70,17 +73,6 @@ impl Proof {
         let decoded = self.model.vae().unwrap().decode(self.get("vae.latent")).unwrap();
         self.assert_close("vae.decoded", &decoded);
     }
-}
-
-fn flat(tensor: &Tensor) -> Vec<f64> {
-    tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()?.to_vec1()).expect("a readable tensor")
-}
-
-fn relative_l2(got: &Tensor, expected: &Tensor) -> f64 {
-    let (got, expected) = (flat(got), flat(expected));
-    let difference: f64 = got.iter().zip(&expected).map(|(a, b)| (a - b) * (a - b)).sum();
-    let scale: f64 = expected.iter().map(|b| b * b).sum();
-    (difference / scale).sqrt()
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The networks against diffusers and transformers (PyTorch, f32): `scripts/fixtures/make_parity.py` made the
 //! fixtures and records library versions, seeds and weight hashes in each.
 
+mod common;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor, Var, safetensors};
+use common::relative_l2;
 use memscope_model::{
     Dual, LatentDiffusion, ModelSource, Parameterization, PromptEmbedding, Sampling, Scales,
     unet::{AttentionObserver, CrossAttentionLayer},
@@ -47,17 +50,6 @@ impl Case {
         let error = relative_l2(got, expected);
         assert!(error <= tolerance, "{} {name}: relative L2 {error:.2e} exceeds {tolerance:.0e}", self.label);
     }
-}
-
-fn flat(tensor: &Tensor) -> Vec<f64> {
-    tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()?.to_vec1()).expect("a readable tensor")
-}
-
-fn relative_l2(got: &Tensor, expected: &Tensor) -> f64 {
-    let (got, expected) = (flat(got), flat(expected));
-    let difference: f64 = got.iter().zip(&expected).map(|(a, b)| (a - b) * (a - b)).sum();
-    let scale: f64 = expected.iter().map(|b| b * b).sum();
-    (difference / scale).sqrt()
 }
 
 fn repeat(tensor: &Tensor, times: usize) -> Tensor {

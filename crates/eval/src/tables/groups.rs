@@ -2,7 +2,7 @@
 
 use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, rows_column, tpr_heading};
 use crate::{
-    detection::{ClassValues, SeedScores, score_sets},
+    detection::score_sets,
     error::Result,
     experiment::ReportSettings,
     prompts::KnownPrompt,
@@ -60,8 +60,7 @@ fn table(
         for &n in &report.generations {
             for scores in model.with_generations(n) {
                 for groups in &compared {
-                    let of_run = |run: &SeedScores| run.values(&groups.memorized, &groups.non_memorized, |s| s.value);
-                    let values: Vec<ClassValues> = scores.runs.iter().map(of_run).collect();
+                    let values = scores.of(&groups.memorized, &groups.non_memorized);
                     let sets = score_sets(&values)?;
                     let (spread, standard) = (table.footnote(SPREAD), table.footnote(STANDARD_TPR));
                     let mut cells =

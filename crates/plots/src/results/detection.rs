@@ -31,6 +31,11 @@ fn scores<'a>(subject: &'a Subject) -> impl Iterator<Item = &'a DetectorScores> 
     subject.model.detectors.iter().filter(move |scores| scores.generations == n)
 }
 
+/// Positions of some prompts.
+fn rows(prompts: &[KnownPrompt], wanted: impl Fn(&KnownPrompt) -> bool) -> Vec<usize> {
+    (0..prompts.len()).filter(|row| wanted(&prompts[*row])).collect()
+}
+
 pub(super) fn roc(subject: &Subject) -> Result<RocFigure> {
     let fpr = subject.file.report.fpr;
     let mut curves = vec![];
@@ -96,19 +101,15 @@ pub(super) fn histograms(subject: &Subject) -> Vec<Box<dyn Figure>> {
 /// AUC on prompts memorized as templates against AUC on those memorized verbatim, every detector a point.
 pub(super) fn local_verbatim(subject: &Subject) -> Result<ScatterFigure> {
     let memorized = &subject.model.memorized;
-    let rows = |wanted: &dyn Fn(&KnownPrompt) -> bool| -> Vec<usize> {
-        (0..memorized.len()).filter(|row| wanted(&memorized[*row])).collect()
-    };
-    let template = rows(&|prompt| prompt.set == TEMPLATE);
+    let template = rows(memorized, |prompt| prompt.set == TEMPLATE);
     let as_often = |prompt: &KnownPrompt| template.iter().any(|row| memorized[*row].weight == prompt.weight);
-    let verbatim = rows(&|prompt| prompt.set != TEMPLATE && as_often(prompt));
+    let verbatim = rows(memorized, |prompt| prompt.set != TEMPLATE && as_often(prompt));
     let others: Vec<usize> = (0..subject.model.non_memorized.len()).collect();
     let bootstrap = Bootstrap { resamples: BAND_RESAMPLES, ..Bootstrap::default() };
     let mut points = vec![];
     for scores in scores(subject) {
         let auc = |rows: &[usize]| -> Result<_> {
-            let of_run = |run: &SeedScores| run.values(rows, &others, |score| score.value);
-            let values: Vec<ClassValues> = scores.runs.iter().map(of_run).collect();
+            let values = scores.of(rows, &others);
             Ok(bootstrap.estimate(&score_sets(&values)?, Statistic::Auc)?)
         };
         let (x, y) = (auc(&verbatim)?, auc(&template)?);
@@ -142,10 +143,7 @@ pub(super) fn dose_response(subject: &Subject) -> Result<LinesFigure> {
     let mut weights: Vec<f64> = memorized.iter().filter_map(|prompt| prompt.weight).collect();
     weights.sort_by(f64::total_cmp);
     weights.dedup();
-    let planted = |weight: f64| -> Vec<usize> {
-        let of_weight = |(_, prompt): &(usize, &KnownPrompt)| prompt.weight == Some(weight) && prompt.set != TEMPLATE;
-        memorized.iter().enumerate().filter(of_weight).map(|(row, _)| row).collect()
-    };
+    let planted = |weight: f64| rows(memorized, |prompt| prompt.weight == Some(weight) && prompt.set != TEMPLATE);
     weights.retain(|weight| !planted(*weight).is_empty());
     let others: Vec<usize> = (0..subject.model.non_memorized.len()).collect();
     let bootstrap = Bootstrap { resamples: BAND_RESAMPLES, ..Bootstrap::default() };
@@ -154,8 +152,7 @@ pub(super) fn dose_response(subject: &Subject) -> Result<LinesFigure> {
         let (mut y, mut low, mut high) = (vec![], vec![], vec![]);
         for &weight in &weights {
             let rows = planted(weight);
-            let values: Vec<ClassValues> =
-                scores.runs.iter().map(|run| run.values(&rows, &others, |score| score.value)).collect();
+            let values = scores.of(&rows, &others);
             let sets = score_sets(&values)?;
             let estimate = bootstrap.estimate(&sets, Statistic::Auc)?;
             y.push(estimate.value);
