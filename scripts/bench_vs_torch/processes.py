@@ -34,9 +34,10 @@ class Run(Usage):
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The threads of memscope (rayon) and of torch's libraries."""
+    """The threads of memscope (rayon) and of torch's libraries; unet_time's allocator as memscope sets its own."""
     count = str(threads)
-    return os.environ | {"RAYON_NUM_THREADS": count, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
+    counts = {"RAYON_NUM_THREADS": count, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
+    return os.environ | counts | {"MIMALLOC_PURGE_DELAY": "-1"}
 
 
 def run(command: list[str], threads: int) -> Run:

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Tensor};
 use memscope_metric::{
     Ask, Detector, Measure, Probe, Quantity, ResolvedProtocol, Score, T_NORM, WALK_CALLS, ddim_timesteps, walk,
 };
@@ -142,14 +142,13 @@ fn late(probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
 /// The attention to each token, averaged over queries, heads and the wanted layers (all where `None`).
 fn attention(probes: &[Probe], latents: &[Vec<f32>], t: usize, layer: Option<usize>) -> Result<Vec<Vec<f32>>> {
     let Some(first) = probes.first() else { return Ok(vec![]) };
-    let (channels, height, width) = first.model().latent_shape();
     let maps = first.model().in_parts(probes.len(), |range| {
         let rows = range.len();
-        let x = Tensor::from_vec(latents[range.clone()].concat(), (rows, channels, height, width), &Device::Cpu)?;
+        let x = first.model().latents(latents[range.clone()].concat())?;
         let prompts: Vec<&Tensor> = probes[range].iter().map(|probe| &probe.prompt().embedding).collect();
         let mut watched = Watched { layer, maps: vec![] };
         first.model().predict(&x, &vec![t; rows], &Tensor::stack(&prompts, 0)?, Some(&mut watched))?;
-        Ok(Tensor::stack(&watched.maps, 0)?.mean(0)?.to_vec2()?)
+        LatentDiffusion::rows(&Tensor::stack(&watched.maps, 0)?.mean(0)?)
     })?;
     Ok(maps.concat())
 }
@@ -171,7 +170,7 @@ impl AttentionObserver for Watched {
     }
 
     fn observe(&mut self, _: &CrossAttentionLayer, probabilities: &Tensor) -> candle_core::Result<()> {
-        self.maps.push(probabilities.mean(2)?.mean(1)?);
+        self.maps.push(probabilities.to_dtype(DType::F32)?.mean(2)?.mean(1)?);
         Ok(())
     }
 }

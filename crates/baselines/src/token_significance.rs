@@ -1,6 +1,6 @@
 //! Which tokens of a prompt drive the guidance direction (Wen et al. 2024, token significance).
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Var};
 use memscope_metric::T_NORM;
 use memscope_model::{Error, LatentDiffusion, PromptEmbedding, Result};
 
@@ -13,17 +13,17 @@ pub fn token_significance(
     empty: &PromptEmbedding,
     x: &[f32],
 ) -> Result<Vec<f64>> {
-    let (channels, height, width) = model.latent_shape();
-    let x = Tensor::from_slice(x, (1, channels, height, width), &Device::Cpu)?;
+    let x = model.latents(x.to_vec())?;
     let unconditional = model.predict(&x, &[T_NORM], &empty.embedding.unsqueeze(0)?, None)?;
     let embedding = Var::from_tensor(&prompt.embedding.unsqueeze(0)?)?;
     let conditional = model.predict(&x, &[T_NORM], embedding.as_tensor(), None)?;
-    let norm = (conditional - unconditional.detach())?.sqr()?.sum_all()?.sqrt()?;
+    // In f32: the sum of squares would overflow in f16.
+    let norm = (conditional - unconditional.detach())?.to_dtype(DType::F32)?.sqr()?.sum_all()?.sqrt()?;
     let gradients = norm.backward()?;
     let gradient = gradients
         .get(&embedding)
         .ok_or_else(|| Error::Argument("the prediction does not depend on the prompt".into()))?;
-    let rows = gradient.squeeze(0)?.to_vec2::<f32>()?;
+    let rows = LatentDiffusion::rows(&gradient.squeeze(0)?)?;
     let norm_of = |row: &Vec<f32>| row.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
     Ok(rows.iter().take(prompt.tokens.length).map(norm_of).collect())
 }

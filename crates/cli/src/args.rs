@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use memscope_eval::registry::DetectorName;
 use memscope_metric::{Numerics, Preset};
-use memscope_model::{ModelSource, NoiseGenerator, ScheduleCheck, Variant};
+use memscope_model::{
+    DeviceChoice, Execution, LoadOptions, ModelSource, NetworkDtype, NoiseGenerator, ScheduleCheck, Variant,
+};
 
 /// Tell whether prompts make a text-to-image diffusion model reproduce its training images, without generating any.
 #[derive(Debug, Parser)]
@@ -75,6 +77,12 @@ pub(crate) struct ModelArgs {
     /// Run the model even if its scheduler's timesteps are not the protocol's 981, 961, ..., 1.
     #[arg(long)]
     accept_schedule: bool,
+    /// Number format of the network: f32, f16 or bf16.
+    #[arg(long, default_value_t)]
+    dtype: NetworkDtype,
+    /// Device of the network: auto, cpu or cuda:N.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
 }
 
 impl ModelArgs {
@@ -83,9 +91,12 @@ impl ModelArgs {
         self.source.clone().with_variant(self.variant.clone())
     }
 
-    /// What is done about a schedule that is not the protocol's.
-    pub(crate) fn schedule_check(&self) -> ScheduleCheck {
-        ScheduleCheck::accepting(self.accept_schedule)
+    /// How it is loaded.
+    pub(crate) fn options(&self) -> LoadOptions {
+        LoadOptions {
+            schedule: ScheduleCheck::accepting(self.accept_schedule),
+            execution: Execution { dtype: self.dtype, device: self.device },
+        }
     }
 }
 
@@ -191,6 +202,12 @@ pub(crate) struct RunOptions {
     /// Run models even if their scheduler's timesteps are not the protocol's 981, 961, ..., 1.
     #[arg(long)]
     pub(crate) accept_schedule: bool,
+    /// Number format of the networks, in place of the experiment's: f32, f16 or bf16.
+    #[arg(long)]
+    pub(crate) dtype: Option<NetworkDtype>,
+    /// Device of the networks, in place of the experiment's: auto, cpu or cuda:N.
+    #[arg(long)]
+    pub(crate) device: Option<DeviceChoice>,
     /// Ask the network again instead of reusing stored answers.
     #[arg(long)]
     pub(crate) fresh: bool,

@@ -16,7 +16,7 @@ use crate::{args::ModelArgs, progress::Progress};
 pub(crate) fn open(model: &ModelArgs, progress: &Progress) -> anyhow::Result<LatentDiffusion> {
     let source = model.source()?;
     provide(&source, progress)?;
-    LatentDiffusion::load_with(&source, model.schedule_check()).with_context(|| format!("model {source}"))
+    LatentDiffusion::load_with(&source, model.options()).with_context(|| format!("model {source}"))
 }
 
 /// Downloads a model of the Hub if the cache lacks it; without network that is one error that says what to do.

@@ -75,7 +75,9 @@ impl ExitCode {
 
     fn of_model(error: &ModelError) -> Self {
         match error {
-            ModelError::NonFiniteWeights { .. } | ModelError::NonFiniteOutput { .. } => Self::Numeric,
+            ModelError::NonFiniteWeights { .. }
+            | ModelError::NonFiniteOutput { .. }
+            | ModelError::BeyondHalfPrecision { .. } => Self::Numeric,
             ModelError::Image { .. } => Self::Output,
             ModelError::Argument(_) => Self::Input,
             ModelError::Download(download) => Self::of_download(download, Self::Model),

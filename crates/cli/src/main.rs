@@ -1,5 +1,6 @@
 //! The `memscope` program: arguments, progress, exit codes.
 
+mod allocator;
 mod args;
 mod commands;
 mod downloads;
@@ -15,10 +16,8 @@ use tracing_subscriber::EnvFilter;
 use args::{Cli, Command, Verify};
 use exit_code::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ProcessExit {
+    allocator::keep_freed_memory();
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
     match run(cli.command) {

@@ -13,6 +13,7 @@ mod frames;
 pub mod gallery;
 pub mod manifest;
 pub mod measures;
+pub mod network;
 pub mod paper;
 pub mod paper_lists;
 pub mod probes;

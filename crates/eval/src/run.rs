@@ -174,6 +174,14 @@ impl Task<'_> {
     }
 }
 
+/// What the rounding of a model's answers depends on; a device's number does not matter.
+fn network_of(model: &LatentDiffusion) -> String {
+    match model.device_name().split(':').next() {
+        None | Some("cpu") => model.dtype().to_string(),
+        Some(device) => format!("{} on {device}", model.dtype()),
+    }
+}
+
 impl<'a> Runner<'a> {
     /// `batch`: samples per network call.
     pub fn new(
@@ -196,7 +204,7 @@ impl<'a> Runner<'a> {
         };
         Key::new(&[
             self.model.fingerprint(),
-            "f32",
+            &network_of(self.model),
             &noise.generator.to_string(),
             &noise.precision.to_string(),
             &together,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use memscope_metric::{Detector, ResolvedProtocol};
-use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule, noise::initial_latents};
+use memscope_model::{LatentDiffusion, LoadOptions, ModelSource, NoisePrecision, Schedule, noise::initial_latents};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -113,7 +113,8 @@ impl Subject {
                 });
             }
         }
-        let model = LatentDiffusion::load_with(source, entry.schedule_check())?;
+        let options = LoadOptions { schedule: entry.schedule_check(), execution: experiment.execution() };
+        let model = LatentDiffusion::load_with(source, options)?;
         let kind = model.schedule().parameterization();
         let build = |entry: &DetectorEntry| {
             let protocol = entry.protocol(&file.protocol).resolve(kind)?;
@@ -291,6 +292,7 @@ pub(crate) fn run_into(
         timings: vec![],
         frames: frames::Collector::default(),
         warnings: vec![],
+        device: String::new(),
     };
     for (source, entry) in experiment.models() {
         observer.model(source);
@@ -325,12 +327,15 @@ struct Run<'a> {
     timings: Vec<(ModelTiming, TimingRecord)>,
     frames: frames::Collector,
     warnings: Vec<Warning>,
+    /// The device that the networks ran on.
+    device: String,
 }
 
 impl Run<'_> {
     fn measure(&mut self, source: &ModelSource, entry: &ModelEntry, observer: &mut dyn Observer) -> Result<()> {
         let (experiment, file) = (self.experiment, self.experiment.file());
         let subject = Subject::load(experiment, source, entry)?;
+        self.device = subject.model.device_name();
         // No published number stands beside what random weights gave.
         let paper = entry.paper.filter(|_| subject.model.weights_origin().is_unmarked());
         let name = source.to_string();
@@ -473,8 +478,8 @@ impl Run<'_> {
             experiment: file.name.clone(),
             version: env!("CARGO_PKG_VERSION"),
             commit: COMMIT,
-            device: "cpu",
-            dtype: "f32",
+            device: self.device,
+            dtype: file.network.dtype.clone(),
             generator: file.noise.generator.clone(),
             seeds: file.noise.seeds.clone(),
             generations: file.noise.generations,
@@ -511,7 +516,7 @@ impl Run<'_> {
             NoiseSharing::PerPrompt => ", another seed for each prompt",
         };
         table.set_provenance("noise", format!("{}, seeds {}{sharing}", self.experiment.generator(), seeds.join(", ")));
-        table.set_provenance("network", "f32 on cpu");
+        table.set_provenance("network", format!("{} on {}", file.network.dtype, self.device));
     }
 }
 

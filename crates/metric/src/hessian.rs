@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::HashMap, num::NonZeroUsize};
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use memscope_model::{Dual, Error, LatentDiffusion, Parameterization, PromptEmbedding, Result, Value};
 
 use crate::{
@@ -240,13 +240,11 @@ impl<'a> ScoreProducts<'a> {
     fn raw(&self, prompt: usize, side: Side, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f32>>> {
         let (model, x, t) = (self.model, self.x, self.t);
         let embedding = &self.prompts[prompt].embedding;
-        let (channels, height, width) = model.latent_shape();
         let products = model.in_parts(vectors.len(), |range| {
             let rows = range.len();
-            let shape = (rows, channels, height, width);
-            let x = Tensor::from_vec(x.repeat(rows), shape, &Device::Cpu)?;
+            let x = model.latents(x.repeat(rows))?;
             let v: Vec<f32> = vectors[range].iter().flatten().map(|x| *x as f32).collect();
-            let v = Tensor::from_vec(v, shape, &Device::Cpu)?;
+            let v = model.latents(v)?;
             let (prompts, timesteps) = (Tensor::stack(&vec![embedding; rows], 0)?, vec![t; rows]);
             let products = match side {
                 Side::Plain => {
@@ -261,7 +259,7 @@ impl<'a> ScoreProducts<'a> {
                     gradients.get(&x).ok_or_else(missing)?.clone()
                 }
             };
-            Ok(products.flatten_from(1)?.to_vec2()?)
+            LatentDiffusion::rows(&products)
         })?;
         Ok(products.concat())
     }

@@ -2,11 +2,12 @@
 
 use std::{ops::Range, sync::OnceLock};
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use crate::{
     config::Config,
     error::{Error, Result},
+    execution::{Execution, NetworkDtype, Place},
     files::ModelFiles,
     fingerprint::fingerprint,
     origin::WeightsOrigin,
@@ -28,11 +29,22 @@ pub struct LatentDiffusion {
     files: ModelFiles,
     fingerprint: String,
     origin: WeightsOrigin,
+    execution: Execution,
+    place: Place,
     tokenizer: PromptTokenizer,
     text_encoder: TextEncoder,
     unet: UNet,
     vae: OnceLock<Vae>,
     schedule: Schedule,
+}
+
+/// How a model is loaded; by default in f32 on the device that is there, with the protocol's schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// What is done about a schedule that is not the protocol's.
+    pub schedule: ScheduleCheck,
+    /// Number format and device.
+    pub execution: Execution,
 }
 
 /// A prompt as the UNet sees it.
@@ -56,19 +68,19 @@ pub struct Question<'a> {
 }
 
 impl LatentDiffusion {
-    /// Loads a model in f32 on the CPU, whose schedule must be the protocol's. The VAE is loaded when it is first
-    /// needed. What is not on disk is not downloaded.
+    /// Loads a model with the default options.
     pub fn load(source: &ModelSource) -> Result<Self> {
-        Self::load_with(source, ScheduleCheck::Protocol)
+        Self::load_with(source, LoadOptions::default())
     }
 
-    /// The same with a word on schedules that are not the protocol's.
-    pub fn load_with(source: &ModelSource, check: ScheduleCheck) -> Result<Self> {
+    /// Loads a model. The VAE is loaded when it is first needed. What is not on disk is not downloaded.
+    pub fn load_with(source: &ModelSource, LoadOptions { schedule: check, execution }: LoadOptions) -> Result<Self> {
+        let place = Place::open(execution)?;
         let files = source.files()?;
         check_pipeline(&files)?;
         let origin = WeightsOrigin::load(&files)?;
         let schedule = Schedule::load(&files, check)?;
-        let text_encoder = TextEncoder::load(&files)?;
+        let text_encoder = TextEncoder::load(&files, &place)?;
         let tokenizer = PromptTokenizer::from_files(
             &files.read("tokenizer/vocab.json")?,
             &files.read("tokenizer/merges.txt")?,
@@ -78,7 +90,7 @@ impl LatentDiffusion {
         )?
         // The reference environment has ftfy, which transformers then applies to every prompt.
         .with_text_fix(TextFix::Ftfy);
-        let unet = UNet::load(&files)?;
+        let unet = UNet::load(&files, &place)?;
         if unet.shape().context_width != text_encoder.width() {
             return Err(Error::Config {
                 file: files.label("unet/config.json"),
@@ -98,6 +110,8 @@ impl LatentDiffusion {
             files,
             fingerprint,
             origin,
+            execution,
+            place,
             tokenizer,
             text_encoder,
             unet,
@@ -124,6 +138,29 @@ impl LatentDiffusion {
     /// Its weights in one line of provenance, see [`WeightsOrigin::label`].
     pub fn weights_label(&self) -> String {
         self.origin.label(&self.fingerprint)
+    }
+
+    /// The number format its networks compute in; the VAE always uses f32.
+    pub fn dtype(&self) -> NetworkDtype {
+        self.execution.dtype
+    }
+
+    /// The device it runs on: `cpu` or `cuda:N`.
+    pub fn device_name(&self) -> String {
+        self.place.device_name()
+    }
+
+    /// Latents, flattened (C, H, W) one after the other, as the networks take them: `(B, C, H, W)`.
+    pub fn latents(&self, data: Vec<f32>) -> Result<Tensor> {
+        let (channels, height, width) = self.latent_shape();
+        let batch = data.len() / (channels * height * width);
+        let tensor = Tensor::from_vec(data, (batch, channels, height, width), &self.place.device)?;
+        Ok(tensor.to_dtype(self.place.dtype)?)
+    }
+
+    /// What the networks made of a batch, one flattened row per sample: the way back of [`Self::latents`].
+    pub fn rows(tensor: &Tensor) -> Result<Vec<Vec<f32>>> {
+        Ok(tensor.flatten_from(1)?.to_dtype(DType::F32)?.to_vec2()?)
     }
 
     /// Its noise schedule and parameterization.
@@ -192,16 +229,15 @@ impl LatentDiffusion {
 
     fn answer_part(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
         let Some(first) = questions.first() else { return Ok(vec![]) };
-        let (channels, height, width) = self.latent_shape();
         // What the network makes of a latent before it looks at the prompt is the same for all prompts.
         let is_shared = questions.iter().all(|q| q.t == first.t && q.x == first.x);
         let places = if is_shared { &questions[..1] } else { questions };
         let flat: Vec<f32> = places.iter().flat_map(|q| q.x.iter().copied()).collect();
-        let x = Tensor::from_vec(flat, (places.len(), channels, height, width), first.prompt.embedding.device())?;
+        let x = self.latents(flat)?;
         let timesteps: Vec<usize> = places.iter().map(|q| q.t).collect();
         let embeddings: Vec<&Tensor> = questions.iter().map(|q| &q.prompt.embedding).collect();
         let output = self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?;
-        let rows = output.flatten_from(1)?.to_vec2::<f32>()?;
+        let rows = Self::rows(&output)?;
         rows.into_iter()
             .zip(questions)
             .map(|(output, Question { t, .. })| {
@@ -220,7 +256,7 @@ impl LatentDiffusion {
     pub fn vae(&self) -> Result<&Vae> {
         if self.vae.get().is_none() {
             // Two threads may load it at once; one of the two equal results is kept.
-            let _ = self.vae.set(Vae::load(&self.files)?);
+            let _ = self.vae.set(Vae::load(&self.files, &self.place)?);
         }
         self.vae.get().ok_or_else(|| Error::Argument("the VAE could not be kept".into()))
     }

@@ -201,7 +201,28 @@ pub enum Error {
         tensor: String,
     },
 
+    /// Weights that half precision cannot hold.
+    #[error(
+        "{file}: tensor '{tensor}' holds numbers beyond the range of f16; choose another number format, f32 or bf16"
+    )]
+    BeyondHalfPrecision {
+        /// The file.
+        file: String,
+        /// The tensor's name.
+        tensor: String,
+    },
+
     // Running.
+    /// A device that is not there.
+    #[error("the device {device} cannot be used: {reason}; {remedy}")]
+    Device {
+        /// The device.
+        device: String,
+        /// Why not.
+        reason: String,
+        /// What can be done.
+        remedy: &'static str,
+    },
     /// NaN or infinity in what the network answered.
     #[error("{what} holds NaN or infinity; try another numeric format (f32), or check the weights")]
     NonFiniteOutput {

@@ -2,18 +2,19 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEncoderKLConfig};
 
 use crate::{
     config::Config,
     error::{Error, Result},
+    execution::Place,
     files::ModelFiles,
     weights::{CandleBackend, Weights},
 };
 
-/// `AutoencoderKL` with the scaling its latents are stored in.
+/// `AutoencoderKL` with the scaling its latents are stored in; always in f32, as its activations overflow in f16.
 pub struct Vae {
     network: AutoEncoderKL,
     scaling_factor: f64,
@@ -24,7 +25,7 @@ const SD_SCALING_FACTOR: f64 = 0.18215;
 
 impl Vae {
     /// Loads `vae/` of a model.
-    pub(crate) fn load(files: &ModelFiles) -> Result<Self> {
+    pub(crate) fn load(files: &ModelFiles, place: &Place) -> Result<Self> {
         let config = Config::read(files, "vae/config.json")?;
         config.only("act_fn", &["\"silu\""])?;
         config.only("mid_block_add_attention", &["true"])?;
@@ -45,10 +46,10 @@ impl Vae {
         let channels = (config.size("in_channels", Some(3))?, config.size("out_channels", Some(3))?);
         let scaling_factor = config.number("scaling_factor", SD_SCALING_FACTOR)?;
 
-        let weights = Weights::open(files, "vae", "diffusion_pytorch_model")?;
+        let weights = Weights::open(files, "vae", "diffusion_pytorch_model", place.in_f32())?;
         let error = Mutex::new(None);
         let backend = Box::new(CandleBackend::new(&weights, &error));
-        let builder = VarBuilder::from_backend(backend, DType::F32, Device::Cpu);
+        let builder = VarBuilder::from_backend(backend, DType::F32, place.device.clone());
         let network = AutoEncoderKL::new(builder, channels.0, channels.1, shape).map_err(|flat| {
             error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat))
         })?;
@@ -58,6 +59,6 @@ impl Vae {
 
     /// `latents: (B, C, H, W)` as the sampler leaves them; returns `(B, 3, fH, fW)`, nominally in [−1, 1].
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
-        Ok(self.network.decode(&(latents / self.scaling_factor)?)?)
+        Ok(self.network.decode(&(latents.to_dtype(DType::F32)? / self.scaling_factor)?)?)
     }
 }

@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use candle_core::{DType, Device, Tensor, Var, safetensors};
 use common::relative_l2;
 use memscope_model::{
-    Dual, LatentDiffusion, ModelSource, Parameterization, PromptEmbedding, Sampling, Scales,
+    DeviceChoice, Dual, Execution, LatentDiffusion, LoadOptions, ModelSource, NetworkDtype, Parameterization,
+    PromptEmbedding, Sampling, Scales,
     unet::{AttentionObserver, CrossAttentionLayer},
 };
 
@@ -19,11 +20,17 @@ fn fixtures() -> PathBuf {
 }
 
 fn load(model: &str) -> LatentDiffusion {
+    load_in(model, NetworkDtype::F32)
+}
+
+fn load_in(model: &str, dtype: NetworkDtype) -> LatentDiffusion {
     let source = match model.starts_with("emoji") {
         true => ModelSource::Embedded(model.to_owned()),
         false => ModelSource::folder(fixtures().join("models").join(model)),
     };
-    LatentDiffusion::load(&source).unwrap_or_else(|e| panic!("{model}: {e}"))
+    let execution = Execution { dtype, device: DeviceChoice::Cpu };
+    let options = LoadOptions { execution, ..LoadOptions::default() };
+    LatentDiffusion::load_with(&source, options).unwrap_or_else(|e| panic!("{model}: {e}"))
 }
 
 struct Case {
@@ -90,12 +97,17 @@ fn one_latent_serves_several_prompts() {
 #[test]
 fn half_precision_differs_by_its_rounding_alone() {
     for name in MODELS {
-        let (model, case) = (load(name), Case::open(name, "unet"));
-        for (dtype, tolerance) in [(DType::F16, 5e-3), (DType::BF16, 4e-2)] {
-            let [x, context] = ["x", "context"].map(|tensor| case.get(tensor).to_dtype(dtype).unwrap());
-            let output = model.predict(&x, &[981; 3], &context, None).unwrap();
-            assert_eq!(output.dtype(), dtype);
+        let (case, texts) = (Case::open(name, "unet"), Case::open(name, "text_encoder"));
+        let ids: Vec<Vec<u32>> = texts.get("input_ids").to_dtype(DType::U32).unwrap().to_vec2().unwrap();
+        let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+        for (format, tolerance) in [(NetworkDtype::F16, 5e-3), (NetworkDtype::Bf16, 4e-2)] {
+            let model = load_in(name, format);
+            let x = case.get("x").flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let context = case.get("context").to_dtype(format.dtype()).unwrap();
+            let output = model.predict(&model.latents(x).unwrap(), &[981; 3], &context, None).unwrap();
+            assert_eq!(output.dtype(), format.dtype());
             case.assert_close("output.t981", &output, tolerance);
+            texts.assert_close("last_hidden_state", &model.text_encoder().forward(&ids).unwrap(), tolerance);
         }
     }
 }

@@ -32,6 +32,8 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "WeightsOrigin::is_unmarked")]
     weights: WeightsOrigin,
     parameterization: String,
+    dtype: String,
+    device: String,
     protocol: ResolvedProtocol,
     generator: String,
     generations: u16,
@@ -85,6 +87,8 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
             fingerprint: model.fingerprint(),
             weights: model.weights_origin(),
             parameterization: kind.to_string(),
+            dtype: model.dtype().to_string(),
+            device: model.device_name(),
             protocol,
             generator: args.generator.to_string(),
             generations: args.generations,
@@ -136,6 +140,7 @@ fn table(args: &Detect, model: &LatentDiffusion, result: &DetectionResult) -> an
         table.push_row(cells)?;
     }
     table.set_provenance("model", format!("{}, {}", model.source(), model.weights_label()));
+    table.set_provenance("network", format!("{} on {}", model.dtype(), model.device_name()));
     table.set_provenance("protocol", format!("{}, {}", args.protocol, args.numerics));
     table.set_provenance("noise", format!("{}, {} generation(s)", args.generator, args.generations));
     Ok(table)

@@ -167,7 +167,15 @@ mod tests {
 
     fn options(set: &[&str]) -> RunOptions {
         let set = set.iter().map(ToString::to_string).collect();
-        RunOptions { results: "results".into(), set, accept_schedule: false, fresh: false, json: false }
+        RunOptions {
+            results: "results".into(),
+            set,
+            accept_schedule: false,
+            dtype: None,
+            device: None,
+            fresh: false,
+            json: false,
+        }
     }
 
     #[test]

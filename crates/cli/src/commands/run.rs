@@ -55,6 +55,12 @@ fn text(file: &Path) -> anyhow::Result<(String, String)> {
 /// Checks an experiment under the options of the command line.
 pub(crate) fn check(name: &str, mut file: ExperimentFile, options: &RunOptions) -> anyhow::Result<Experiment> {
     file.models.iter_mut().for_each(|entry| entry.accept_schedule |= options.accept_schedule);
+    if let Some(dtype) = options.dtype {
+        file.network.dtype = dtype.to_string();
+    }
+    if let Some(device) = options.device {
+        file.network.device = device.to_string();
+    }
     Ok(file.check(name)?)
 }
 

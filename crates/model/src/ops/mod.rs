@@ -14,6 +14,7 @@ mod linear;
 mod norm;
 mod sum;
 mod upsample;
+mod winograd;
 
 pub use activation::{Activation, activate, activation_derivative};
 pub use affine::Affine;

@@ -17,6 +17,7 @@ use transformer::{LayerCounter, Transformer};
 use crate::{
     config::Config,
     error::Result,
+    execution::Place,
     files::ModelFiles,
     layers::{conv2d, group_norm},
     ops::{Activation, Conv2d, Norm, upsample_nearest_2x},
@@ -145,9 +146,9 @@ impl Builder<'_> {
 
 impl UNet {
     /// Loads `unet/` of a model; every tensor of the file must belong to the configured network.
-    pub(crate) fn load(files: &ModelFiles) -> Result<Self> {
+    pub(crate) fn load(files: &ModelFiles, place: &Place) -> Result<Self> {
         let shape = UNetShape::from_config(&Config::read(files, "unet/config.json")?)?;
-        let weights = Weights::open(files, "unet", "diffusion_pytorch_model")?;
+        let weights = Weights::open(files, "unet", "diffusion_pytorch_model", place.clone())?;
         let unet = Self::build(shape, &weights.root())?;
         weights.finish(&[])?;
         Ok(unet)
