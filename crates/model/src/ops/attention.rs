@@ -52,7 +52,7 @@ pub fn attention_pushforward(
     if is_fast(q.0) {
         return Forward { heads, mask }.pushforward(q, k, v);
     }
-    if is_half_on_cpu(q.0) {
+    if is_half(q.0) {
         let wide = |(x, dx): WithTangent| Ok::<_, Error>((widen(x)?, dx.map(widen).transpose()?));
         let ((q_, dq), (k_, dk), (v_, dv)) = (wide(q)?, wide(k)?, wide(v)?);
         let tangent = attention_pushforward((&q_, dq.as_ref()), (&k_, dk.as_ref()), (&v_, dv.as_ref()), heads, mask)?;
@@ -107,19 +107,23 @@ fn merge_heads(x: &Tensor) -> Result<Tensor> {
 }
 
 fn probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
-    let scores = (split_heads(q, heads)?.matmul(&split_heads(k, heads)?.t()?)? * scale(q, heads)?)?;
+    let (queries, keys, scale) = (split_heads(q, heads)?, split_heads(k, heads)?.t()?, scale(q, heads)?);
+    let scores = if is_half(q) {
+        // The product is rounded to half precision, so it is scaled before, by a power of two because that is exact.
+        let power = scale.log2().floor().exp2();
+        (widen(&(queries * power)?.matmul(&keys)?)? * (scale / power))?
+    } else {
+        (queries.matmul(&keys)? * scale)?
+    };
     let scores = match mask {
         AttentionMask::None => scores,
         AttentionMask::Causal => {
             let (n, l) = (q.dim(1)?, k.dim(1)?);
             let bias: Vec<f32> = (0..n * l).map(|i| if i % l > i / l { f32::NEG_INFINITY } else { 0.0 }).collect();
-            scores.broadcast_add(&Tensor::from_vec(bias, (n, l), q.device())?.to_dtype(q.dtype())?)?
+            scores.broadcast_add(&Tensor::from_vec(bias, (n, l), q.device())?.to_dtype(scores.dtype())?)?
         }
     };
-    match is_half(&scores) {
-        true => candle_nn::ops::softmax(&widen(&scores)?, D::Minus1)?.to_dtype(scores.dtype()),
-        false => candle_nn::ops::softmax(&scores, D::Minus1),
-    }
+    candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(q.dtype())
 }
 
 /// Queries of one tile: its scores stay in cache.
@@ -403,6 +407,19 @@ mod tests {
                 backward += (fast.get(var).expect("gradient") * d)?.sum_all()?.to_scalar::<f32>()?;
             }
             assert!((forward - backward).abs() < 1e-4 * backward.abs().max(1.0), "{forward} {backward}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn composed_scores_in_half_precision_do_not_overflow() -> Result<()> {
+        // q·k reaches 192 · 32² = 196,608, which f16 does not hold; divided by √192 it does.
+        let x = (random(&[1, 6, 384], 1)?.sign()? * 32.0)?.to_dtype(DType::F16)?;
+        for mask in [AttentionMask::None, AttentionMask::Causal] {
+            let half = probabilities(&x, &x, 2, mask)?;
+            let wide = probabilities(&widen(&x)?, &widen(&x)?, 2, mask)?;
+            assert_eq!(half.dtype(), DType::F16);
+            assert_close(&widen(&half)?, &wide, 1e-3);
         }
         Ok(())
     }
