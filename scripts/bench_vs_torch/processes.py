@@ -37,7 +37,7 @@ def environment(threads: int) -> dict[str, str]:
     """The threads of memscope (rayon) and of torch's libraries; unet_time's allocator as memscope sets its own."""
     count = str(threads)
     counts = {"RAYON_NUM_THREADS": count, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
-    return os.environ | counts | {"MIMALLOC_PURGE_DELAY": "-1"}
+    return os.environ | counts | {"MIMALLOC_PURGE_DELAY": "-1", "MIMALLOC_ALLOW_THP": "0"}
 
 
 def run(command: list[str], threads: int) -> Run:

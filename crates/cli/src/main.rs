@@ -17,7 +17,7 @@ use args::{Cli, Command, Verify};
 use exit_code::ExitCode;
 
 fn main() -> ProcessExit {
-    allocator::keep_freed_memory();
+    allocator::configure();
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
     match run(cli.command) {

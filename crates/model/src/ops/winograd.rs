@@ -4,6 +4,8 @@
 //! An output tile of 2x2 pixels is Aᵀ (Σ_c (G g Gᵀ) ∘ (Bᵀ d B)) A, where g is the kernel and d the 4x4 input tile of a
 //! channel. All tiles together make 16 matrix products, one per position of the transformed tile.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::vectorized;
@@ -15,8 +17,11 @@ const POSITIONS: usize = 16;
 /// Pixels from which on the transforms cost less than they save.
 const MIN_AREA: usize = 1024;
 
-/// Most elements of the transformed input or kernels of one product (32 MiB of f32), if one image or kernel has fewer.
-const TRANSFORMED_MAX: usize = 8 << 20;
+/// Most elements of the transformed kernels of a block of output channels (32 MiB of f32).
+const KERNELS_MAX: usize = 8 << 20;
+
+/// Most elements of the transformed input of a strip (16 MiB of f32), if one row of tiles has fewer.
+const INPUTS_MAX: usize = 4 << 20;
 
 /// Kernels that are transformed together.
 const LANES: usize = 16;
@@ -28,6 +33,13 @@ pub(super) struct Winograd {
     pub(super) out_channels: usize,
     pub(super) height: usize,
     pub(super) width: usize,
+}
+
+/// The factors and products of the 16 matrix products.
+struct Buffers {
+    kernels: Vec<f32>,
+    inputs: Vec<f32>,
+    products: Vec<f32>,
 }
 
 /// One row of each of the 16 matrices.
@@ -50,73 +62,77 @@ impl Winograd {
         self.height.is_multiple_of(2) && self.width.is_multiple_of(2) && self.height * self.width >= MIN_AREA
     }
 
-    fn tiles(self) -> usize {
-        self.height / 2 * (self.width / 2)
-    }
-
     /// Convolves images `(C, H, W)`: `x: (B, C, H, W)`, `weight: (O, C, 3, 3)`; returns `(B, O, H, W)`.
     pub(super) fn forward(self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let block = (KERNELS_MAX / (POSITIONS * self.channels)).clamp(1, self.out_channels);
+        let strip = (INPUTS_MAX / (POSITIONS * self.channels * (self.width / 2))).clamp(1, self.height / 2);
+        self.convolve(x, weight, bias, block, strip)
+    }
+
+    /// Works on blocks of output channels and strips of tile rows, so that what is transformed stays small.
+    fn convolve(self, x: &[f32], weight: &[f32], bias: Option<&[f32]>, block: usize, strip: usize) -> Vec<f32> {
         let Self { channels, out_channels, height, width } = self;
-        let (image, out_image) = (channels * height * width, out_channels * height * width);
-        let batch = x.len() / image;
-        let together = (TRANSFORMED_MAX / (POSITIONS * channels * self.tiles())).clamp(1, batch.max(1));
-        let mut y = vec![0.0; batch * out_image];
-        for (x, y) in x.chunks(together * image).zip(y.chunks_mut(together * out_image)) {
-            self.forward_together(x, weight, bias, y);
+        let area = height * width;
+        let mut buffers = Buffers {
+            kernels: vec![0.0; POSITIONS * block * channels],
+            inputs: vec![0.0; POSITIONS * channels * strip * (width / 2)],
+            products: vec![0.0; POSITIONS * block * strip * (width / 2)],
+        };
+        let mut y = vec![0.0; x.len() / channels * out_channels];
+        for (first, weight) in weight.chunks(9 * channels * block).enumerate().map(|(i, w)| (i * block, w)) {
+            let outputs = first..first + weight.len() / (9 * channels);
+            self.transform_kernels(weight, &mut buffers.kernels[..POSITIONS * outputs.len() * channels]);
+            let bias = bias.map(|bias| &bias[outputs.clone()]);
+            for (x, y) in x.chunks(channels * area).zip(y.chunks_mut(out_channels * area)) {
+                let y = &mut y[outputs.start * area..outputs.end * area];
+                for start in (0..height / 2).step_by(strip) {
+                    self.convolve_strip(x, start..(start + strip).min(height / 2), bias, &mut buffers, y);
+                }
+            }
         }
         y
     }
 
-    /// The same for images whose tiles make one matrix, a block of output channels at a time.
-    fn forward_together(self, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        let Self { channels, out_channels, height, width } = self;
-        let (area, tiles) = (height * width, self.tiles());
-        let columns = x.len() / (channels * area) * tiles;
-        let inputs = self.transform_inputs(x, columns);
-        let block = (TRANSFORMED_MAX / (POSITIONS * channels)).clamp(1, out_channels);
-        let mut kernels = vec![0.0; POSITIONS * block * channels];
-        let mut products = vec![0.0; POSITIONS * block * columns];
-        for (first, weight) in weight.chunks(9 * channels * block).enumerate().map(|(i, w)| (i * block, w)) {
-            let count = weight.len() / (9 * channels);
-            let kernels = &mut kernels[..POSITIONS * count * channels];
-            let products = &mut products[..POSITIONS * count * columns];
-            self.transform_kernels(weight, kernels);
-            let factors = kernels.par_chunks(count * channels).zip(inputs.par_chunks(channels * columns));
-            products.par_chunks_mut(count * columns).zip(factors).for_each(|(product, (kernels, inputs))| {
-                let (kernels, inputs) = (Mat::rows(kernels, count, channels), Mat::rows(inputs, channels, columns));
-                let mut product = MatMut::rows(product, count, columns);
-                matmul(&mut product, kernels, inputs, 1.0, Write::Replace, Threads::One);
-            });
-            y.par_chunks_mut(area).enumerate().for_each(|(i, plane)| {
-                let (sample, channel) = (i / out_channels, i % out_channels);
-                let Some(o) = channel.checked_sub(first).filter(|o| *o < count) else { return };
-                let part = |i: usize| &products[(i * count + o) * columns + sample * tiles..][..tiles];
-                let bias = bias.map_or(0.0, |bias| bias[channel]);
+    /// Some rows of tiles of one image, for the output channels that the transformed kernels stand for.
+    fn convolve_strip(
+        self,
+        x: &[f32],
+        tile_rows: Range<usize>,
+        bias: Option<&[f32]>,
+        buffers: &mut Buffers,
+        y: &mut [f32],
+    ) {
+        let Self { channels, height, width, .. } = self;
+        let area = height * width;
+        let (outputs, tiles) = (y.len() / area, tile_rows.len() * (width / 2));
+        let kernels = &buffers.kernels[..POSITIONS * outputs * channels];
+        let inputs = &mut buffers.inputs[..POSITIONS * channels * tiles];
+        let products = &mut buffers.products[..POSITIONS * outputs * tiles];
+        rows(inputs, channels, tiles).into_par_iter().zip(x.par_chunks(area)).for_each_init(
+            || Parity::new(width, tile_rows.len()),
+            |parity, (mut row, plane)| {
                 vectorized(
                     #[inline(always)]
-                    || self.transform_back(std::array::from_fn(part), bias, plane),
+                    || {
+                        parity.split(plane, &tile_rows);
+                        parity.transform(&mut row);
+                    },
                 );
-            });
-        }
-    }
-
-    /// Bᵀ d B of every tile: `(16, C, columns)`, the tiles of the images side by side.
-    fn transform_inputs(self, x: &[f32], columns: usize) -> Vec<f32> {
-        let (area, tiles) = (self.height * self.width, self.tiles());
-        let mut inputs = vec![0.0; POSITIONS * self.channels * columns];
-        rows(&mut inputs, self.channels, columns).into_par_iter().enumerate().for_each_init(
-            || Parity::new(self),
-            |parity, (channel, mut row)| {
-                for (sample, image) in x.chunks(self.channels * area).enumerate() {
-                    let plane = &image[channel * area..][..area];
-                    vectorized(
-                        #[inline(always)]
-                        || self.transform_plane(plane, parity, &mut row, sample * tiles),
-                    );
-                }
             },
         );
-        inputs
+        let factors = kernels.par_chunks(outputs * channels).zip(inputs.par_chunks(channels * tiles));
+        products.par_chunks_mut(outputs * tiles).zip(factors).for_each(|(product, (kernels, inputs))| {
+            let (kernels, inputs) = (Mat::rows(kernels, outputs, channels), Mat::rows(inputs, channels, tiles));
+            matmul(&mut MatMut::rows(product, outputs, tiles), kernels, inputs, 1.0, Write::Replace, Threads::One);
+        });
+        y.par_chunks_mut(area).enumerate().for_each(|(o, plane)| {
+            let lines = &mut plane[2 * tile_rows.start * width..2 * tile_rows.end * width];
+            let bias = bias.map_or(0.0, |bias| bias[o]);
+            vectorized(
+                #[inline(always)]
+                || transform_back(|i| &products[(i * outputs + o) * tiles..][..tiles], bias, lines, width),
+            );
+        });
     }
 
     /// G g Gᵀ of every kernel: `weight: (O, C, 3, 3)` to `kernels: (16, O, C)`.
@@ -136,46 +152,21 @@ impl Winograd {
                 );
             });
     }
+}
 
-    /// Bᵀ d B of every tile of one channel of one image, from column `start` on.
-    #[inline(always)]
-    fn transform_plane(self, plane: &[f32], parity: &mut Parity, row: &mut Row, start: usize) {
-        let tiles = self.width / 2;
-        parity.split(plane, self.width);
-        for ty in 0..self.height / 2 {
-            // Rows of Bᵀ: d0 - d2, d1 + d2, d2 - d1, d1 - d3.
-            for (a, (p, q, sign)) in [(0, 2, -1.0), (1, 2, 1.0), (2, 1, -1.0), (1, 3, -1.0)].into_iter().enumerate() {
-                let ((even_p, odd_p), (even_q, odd_q)) = (parity.row(2 * ty + p), parity.row(2 * ty + q));
-                let [o0, o1, o2, o3] = &mut row[4 * a..4 * a + 4] else { return };
-                let at = start + ty * tiles..start + (ty + 1) * tiles;
-                let (o0, o1) = (&mut o0[at.clone()], &mut o1[at.clone()]);
-                let (o2, o3) = (&mut o2[at.clone()], &mut o3[at]);
-                for t in 0..tiles {
-                    let (d0, d2) = (even_p[t] + sign * even_q[t], even_p[t + 1] + sign * even_q[t + 1]);
-                    let (d1, d3) = (odd_p[t] + sign * odd_q[t], odd_p[t + 1] + sign * odd_q[t + 1]);
-                    o0[t] = d0 - d2;
-                    o1[t] = d1 + d2;
-                    o2[t] = d2 - d1;
-                    o3[t] = d1 - d3;
-                }
-            }
-        }
-    }
-
-    /// Aᵀ m A of every tile of one output channel, plus the bias.
-    #[inline(always)]
-    fn transform_back(self, m: [&[f32]; POSITIONS], bias: f32, plane: &mut [f32]) {
-        let tiles = self.width / 2;
-        for (ty, lines) in plane.chunks_exact_mut(2 * self.width).enumerate() {
-            let (upper, lower) = lines.split_at_mut(self.width);
-            let m: [&[f32]; POSITIONS] = m.map(|m| &m[ty * tiles..][..tiles]);
-            let (upper, lower) = (upper.as_chunks_mut::<2>().0, lower.as_chunks_mut::<2>().0);
-            for (t, (upper, lower)) in upper.iter_mut().zip(lower).enumerate() {
-                let first: [f32; 4] = std::array::from_fn(|b| m[b][t] + m[4 + b][t] + m[8 + b][t]);
-                let second: [f32; 4] = std::array::from_fn(|b| m[4 + b][t] - m[8 + b][t] - m[12 + b][t]);
-                *upper = [first[0] + first[1] + first[2] + bias, first[1] - first[2] - first[3] + bias];
-                *lower = [second[0] + second[1] + second[2] + bias, second[1] - second[2] - second[3] + bias];
-            }
+/// Aᵀ m A of every tile of some lines of one output channel, plus the bias; `m(i)` holds position i of all of them.
+#[inline(always)]
+fn transform_back<'a>(m: impl Fn(usize) -> &'a [f32], bias: f32, lines: &mut [f32], width: usize) {
+    let tiles = width / 2;
+    for (ty, pair) in lines.chunks_exact_mut(2 * width).enumerate() {
+        let (upper, lower) = pair.split_at_mut(width);
+        let m: [&[f32]; POSITIONS] = std::array::from_fn(|i| &m(i)[ty * tiles..][..tiles]);
+        let (upper, lower) = (upper.as_chunks_mut::<2>().0, lower.as_chunks_mut::<2>().0);
+        for (t, (upper, lower)) in upper.iter_mut().zip(lower).enumerate() {
+            let first: [f32; 4] = std::array::from_fn(|b| m[b][t] + m[4 + b][t] + m[8 + b][t]);
+            let second: [f32; 4] = std::array::from_fn(|b| m[4 + b][t] - m[8 + b][t] - m[12 + b][t]);
+            *upper = [first[0] + first[1] + first[2] + bias, first[1] - first[2] - first[3] + bias];
+            *lower = [second[0] + second[1] + second[2] + bias, second[1] - second[2] - second[3] + bias];
         }
     }
 }
@@ -211,27 +202,33 @@ fn transform_kernel_block(g: &[f32], at: usize, row: &mut [&mut [f32]]) {
     }
 }
 
-/// An image with a border of zeros, its even and odd columns apart: tiles then lie side by side.
+/// The lines that some rows of tiles look at, with a border of zeros, their even and odd columns apart: tiles then lie
+/// side by side.
 struct Parity {
     even: Vec<f32>,
     odd: Vec<f32>,
-    half: usize,
+    width: usize,
+    tile_rows: usize,
 }
 
 impl Parity {
-    fn new(sizes: Winograd) -> Self {
-        let half = sizes.width / 2 + 1;
-        let len = (sizes.height + 2) * half;
-        Self { even: vec![0.0; len], odd: vec![0.0; len], half }
+    fn new(width: usize, tile_rows: usize) -> Self {
+        let len = (2 * tile_rows + 2) * (width / 2 + 1);
+        Self { even: vec![0.0; len], odd: vec![0.0; len], width, tile_rows }
     }
 
-    /// Fills the inside; the border stays zero.
     #[inline(always)]
-    fn split(&mut self, plane: &[f32], width: usize) {
-        let half = self.half;
-        let targets = self.even.chunks_exact_mut(half).zip(self.odd.chunks_exact_mut(half)).skip(1);
-        for (line, (even, odd)) in plane.chunks_exact(width).zip(targets) {
-            // Column c of the image is column c + 1 of the bordered one.
+    fn split(&mut self, plane: &[f32], tile_rows: &Range<usize>) {
+        let half = self.width / 2 + 1;
+        let lines = self.even.chunks_exact_mut(half).zip(self.odd.chunks_exact_mut(half));
+        for (y, (even, odd)) in (2 * tile_rows.start..).zip(lines) {
+            // Line y of the bordered image is line y - 1 of the image, and likewise its columns.
+            let line = y.checked_sub(1).and_then(|y| plane.get(y * self.width..(y + 1) * self.width));
+            let Some(line) = line else {
+                even.fill(0.0);
+                odd.fill(0.0);
+                continue;
+            };
             for (pair, (even, odd)) in line.as_chunks::<2>().0.iter().zip(even[1..].iter_mut().zip(odd)) {
                 [*odd, *even] = *pair;
             }
@@ -239,7 +236,59 @@ impl Parity {
     }
 
     #[inline(always)]
-    fn row(&self, y: usize) -> (&[f32], &[f32]) {
-        (&self.even[y * self.half..][..self.half], &self.odd[y * self.half..][..self.half])
+    fn line(&self, y: usize) -> (&[f32], &[f32]) {
+        let half = self.width / 2 + 1;
+        (&self.even[y * half..][..half], &self.odd[y * half..][..half])
+    }
+
+    /// Bᵀ d B of every tile.
+    #[inline(always)]
+    fn transform(&self, row: &mut Row) {
+        let tiles = self.width / 2;
+        for ty in 0..self.tile_rows {
+            // Rows of Bᵀ: d0 - d2, d1 + d2, d2 - d1, d1 - d3.
+            for (a, (p, q, sign)) in [(0, 2, -1.0), (1, 2, 1.0), (2, 1, -1.0), (1, 3, -1.0)].into_iter().enumerate() {
+                let ((even_p, odd_p), (even_q, odd_q)) = (self.line(2 * ty + p), self.line(2 * ty + q));
+                let [o0, o1, o2, o3] = &mut row[4 * a..4 * a + 4] else { return };
+                let at = ty * tiles..(ty + 1) * tiles;
+                let (o0, o1) = (&mut o0[at.clone()], &mut o1[at.clone()]);
+                let (o2, o3) = (&mut o2[at.clone()], &mut o3[at]);
+                for t in 0..tiles {
+                    let (d0, d2) = (even_p[t] + sign * even_q[t], even_p[t + 1] + sign * even_q[t + 1]);
+                    let (d1, d3) = (odd_p[t] + sign * odd_q[t], odd_p[t + 1] + sign * odd_q[t + 1]);
+                    o0[t] = d0 - d2;
+                    o1[t] = d1 + d2;
+                    o2[t] = d2 - d1;
+                    o3[t] = d1 - d3;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Result, Tensor};
+
+    use super::*;
+    use crate::test_util::{assert_close, random};
+
+    #[test]
+    fn every_cut_into_blocks_and_strips_gives_the_convolution() -> Result<()> {
+        let sizes = Winograd { channels: 19, out_channels: 5, height: 10, width: 6 };
+        let (x, weight, bias) = (random(&[2, 19, 10, 6], 1)?, random(&[5, 19, 3, 3], 2)?, random(&[5], 3)?);
+        let f64s = |t: &Tensor| t.to_dtype(DType::F64);
+        let expected = f64s(&x)?.conv2d(&f64s(&weight)?, 1, 1, 1, 1)?;
+        let with_bias = expected.broadcast_add(&f64s(&bias)?.reshape((1, 5, 1, 1))?)?;
+        let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
+        let (x, weight, bias) = (flat(&x)?, flat(&weight)?, flat(&bias)?);
+        for (block, strip) in [(5, 5), (2, 5), (5, 2), (2, 3), (1, 1)] {
+            for (bias, expected) in [(None, &expected), (Some(bias.as_slice()), &with_bias)] {
+                let y = sizes.convolve(&x, &weight, bias, block, strip);
+                let y = Tensor::from_vec(y, (2, 5, 10, 6), &candle_core::Device::Cpu)?;
+                assert_close(&y, expected, 1e-6);
+            }
+        }
+        Ok(())
     }
 }
