@@ -17,8 +17,8 @@ const POSITIONS: usize = 16;
 /// Pixels from which on the transforms cost less than they save.
 const MIN_AREA: usize = 1024;
 
-/// Most elements of the transformed kernels of a block of output channels (32 MiB of f32).
-const KERNELS_MAX: usize = 8 << 20;
+/// Most elements of the transformed kernels of a block of output channels (16 MiB of f32).
+const KERNELS_MAX: usize = 4 << 20;
 
 /// Most elements of the transformed input of a strip (16 MiB of f32), if one row of tiles has fewer.
 const INPUTS_MAX: usize = 4 << 20;
