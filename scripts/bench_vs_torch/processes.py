@@ -74,6 +74,10 @@ class Server:
         fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
+    def peak_resident_bytes(self) -> int:
+        status = Path(f"/proc/{self.child.pid}/status").read_text()
+        return next(int(row.split()[1]) * 1024 for row in status.splitlines() if row.startswith("VmHWM"))
+
     def ask(self, line: str) -> tuple[Usage, dict]:
         before = self._cpu_seconds()
         self.child.stdin.write(line + "\n")

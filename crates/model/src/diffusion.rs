@@ -18,7 +18,7 @@ use crate::{
     text_encoder::TextEncoder,
     text_fix::TextFix,
     tokenizer::{PromptTokenizer, Tokens},
-    unet::{AttentionObserver, UNet},
+    unet::{AttentionObserver, Trace, UNet},
     vae::Vae,
     value::Value,
 };
@@ -211,7 +211,8 @@ impl LatentDiffusion {
         }
     }
 
-    /// The network's raw output, see [`UNet::forward`]; for derivatives give a `Var` or a `Dual`.
+    /// The network's raw output, see [`UNet::forward`]; for derivatives give a `Var` or a `Dual`, or see
+    /// [`Self::trace`].
     pub fn predict<V: Value>(
         &self,
         x: &V,
@@ -220,6 +221,11 @@ impl LatentDiffusion {
         observer: Option<&mut dyn AttentionObserver>,
     ) -> Result<V> {
         Ok(self.unet.forward(x, timesteps, embeddings, observer)?)
+    }
+
+    /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`].
+    pub fn trace(&self, x: &Tensor, timesteps: &[usize], embeddings: &Tensor) -> Result<Trace<'_>> {
+        Ok(self.unet.trace(x, timesteps, embeddings)?)
     }
 
     /// Answers questions in one batch; fails when an answer holds NaN or infinity.
