@@ -67,6 +67,23 @@ pub struct Question<'a> {
     pub prompt: &'a PromptEmbedding,
 }
 
+impl Question<'_> {
+    fn shares_latent(&self, other: &Self) -> bool {
+        self.t == other.t && self.x == other.x
+    }
+}
+
+/// How a batch is cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// Small parts side by side, one core each: a small network spends less on an operation than on sharing it.
+    SideBySide,
+    /// Samples one after the other, all cores on each operation: the memory of a large network is that of one sample.
+    OneByOne,
+    /// Not at all: a GPU wants the whole batch.
+    Whole,
+}
+
 impl LatentDiffusion {
     /// Loads a model with the default options.
     pub fn load(source: &ModelSource) -> Result<Self> {
@@ -201,13 +218,21 @@ impl LatentDiffusion {
         rows.map(|(i, tokens)| Ok(PromptEmbedding { embedding: hidden.get(i)?, tokens })).collect()
     }
 
-    /// Cuts a batch of `samples` into parts and answers each by `f`, in order. On a small network the parts run side by
-    /// side, one core each; a large one takes the whole batch as one part and shares each operation among the cores.
+    /// Cuts a batch of `samples` into parts and answers each by `f`, in order, as suits network and device.
     pub fn in_parts<R: Send>(&self, samples: usize, f: impl Fn(Range<usize>) -> Result<R> + Sync) -> Result<Vec<R>> {
-        match samples {
-            0 => Ok(vec![]),
-            _ if self.unet.shape().sample_size <= SMALL => parts::map(samples, f),
-            _ => Ok(vec![f(0..samples)?]),
+        match self.cut() {
+            _ if samples == 0 => Ok(vec![]),
+            Cut::SideBySide => parts::map(samples, f),
+            Cut::OneByOne => (0..samples).map(|i| f(i..i + 1)).collect(),
+            Cut::Whole => Ok(vec![f(0..samples)?]),
+        }
+    }
+
+    fn cut(&self) -> Cut {
+        match self.unet.shape().sample_size {
+            _ if !self.place.device.is_cpu() => Cut::Whole,
+            size if size <= SMALL => Cut::SideBySide,
+            _ => Cut::OneByOne,
         }
     }
 
@@ -230,21 +255,38 @@ impl LatentDiffusion {
 
     /// Answers questions in one batch; fails when an answer holds NaN or infinity.
     pub fn answer(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
+        if self.cut() == Cut::OneByOne {
+            return self.answer_one_by_one(questions);
+        }
         Ok(self.in_parts(questions.len(), |range| self.answer_part(&questions[range]))?.concat())
     }
 
+    /// What the network makes of a latent before it looks at the prompt serves all questions that follow one another
+    /// about it.
+    fn answer_one_by_one(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
+        let mut answers = Vec::with_capacity(questions.len());
+        for run in questions.chunk_by(Question::shares_latent) {
+            let prepared = self.unet.prepare(&self.latents(run[0].x.to_vec())?, &[run[0].t])?;
+            for question in run {
+                let output = prepared.forward(&question.prompt.embedding.unsqueeze(0)?, None)?;
+                answers.extend(self.predictions(&output, std::slice::from_ref(question))?);
+            }
+        }
+        Ok(answers)
+    }
+
     fn answer_part(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
-        let Some(first) = questions.first() else { return Ok(vec![]) };
-        // What the network makes of a latent before it looks at the prompt is the same for all prompts.
-        let is_shared = questions.iter().all(|q| q.t == first.t && q.x == first.x);
-        let places = if is_shared { &questions[..1] } else { questions };
-        let flat: Vec<f32> = places.iter().flat_map(|q| q.x.iter().copied()).collect();
-        let x = self.latents(flat)?;
+        let is_shared = questions.windows(2).all(|pair| pair[0].shares_latent(&pair[1]));
+        let places = if is_shared { &questions[..questions.len().min(1)] } else { questions };
+        let x = self.latents(places.iter().flat_map(|q| q.x.iter().copied()).collect())?;
         let timesteps: Vec<usize> = places.iter().map(|q| q.t).collect();
         let embeddings: Vec<&Tensor> = questions.iter().map(|q| &q.prompt.embedding).collect();
-        let output = self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?;
-        let rows = Self::rows(&output)?;
-        rows.into_iter()
+        self.predictions(&self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?, questions)
+    }
+
+    fn predictions(&self, output: &Tensor, questions: &[Question]) -> Result<Vec<Prediction>> {
+        Self::rows(output)?
+            .into_iter()
             .zip(questions)
             .map(|(output, Question { t, .. })| {
                 if output.iter().any(|x| !x.is_finite()) {

@@ -3,6 +3,7 @@
 mod build;
 mod config;
 mod observer;
+mod prepared;
 mod resnet;
 mod step;
 mod time;
@@ -11,6 +12,7 @@ mod transformer;
 
 pub use config::{Level, Projection, UNetShape};
 pub use observer::{AttentionObserver, CrossAttentionLayer};
+pub use prepared::Prepared;
 pub use trace::{Gradients, Trace};
 
 use candle_core::Tensor;
@@ -25,6 +27,14 @@ pub struct UNet {
     shape: UNetShape,
     time: TimeEmbedding,
     steps: Vec<Step>,
+}
+
+/// One latent serves any number of prompts, several serve as many.
+fn check_batch(latents: &Tensor, context: &Tensor) -> candle_core::Result<()> {
+    match (latents.dim(0)?, context.dim(0)?) {
+        (latents, prompts) if latents == prompts || latents == 1 => Ok(()),
+        (latents, prompts) => candle_core::bail!("{latents} latents and {prompts} prompt embeddings do not fit"),
+    }
 }
 
 /// One sample repeated for a whole batch; a batch stays what it is.
@@ -73,8 +83,13 @@ impl UNet {
         context: &V,
         observer: Option<&mut dyn AttentionObserver>,
     ) -> candle_core::Result<V> {
-        let time = self.time(x.primal(), timesteps, context.primal())?;
-        self.fold(x.clone(), &time, context, &mut Observe(observer), |_, _| ())
+        self.prepare(x, timesteps)?.forward(context, observer)
+    }
+
+    /// What comes before the first cross-attention, about 5 % of Stable Diffusion 1.4: done once for any number of
+    /// prompts. `x` and `timesteps` as in [`UNet::forward`].
+    pub fn prepare<V: Value>(&self, x: &V, timesteps: &[usize]) -> candle_core::Result<Prepared<'_, V>> {
+        Prepared::new(self, x, timesteps)
     }
 
     /// The same forward pass for tensors, ready for reverse mode in little memory.
@@ -85,16 +100,12 @@ impl UNet {
         Trace::record(self, &x.detach(), timesteps, &context.detach())
     }
 
-    /// The embedding of the timesteps, after a look at whether the inputs fit.
-    fn time(&self, x: &Tensor, timesteps: &[usize], context: &Tensor) -> candle_core::Result<Tensor> {
+    /// The embedding of the timesteps, after a look at whether they fit the latents.
+    fn time(&self, x: &Tensor, timesteps: &[usize]) -> candle_core::Result<Tensor> {
         let (latents, _, height, width) = x.dims4()?;
-        let batch = context.dim(0)?;
         let multiple = 1 << (self.shape.levels.len() - 1);
-        if timesteps.len() != latents || (latents != batch && latents != 1) {
-            candle_core::bail!(
-                "{latents} latents, {} timesteps and {batch} prompt embeddings do not fit",
-                timesteps.len()
-            );
+        if timesteps.len() != latents {
+            candle_core::bail!("{latents} latents and {} timesteps do not fit", timesteps.len());
         }
         if height % multiple != 0 || width % multiple != 0 {
             candle_core::bail!("a latent of {height}x{width} is not a multiple of {multiple}");
@@ -102,18 +113,17 @@ impl UNet {
         self.time.forward(timesteps, x.dtype(), x.device())
     }
 
-    /// Runs the steps one after the other; `before` sees what each is about to be given.
+    /// Runs steps one after the other; `before` sees what each is about to be given.
     fn fold<V: Value>(
-        &self,
-        x: V,
+        steps: &[Step],
+        (mut h, mut skips): (V, Vec<V>),
         time: &Tensor,
         context: &V,
         observe: &mut Observe,
         mut before: impl FnMut(&V, Option<&V>),
     ) -> candle_core::Result<V> {
-        let mut h = x;
-        let mut skips = vec![];
-        for step in &self.steps {
+        check_batch(h.primal(), context.primal())?;
+        for step in steps {
             let skip = if step.skip == Skip::Take { skips.pop() } else { None };
             before(&h, skip.as_ref());
             h = step.forward(h, skip, time, context, observe)?;

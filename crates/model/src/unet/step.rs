@@ -6,7 +6,7 @@ use super::{
     observer::{CrossAttentionLayer, Observe},
     resnet::ResNet,
     spread,
-    transformer::Transformer,
+    transformer::{Begun, Transformer},
 };
 use crate::{
     ops::{Activation, Conv2d, Norm, upsample_nearest_2x},
@@ -72,17 +72,32 @@ impl Step {
         if let Some(skip) = skip {
             h = h.concat_channels(&spread(&skip, context.primal().dim(0)?)?)?;
         }
-        match &self.body {
-            Body::Convolution(convolution) => h.through(convolution),
-            Body::Layer(resnet, transformer) => {
-                h = resnet.forward(&h, time)?;
-                match transformer {
-                    Some(transformer) => transformer.forward(&h, context, observe),
-                    None => Ok(h),
-                }
-            }
-            Body::Upsample(convolution) => h.linear_map(upsample_nearest_2x)?.through(convolution),
-            Body::Out(norm, convolution) => h.normalise(norm)?.activate(Activation::Silu)?.through(convolution),
+        match self.begin(h, time)? {
+            Progress::Done(h) => Ok(h),
+            Progress::Asks(transformer, begun) => transformer.end(begun, context, observe),
         }
     }
+
+    /// What the step does without a prompt: all of it, or what comes before the cross-attention.
+    pub(super) fn begin<V: Value>(&self, h: V, time: &Tensor) -> candle_core::Result<Progress<'_, V>> {
+        Ok(Progress::Done(match &self.body {
+            Body::Convolution(convolution) => h.through(convolution)?,
+            Body::Layer(resnet, None) => resnet.forward(&h, time)?,
+            Body::Layer(resnet, Some(transformer)) => {
+                let image = resnet.forward(&h, time)?;
+                drop(h);
+                return Ok(Progress::Asks(transformer, transformer.begin(image)?));
+            }
+            Body::Upsample(convolution) => h.linear_map(upsample_nearest_2x)?.through(convolution)?,
+            Body::Out(norm, convolution) => h.normalise(norm)?.activate(Activation::Silu)?.through(convolution)?,
+        }))
+    }
+}
+
+/// How far a step gets without a prompt.
+pub(super) enum Progress<'a, V> {
+    /// To its end.
+    Done(V),
+    /// To the cross-attention of this transformer.
+    Asks(&'a Transformer, Begun<V>),
 }

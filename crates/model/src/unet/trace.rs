@@ -81,10 +81,10 @@ impl<'a> Trace<'a> {
         timesteps: &[usize],
         context: &Tensor,
     ) -> candle_core::Result<Self> {
-        let time = unet.time(x, timesteps, context)?;
+        let time = unet.time(x, timesteps)?;
         let mut inputs = Vec::with_capacity(unet.steps.len());
         let keep = |h: &Tensor, skip: Option<&Tensor>| inputs.push(Input { h: h.clone(), skip: skip.cloned() });
-        let output = unet.fold(x.clone(), &time, context, &mut Observe(None), keep)?;
+        let output = UNet::fold(&unet.steps, (x.clone(), vec![]), &time, context, &mut Observe(None), keep)?;
         Ok(Self { unet, time, context: context.clone(), inputs, output })
     }
 
