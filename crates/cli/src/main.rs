@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod costs;
 mod downloads;
 mod exit_code;
 mod output;

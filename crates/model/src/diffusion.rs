@@ -5,9 +5,8 @@ use std::{ops::Range, sync::OnceLock};
 use candle_core::Tensor;
 
 use crate::{
-    config::Config,
+    blueprint::Blueprint,
     error::{Error, Result},
-    files::ModelFiles,
     fingerprint::fingerprint,
     origin::WeightsOrigin,
     parts,
@@ -24,15 +23,12 @@ use crate::{
 
 /// Tokenizer, text encoder, UNet, VAE and schedule of one model.
 pub struct LatentDiffusion {
-    source: ModelSource,
-    files: ModelFiles,
+    blueprint: Blueprint,
     fingerprint: String,
-    origin: WeightsOrigin,
     tokenizer: PromptTokenizer,
     text_encoder: TextEncoder,
     unet: UNet,
     vae: OnceLock<Vae>,
-    schedule: Schedule,
 }
 
 /// A prompt as the UNet sees it.
@@ -64,11 +60,9 @@ impl LatentDiffusion {
 
     /// The same with a word on schedules that are not the protocol's.
     pub fn load_with(source: &ModelSource, check: ScheduleCheck) -> Result<Self> {
-        let files = source.files()?;
-        check_pipeline(&files)?;
-        let origin = WeightsOrigin::load(&files)?;
-        let schedule = Schedule::load(&files, check)?;
-        let text_encoder = TextEncoder::load(&files)?;
+        let blueprint = Blueprint::read(source, check)?;
+        let files = blueprint.files();
+        let text_encoder = TextEncoder::load(files)?;
         let tokenizer = PromptTokenizer::from_files(
             &files.read("tokenizer/vocab.json")?,
             &files.read("tokenizer/merges.txt")?,
@@ -78,37 +72,22 @@ impl LatentDiffusion {
         )?
         // The reference environment has ftfy, which transformers then applies to every prompt.
         .with_text_fix(TextFix::Ftfy);
-        let unet = UNet::load(&files)?;
-        if unet.shape().context_width != text_encoder.width() {
-            return Err(Error::Config {
-                file: files.label("unet/config.json"),
-                reason: format!(
-                    "'cross_attention_dim' is {}, the text encoder's 'hidden_size' {}",
-                    unet.shape().context_width,
-                    text_encoder.width()
-                ),
-            });
-        }
-        let fingerprint = fingerprint(&files)?;
-        if origin == WeightsOrigin::Random {
+        let unet = UNet::load(files)?;
+        let fingerprint = fingerprint(files)?;
+        if blueprint.weights_origin() == WeightsOrigin::Random {
             tracing::warn!("the weights of {source} are random: its scores say nothing about a trained model");
         }
-        Ok(Self {
-            source: source.clone(),
-            files,
-            fingerprint,
-            origin,
-            tokenizer,
-            text_encoder,
-            unet,
-            vae: OnceLock::new(),
-            schedule,
-        })
+        Ok(Self { blueprint, fingerprint, tokenizer, text_encoder, unet, vae: OnceLock::new() })
+    }
+
+    /// What its configurations say.
+    pub fn blueprint(&self) -> &Blueprint {
+        &self.blueprint
     }
 
     /// Where it came from.
     pub fn source(&self) -> &ModelSource {
-        &self.source
+        self.blueprint.source()
     }
 
     /// SHA-256 (hex) of its weights, configurations and tokenizer.
@@ -118,17 +97,17 @@ impl LatentDiffusion {
 
     /// What its folder says about where the weights come from.
     pub fn weights_origin(&self) -> WeightsOrigin {
-        self.origin
+        self.blueprint.weights_origin()
     }
 
     /// Its weights in one line of provenance, see [`WeightsOrigin::label`].
     pub fn weights_label(&self) -> String {
-        self.origin.label(&self.fingerprint)
+        self.weights_origin().label(&self.fingerprint)
     }
 
     /// Its noise schedule and parameterization.
     pub fn schedule(&self) -> &Schedule {
-        &self.schedule
+        self.blueprint.schedule()
     }
 
     /// Its denoising network.
@@ -148,8 +127,7 @@ impl LatentDiffusion {
 
     /// (C, H, W) of the latents it was trained on.
     pub fn latent_shape(&self) -> (usize, usize, usize) {
-        let shape = self.unet.shape();
-        (shape.in_channels, shape.sample_size, shape.sample_size)
+        self.blueprint.latent_shape()
     }
 
     /// Encodes prompts in one batch.
@@ -169,7 +147,7 @@ impl LatentDiffusion {
     pub fn in_parts<R: Send>(&self, samples: usize, f: impl Fn(Range<usize>) -> Result<R> + Sync) -> Result<Vec<R>> {
         match samples {
             0 => Ok(vec![]),
-            _ if self.unet.shape().sample_size <= SMALL => parts::map(samples, f),
+            _ if self.blueprint.is_small() => parts::map(samples, f),
             _ => Ok(vec![f(0..samples)?]),
         }
     }
@@ -207,11 +185,12 @@ impl LatentDiffusion {
             .map(|(output, Question { t, .. })| {
                 if output.iter().any(|x| !x.is_finite()) {
                     return Err(Error::NonFiniteOutput {
-                        what: format!("the prediction of {} at t = {t}", self.source),
+                        what: format!("the prediction of {} at t = {t}", self.source()),
                     });
                 }
-                let scales = self.schedule.scales(*t)?;
-                Ok(Prediction { output, parameterization: self.schedule.parameterization(), scales })
+                let schedule = self.schedule();
+                let (scales, parameterization) = (schedule.scales(*t)?, schedule.parameterization());
+                Ok(Prediction { output, parameterization, scales })
             })
             .collect()
     }
@@ -220,17 +199,8 @@ impl LatentDiffusion {
     pub fn vae(&self) -> Result<&Vae> {
         if self.vae.get().is_none() {
             // Two threads may load it at once; one of the two equal results is kept.
-            let _ = self.vae.set(Vae::load(&self.files)?);
+            let _ = self.vae.set(Vae::load(self.blueprint.files())?);
         }
         self.vae.get().ok_or_else(|| Error::Argument("the VAE could not be kept".into()))
     }
-}
-
-/// Widest latent of a small network. At 64x64, where Stable Diffusion begins, one sample keeps all cores busy.
-const SMALL: usize = 32;
-
-/// Refuses pipelines of another kind, such as inpainting or SDXL.
-fn check_pipeline(files: &ModelFiles) -> Result<()> {
-    let index = Config::read(files, "model_index.json")?;
-    index.only("_class_name", &["\"StableDiffusionPipeline\""])
 }

@@ -2,7 +2,14 @@
 
 use std::{fmt, path::PathBuf};
 
-use crate::{download::DownloadError, tokenizer::TokenizerError};
+use candle_core::DType;
+
+use crate::{
+    cost::MemoryNeed,
+    download::DownloadError,
+    memory::{AvailableMemory, size},
+    tokenizer::TokenizerError,
+};
 
 /// The result of the model's own operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -202,6 +209,26 @@ pub enum Error {
     },
 
     // Running.
+    /// The run would need more memory than there is; nothing has been loaded.
+    #[error(
+        "{model} needs about {} of memory (weights {}, working memory {}, the program {}), {} are {}; {}--ignore-memory tries nevertheless",
+        size(need.total()), size(need.weights), size(need.working), size(need.program), size(available.bytes),
+        available.bound, memory_remedies(*batch, *smaller, *storage)
+    )]
+    TooLittleMemory {
+        /// The model.
+        model: String,
+        /// What it needs.
+        need: MemoryNeed,
+        /// What there is.
+        available: AvailableMemory,
+        /// Prompts or images that are worked on together.
+        batch: usize,
+        /// The largest number of them that fits; `None` where not even one does.
+        smaller: Option<usize>,
+        /// How weights are kept.
+        storage: DType,
+    },
     /// NaN or infinity in what the network answered.
     #[error("{what} holds NaN or infinity; try another numeric format (f32), or check the weights")]
     NonFiniteOutput {
@@ -225,6 +252,18 @@ pub enum Error {
     /// A tensor operation failed.
     #[error("tensor operation: {0}")]
     Compute(#[from] candle_core::Error),
+}
+
+fn memory_remedies(batch: usize, smaller: Option<usize>, storage: DType) -> String {
+    let fewer = smaller.map_or_else(String::new, |smaller| {
+        format!(
+            "{smaller} at a time instead of {batch} fit: --batch {smaller} (in an experiment: --set batch={smaller}; generate: --count {smaller}); "
+        )
+    });
+    match storage {
+        DType::F32 => format!("{fewer}--dtype f16 halves the weights; "),
+        _ => fewer,
+    }
 }
 
 /// Why a Hub model is not in the cache.

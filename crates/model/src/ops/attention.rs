@@ -123,7 +123,7 @@ fn probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> R
 }
 
 /// Queries of one tile: its scores stay in cache.
-const TILE: usize = 96;
+pub(crate) const TILE: usize = 96;
 
 #[derive(Clone, Copy)]
 struct Forward {
