@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use candle_core::{Device, Tensor};
 use memscope_metric::{
-    Ask, Detector, Measure, OwnCalls, Probe, Quantity, ResolvedProtocol, Score, T_NORM, ddim_timesteps, walk, walk_calls,
+    Ask, Detector, Measure, OwnCalls, Probe, Quantity, ResolvedProtocol, Score, T_NORM, ddim_timesteps, walk,
+    walk_calls,
 };
 use memscope_model::{
     Blueprint, Error, Result,
@@ -48,12 +49,7 @@ impl Ren {
     /// The mode for a model, in f32; scores are kept as the protocol says. Mode E reads `layer`, counted in forward
     /// order from 0. By default that is the publication's layer on networks of Stable Diffusion's depth (16 layers);
     /// on shallower ones the last layer of the second down block, which stands in the same place of the network.
-    pub fn new(
-        model: &Blueprint,
-        protocol: ResolvedProtocol,
-        mode: RenMode,
-        layer: Option<usize>,
-    ) -> Result<Self> {
+    pub fn new(model: &Blueprint, protocol: ResolvedProtocol, mode: RenMode, layer: Option<usize>) -> Result<Self> {
         let layers = model.cross_attention_layers();
         let attention = match mode {
             RenMode::E => {

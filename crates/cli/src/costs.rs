@@ -39,10 +39,7 @@ pub(crate) enum Item {
 
 impl Item {
     /// A model named on the command line, with what is planned for it if it is there.
-    pub(crate) fn of(
-        model: &ModelArgs,
-        plan: impl FnOnce() -> anyhow::Result<ModelPlan>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn of(model: &ModelArgs, plan: impl FnOnce() -> anyhow::Result<ModelPlan>) -> anyhow::Result<Self> {
         Ok(match downloads::missing(&model.source()?)? {
             Some(download) => Self::Download(download),
             None => Self::Plan(Box::new(plan()?)),
@@ -113,7 +110,11 @@ pub(crate) fn show(items: &[(String, Item)], json: bool, costs: CostArgs) -> any
         }
     }
     report.downloads.dedup_by(|a, b| a.folder == b.folder);
-    if json { print_json(&report)? } else { print_report(&report)? }
+    if json {
+        print_json(&report)?
+    } else {
+        print_report(&report)?
+    }
     let plans = items.iter().filter_map(|(_, item)| match item {
         Item::Plan(plan) => Some(plan.as_ref()),
         Item::Download(_) => None,
@@ -139,6 +140,12 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
     print(&text)
 }
 
+/// A number with three digits that count.
+fn three_digits(value: f64) -> Cell {
+    let magnitude = if value > 0.0 { value.log10().floor() } else { 0.0 };
+    Cell::number(value, (2.0 - magnitude).clamp(0.0, 9.0) as u8)
+}
+
 fn table(report: &Report) -> anyhow::Result<ResultTable> {
     let integer = |key: &str, header: &str| Column::new(key, header, ColumnKind::Integer);
     let number = |key: &str, header: &str| Column::new(key, header, ColumnKind::Number);
@@ -157,7 +164,8 @@ fn table(report: &Report) -> anyhow::Result<ResultTable> {
         number("seconds", "Time").with_unit("s"),
         number("memory", "Memory").with_unit("GB"),
     ]);
-    let mut table = ResultTable::new("costs", "What the run would ask of the networks (samples), and its costs", columns)?;
+    let mut table =
+        ResultTable::new("costs", "What the run would ask of the networks (samples), and its costs", columns)?;
     let unknown = "the weights have not been hashed here yet, so answers that may be stored are counted again";
     for Costs { experiment, estimate: e } in &report.models {
         let integer = |count: usize| Cell::integer(count as i64);
@@ -170,21 +178,20 @@ fn table(report: &Report) -> anyhow::Result<ResultTable> {
         row.push(model);
         let calls = [e.conditional_calls, e.unconditional_calls, e.own_calls, e.timing_calls, e.drawing_calls];
         row.extend(calls.map(integer));
-        row.push(Cell::number(e.flops / 1e12, 2));
-        row.push(Cell::number(e.seconds, 1));
-        row.push(Cell::number(e.memory.total() as f64 / 1e9, 2));
+        row.extend([e.flops / 1e12, e.seconds, e.memory.total() as f64 / 1e9].map(three_digits));
         table.push_row(row)?;
     }
-    let mut speeds: Vec<String> = vec![];
+    let mut speeds: Vec<(&str, f64)> = vec![];
     for Costs { estimate: e, .. } in &report.models {
-        let speed = format!("{} {:.0} GFLOP/s", e.model, e.flops_per_second / 1e9);
-        if !speeds.iter().any(|known| known.starts_with(&format!("{} ", e.model))) {
-            speeds.push(speed);
+        if !speeds.iter().any(|(model, _)| *model == e.model) {
+            speeds.push((&e.model, e.flops_per_second));
         }
     }
-    let available = report.available_memory.map_or("not known".to_owned(), |available| {
-        format!("{} {}", size(available.bytes), available.bound)
-    });
+    let speeds: Vec<String> =
+        speeds.iter().map(|(model, speed)| format!("{model} {:.0} GFLOP/s", speed / 1e9)).collect();
+    let available = report
+        .available_memory
+        .map_or("not known".to_owned(), |available| format!("{} {}", size(available.bytes), available.bound));
     table.set_provenance("all networks", format!("{:.1} s", report.seconds));
     table.set_provenance("measured speed", speeds.join(", "));
     table.set_provenance("memory available", available);

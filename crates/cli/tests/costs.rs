@@ -14,7 +14,9 @@ fn json(command: &mut Command) -> Value {
 
 fn detect() -> Command {
     let mut command = memscope();
-    command.args(["detect", "--model", "embedded:emoji-eps", "--prompts", "-"]).write_stdin("red heart\nblue car\nmoon\n");
+    command
+        .args(["detect", "--model", "embedded:emoji-eps", "--prompts", "-"])
+        .write_stdin("red heart\nblue car\nmoon\n");
     command
 }
 

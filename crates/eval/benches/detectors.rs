@@ -33,7 +33,10 @@ fn detectors(c: &mut Criterion) {
         group.bench_function(name.to_string(), |b| {
             b.iter(|| {
                 let detection = Detection {
-                    detectors: vec![(name, DetectorEntry::from(name).build(protocol, model.blueprint()).expect("a detector"))],
+                    detectors: vec![(
+                        name,
+                        DetectorEntry::from(name).build(protocol, model.blueprint()).expect("a detector"),
+                    )],
                     noise: NoisePlan {
                         generator: NoiseGenerator::A6000,
                         precision: NoisePrecision::F32,

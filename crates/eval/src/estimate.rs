@@ -189,15 +189,13 @@ impl Planner {
         let timed = || read_timings(folder).iter().any(|record| record.serves(&fingerprint, &draft, experiment));
         if file.report.timing && (plan.cost.network_calls() > 0 || !timed()) {
             let detectors = draft.detectors.iter().map(|built| (&built.entry, built.protocol, built.detector.as_ref()));
-            plan.timing = timing::workload(detectors, &file.report.generations, file.batch);
+            plan.timing = timing::workload(&detectors.collect::<Vec<_>>(), &file.report.generations, file.batch);
         }
         if let Some(settings) = file.gallery {
-            let classes = [(true, &draft.memorized), (false, &draft.non_memorized)].map(|(class, list)| {
-                vec![class; settings.prompts.min(list.prompts.len())]
-            });
+            let classes = [(true, &draft.memorized), (false, &draft.non_memorized)]
+                .map(|(class, list)| vec![class; settings.prompts.min(list.prompts.len())]);
             let folder = folder.join(GALLERY);
-            plan.drawing =
-                gallery::workload(experiment, known.as_deref(), &classes.concat(), settings.images, &folder);
+            plan.drawing = gallery::workload(experiment, known.as_deref(), &classes.concat(), settings.images, &folder);
         }
         Ok(plan)
     }

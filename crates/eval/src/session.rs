@@ -134,7 +134,10 @@ impl Subject {
         let Some((_, runner)) = runners.iter().find(|(known, _)| *known == PROBE_PRECISION) else { return Ok(vec![]) };
         let seed = file.noise.seeds.first().copied().unwrap_or_default();
         let classes = (&*self.draft.memorized.prompts, &*self.draft.non_memorized.prompts);
-        file.probes.iter().map(|entry| probes::read(entry, self.model.blueprint(), (runner, store), seed, classes)).collect()
+        file.probes
+            .iter()
+            .map(|entry| probes::read(entry, self.model.blueprint(), (runner, store), seed, classes))
+            .collect()
     }
 
     /// Times of every detector on the first memorized prompts under the first seed.
@@ -144,7 +147,8 @@ impl Subject {
         let noise = noise_plan(experiment, PROBE_PRECISION);
         let seed = file.noise.seeds.first().copied().unwrap_or_default();
         let latents = initial_latents(noise.generator, noise.precision, seed, noise.generations, shape);
-        let detectors = self.draft.detectors.iter().map(|built| (&built.entry, built.protocol, built.detector.as_ref()));
+        let detectors =
+            self.draft.detectors.iter().map(|built| (&built.entry, built.protocol, built.detector.as_ref()));
         let timed = Timed {
             model: &self.model,
             detectors: detectors.collect(),

@@ -55,15 +55,15 @@ fn has_reference(entry: &DetectorEntry, protocol: &ResolvedProtocol) -> bool {
 }
 
 /// What timing some detectors at some numbers of generations asks of the network.
-pub(crate) fn workload<'d>(
-    detectors: impl Iterator<Item = (&'d DetectorEntry, ResolvedProtocol, &'d dyn Detector)> + Clone,
+pub(crate) fn workload(
+    detectors: &[(&DetectorEntry, ResolvedProtocol, &dyn Detector)],
     generations: &[usize],
     batch: usize,
 ) -> Workload {
     let batch = batch.clamp(1, TIMED_PROMPTS);
     let mut work = Workload { prompts: TIMED_PROMPTS + 1, batch, ..Workload::default() };
     for &n in generations {
-        for (entry, protocol, detector) in detectors.clone() {
+        for (entry, protocol, detector) in detectors {
             let measures: Measures = detector.measures().into_iter().collect();
             let asks = Measures::asks(measures.all());
             let empty = asks.iter().filter(|ask| matches!(ask, Ask::Unconditional { .. })).count();
@@ -73,7 +73,7 @@ pub(crate) fn workload<'d>(
             for own in measures.all().iter().flat_map(|planned| planned.measure.own()) {
                 work.add(own.pass, n * TIMED_PROMPTS * own.calls, own.together);
             }
-            if has_reference(entry, &protocol) {
+            if has_reference(entry, protocol) {
                 work.add(Pass::Prediction, n * TIMED_PROMPTS * REFERENCE_CALLS, Together::Fixed(2 * n));
             }
         }

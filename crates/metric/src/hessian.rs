@@ -133,11 +133,8 @@ impl Measure for HessianSpectrum {
     /// The trajectory, and for every timestep the products with both Jacobians.
     fn own(&self) -> Vec<OwnCalls> {
         let jacobians = 2 * self.timesteps.len();
-        let products = |pass, vectors| OwnCalls {
-            pass,
-            calls: jacobians * vectors,
-            together: Together::Fixed(BATCH.get()),
-        };
+        let products =
+            |pass, vectors| OwnCalls { pass, calls: jacobians * vectors, together: Together::Fixed(BATCH.get()) };
         let mut own = vec![walk_calls()];
         match self.method {
             SpectrumMethod::Exact { dim } => own.push(products(Pass::Tangent, dim)),

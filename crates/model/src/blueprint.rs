@@ -23,7 +23,8 @@ pub struct Blueprint {
     schedule: Schedule,
     unet: UNetShape,
     text_encoder: TextShape,
-    vae: VaeShape,
+    /// Detection never decodes: a VAE that is not supported is refused when it is needed.
+    vae: Option<VaeShape>,
 }
 
 /// Widest latent of a small network. At 64x64, where Stable Diffusion begins, one sample keeps all cores busy.
@@ -53,7 +54,7 @@ impl Blueprint {
             source: source.clone(),
             origin: WeightsOrigin::load(&files)?,
             schedule: Schedule::load(&files, check)?,
-            vae: VaeShape::read(&files)?,
+            vae: VaeShape::read(&files).ok(),
             unet,
             text_encoder,
             files,
@@ -104,8 +105,8 @@ impl Blueprint {
         &self.text_encoder
     }
 
-    pub(crate) fn vae(&self) -> &VaeShape {
-        &self.vae
+    pub(crate) fn vae(&self) -> Option<&VaeShape> {
+        self.vae.as_ref()
     }
 
     /// Whether a core takes whole samples, rather than all cores one sample together.

@@ -71,9 +71,10 @@ impl Vae {
         let error = Mutex::new(None);
         let backend = Box::new(CandleBackend::new(&weights, &error));
         let builder = VarBuilder::from_backend(backend, DType::F32, Device::Cpu);
-        let network = AutoEncoderKL::new(builder, shape.in_channels, shape.out_channels, shape.network).map_err(|flat| {
-            error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat))
-        })?;
+        let network =
+            AutoEncoderKL::new(builder, shape.in_channels, shape.out_channels, shape.network).map_err(|flat| {
+                error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat))
+            })?;
         weights.finish(&[])?;
         Ok(Self { network, scaling_factor: shape.scaling_factor })
     }

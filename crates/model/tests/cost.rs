@@ -46,7 +46,7 @@ fn operations_of_a_prediction_are_the_published_ones() {
 fn the_text_encoder_and_the_vae_are_counted_too() {
     let sd14 = blueprint("sd14");
     // 85 million weights of the layers, 77 tokens, and attention among these.
-    let layers = (123_060_480 - (49408 + 77) * 768) as f64;
+    let layers = f64::from(123_060_480 - (49408 + 77) * 768);
     assert!((gmac(sd14.prompt_flops().total()) / (77.0 * layers / 1e9) - 1.0).abs() < 0.03);
     // The published count for one 512x512 picture is 1.24 TMAC of convolutions.
     assert!((gmac(sd14.image_flops().convolution) / 1240.0 - 1.0).abs() < 0.02, "{:?}", sd14.image_flops());

@@ -176,7 +176,14 @@ mod tests {
 
     fn options(set: &[&str]) -> RunOptions {
         let set = set.iter().map(ToString::to_string).collect();
-        RunOptions { results: "results".into(), set, accept_schedule: false, fresh: false, json: false, costs: CostArgs::default() }
+        RunOptions {
+            results: "results".into(),
+            set,
+            accept_schedule: false,
+            fresh: false,
+            json: false,
+            costs: CostArgs::default(),
+        }
     }
 
     #[test]

@@ -129,7 +129,10 @@ fn plan(
     let mut planner = Planner::new(&options.results);
     let mut items = vec![];
     for (name, experiment) in experiments {
-        for (i, (folder, experiment)) in points(experiment, options)?.into_iter().enumerate() {
+        let points = points(experiment, options)?;
+        let count = points.len();
+        for (i, (folder, experiment)) in points.into_iter().enumerate() {
+            let label = if count > 1 { format!("{name} {}/{count}", i + 1) } else { (*name).to_owned() };
             experiment.check_prompts()?;
             // A later point of a sweep finds what an earlier one has asked anew.
             let answers = if options.fresh && i == 0 { Answers::Fresh } else { Answers::Reuse };
@@ -138,7 +141,7 @@ fn plan(
                     Some(download) => Item::Download(download),
                     None => Item::Plan(Box::new(planner.plan(&experiment, &folder, answers, (source, entry))?)),
                 };
-                items.push(((*name).to_owned(), item));
+                items.push((label.clone(), item));
             }
         }
     }

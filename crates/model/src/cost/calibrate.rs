@@ -25,6 +25,8 @@ const LARGE: Duration = Duration::from_millis(700);
 const SMALL: Duration = Duration::from_millis(120);
 /// Most operations of one timed run; larger shapes are cut in height, which changes their rate little.
 const MOST: f64 = 1.5e9;
+/// Should the warm-up seem to have taken no time at all.
+const MOST_ROUNDS: f64 = 1000.0;
 const SEED: u64 = 0;
 
 impl Speed {
@@ -156,28 +158,31 @@ impl Bench {
         if self.is_small { size } else { size.min((MOST / each) as usize).max(1) }
     }
 
-    /// Operations a second of all cores, after one run that warms up. A small network's cores take parts of a batch, a
-    /// large one's share each operation.
+    /// Operations a second of all cores, after one run that warms up. A large network's cores share each operation; a
+    /// small one's take parts of a batch, as many as fill the time, so that no core waits for another.
     fn rate(
         &self,
         flops: f64,
         sample: &Tensor,
         run: impl Fn(&Tensor) -> candle_core::Result<()> + Sync,
     ) -> Result<f64> {
-        let (samples, part) = match self.is_small {
-            true => (rayon::current_num_threads() * parts::SAMPLES, Tensor::cat(&vec![sample; parts::SAMPLES], 0)?),
-            false => (1, sample.clone()),
-        };
-        let once = || match self.is_small {
-            true => parts::map(samples, |_| run(&part)).map(drop),
-            false => run(&part),
-        };
-        once()?;
+        if self.is_small {
+            let part = Tensor::cat(&[sample; parts::SAMPLES], 0)?;
+            let all = |samples| parts::map(samples, |_| run(&part)).map(drop);
+            let first = rayon::current_num_threads() * parts::SAMPLES;
+            let warm_up = Instant::now();
+            all(first)?;
+            let rounds = (self.budget.as_secs_f64() / warm_up.elapsed().as_secs_f64()).clamp(1.0, MOST_ROUNDS) as usize;
+            let clock = Instant::now();
+            all(rounds * first)?;
+            return Ok(flops * (rounds * first) as f64 / clock.elapsed().as_secs_f64());
+        }
+        run(sample)?;
         let (clock, mut times) = (Instant::now(), 0);
         while times == 0 || clock.elapsed() < self.budget {
-            once()?;
+            run(sample)?;
             times += 1;
         }
-        Ok(flops * samples as f64 * f64::from(times) / clock.elapsed().as_secs_f64())
+        Ok(flops * f64::from(times) / clock.elapsed().as_secs_f64())
     }
 }

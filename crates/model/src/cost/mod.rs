@@ -32,7 +32,7 @@ pub struct Parameters {
     pub unet: u64,
     /// Of the text encoder.
     pub text_encoder: u64,
-    /// Of the VAE, encoder and decoder.
+    /// Of the VAE, encoder and decoder; 0 for one that is not supported.
     pub vae: u64,
 }
 
@@ -76,7 +76,9 @@ impl Blueprint {
     pub(crate) fn vae_tally(&self) -> Tally {
         let (_, height, width) = self.latent_shape();
         let mut tally = Tally::of_one(Pass::Prediction);
-        vae(&mut tally, self.vae(), (height, width));
+        if let Some(shape) = self.vae() {
+            vae(&mut tally, shape, (height, width));
+        }
         tally
     }
 }

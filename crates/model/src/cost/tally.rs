@@ -246,7 +246,7 @@ mod tests {
         let mut tally = Tally::new(Pass::Prediction, 2, 1, true);
         tally.conv(Shape::image(3, 4, 4), 5, 3, 2, Kernels::Own);
         assert_eq!(tally.parameters(), 5 * 3 * 9 + 5);
-        assert_eq!(tally.flops().total(), 2.0 * 2.0 * (5 * 3 * 9 * 4) as f64);
+        assert_eq!(tally.flops().total(), 2.0 * 2.0 * 5.0 * 3.0 * 9.0 * 4.0);
         // Output, unfolded input, product of both samples, widened weights.
         assert_eq!(tally.most(), 2 * 20 + 2 * 27 * 4 + 2 * 20 + 135);
     }

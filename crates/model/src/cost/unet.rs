@@ -128,9 +128,9 @@ impl Walk<'_> {
 
     fn transformer_layer(&self, t: &mut Tally, x: Shape) -> Shape {
         t.norm(x);
-        self.attention(t, x, x);
+        Self::attention(t, x, x);
         t.norm(x);
-        self.attention(t, x, self.context);
+        Self::attention(t, x, self.context);
         let inner = t.scope(|t| {
             t.norm(x);
             t.dense(x, 8 * x.channels, Bias::With);
@@ -141,7 +141,7 @@ impl Walk<'_> {
     }
 
     /// Attention and the sum behind it.
-    fn attention(&self, t: &mut Tally, x: Shape, over: Shape) -> Shape {
+    fn attention(t: &mut Tally, x: Shape, over: Shape) -> Shape {
         t.scope(|t| {
             t.scope(|t| {
                 t.dense(over, x.channels, Bias::Without);
