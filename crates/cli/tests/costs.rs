@@ -106,7 +106,8 @@ fn too_little_memory_is_an_error_with_a_status_of_its_own() {
     assert!(refused(&mut detect()).stdout.is_empty());
     assert!(!refused(detect().arg("--dry-run")).stdout.is_empty(), "the costs are printed all the same");
     let mut tokens = memscope();
-    refused(tokens.args(["tokens", "--model", "embedded:emoji-eps", "--prompt", "moon"]));
+    let output = refused(tokens.args(["tokens", "--model", "embedded:emoji-eps", "--prompt", "moon"]));
+    assert!(!stderr(&output).contains("working memory 0 bytes"), "the part that needs most is named");
 
     let folder = tempfile::tempdir().unwrap();
     let file = small_experiment(folder.path());

@@ -106,16 +106,20 @@ impl ModelPlan {
         self.measuring.iter().chain([&self.timing, &self.drawing])
     }
 
+    /// The part that needs the most memory; where nothing is asked, loading does.
+    fn largest(&self, storage: DType) -> &Workload {
+        let need = |work: &&Workload| self.blueprint.memory(work, storage).total();
+        self.work().max_by_key(need).unwrap_or(&self.timing)
+    }
+
     /// Peak memory with weights kept as `storage`: that of the most demanding part.
     pub fn memory(&self, storage: DType) -> MemoryNeed {
-        let needs = self.work().map(|work| self.blueprint.memory(work, storage));
-        let loaded = self.blueprint.memory(&Workload::default(), storage);
-        needs.max_by_key(MemoryNeed::total).unwrap_or(loaded)
+        self.blueprint.memory(self.largest(storage), storage)
     }
 
     /// Refuses a run that does not fit, before anything is loaded.
     pub fn check_memory(&self, storage: DType, available: AvailableMemory) -> Result<()> {
-        Ok(self.work().try_for_each(|work| self.blueprint.check_memory(work, storage, available))?)
+        Ok(self.blueprint.check_memory(self.largest(storage), storage, available)?)
     }
 
     /// The costs at a measured speed.
