@@ -1,8 +1,11 @@
 //! Sharpness of the log-probability along the guidance direction (Jeon et al. 2025; protocol §5).
 
 use candle_core::Tensor;
-use memscope_metric::{Ask, Detector, Measure, Probe, Quantity, ResolvedProtocol, Score, T_NORM};
-use memscope_model::{Dual, LatentDiffusion, Parameterization, Result, Scales, Value};
+use memscope_metric::{Ask, Detector, Measure, OwnCalls, Probe, Quantity, ResolvedProtocol, Score, T_NORM};
+use memscope_model::{
+    Dual, LatentDiffusion, Parameterization, Result, Scales, Value,
+    cost::{Pass, Together},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -59,8 +62,8 @@ impl Measure for Sharpness {
     }
 
     /// Two predictions with their tangents.
-    fn own_calls(&self) -> usize {
-        2
+    fn own(&self) -> Vec<OwnCalls> {
+        vec![OwnCalls { pass: Pass::Tangent, calls: 2, together: Together::PerPrompt(2) }]
     }
 
     fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {

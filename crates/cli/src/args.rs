@@ -83,6 +83,20 @@ pub(crate) struct ModelArgs {
     /// Device of the network: auto, cpu or cuda:N.
     #[arg(long, default_value_t)]
     device: DeviceChoice,
+    /// Costs.
+    #[command(flatten)]
+    pub(crate) costs: CostArgs,
+}
+
+/// What is done about the costs of a run.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct CostArgs {
+    /// Print network calls, operations, seconds on this machine and memory, and stop; no weights are read.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Start even if there seems to be too little memory.
+    #[arg(long)]
+    pub(crate) ignore_memory: bool,
 }
 
 impl ModelArgs {
@@ -170,7 +184,7 @@ pub(crate) struct Reproduce {
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// List the targets.
-    #[arg(long, conflicts_with_all = ["targets", "fresh"])]
+    #[arg(long, conflicts_with_all = ["targets", "fresh", "dry_run"])]
     pub(crate) list: bool,
     /// Options of a run.
     #[command(flatten)]
@@ -182,9 +196,6 @@ pub(crate) struct Reproduce {
 pub(crate) struct Run {
     /// The experiment file.
     pub(crate) file: PathBuf,
-    /// Print what would be asked of the network, and stop.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
     /// Options of a run.
     #[command(flatten)]
     pub(crate) options: RunOptions,
@@ -214,6 +225,9 @@ pub(crate) struct RunOptions {
     /// Print the tables as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Costs.
+    #[command(flatten)]
+    pub(crate) costs: CostArgs,
 }
 
 /// `memscope detect`.
@@ -372,4 +386,7 @@ pub(crate) struct Generate {
     /// Folder for the PNG files.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Print the costs of a dry run as JSON.
+    #[arg(long, requires = "dry_run")]
+    pub(crate) json: bool,
 }

@@ -3,6 +3,7 @@
 mod allocator;
 mod args;
 mod commands;
+mod costs;
 mod downloads;
 mod exit_code;
 mod output;

@@ -6,7 +6,9 @@
 pub mod compare;
 pub mod detect;
 pub mod detection;
+mod draft;
 mod error;
+pub mod estimate;
 pub mod experiment;
 pub mod export;
 mod frames;

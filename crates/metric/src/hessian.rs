@@ -3,13 +3,16 @@
 use std::{cell::RefCell, collections::HashMap, num::NonZeroUsize};
 
 use candle_core::{Tensor, Var};
-use memscope_model::{Dual, Error, LatentDiffusion, Parameterization, PromptEmbedding, Result, Value};
+use memscope_model::{
+    Dual, Error, LatentDiffusion, Parameterization, PromptEmbedding, Result, Value,
+    cost::{Pass, Together},
+};
 
 use crate::{
-    measure::{Ask, Measure},
+    measure::{Ask, Measure, OwnCalls},
     probe::Probe,
     theory::{Jacobian, Probes, exact, stochastic},
-    trajectory::{SAMPLING, WALK_CALLS, along},
+    trajectory::{SAMPLING, along, walk_calls},
 };
 
 /// How the eigenvalue variance is found.
@@ -128,12 +131,18 @@ impl Measure for HessianSpectrum {
     }
 
     /// The trajectory, and for every timestep the products with both Jacobians.
-    fn own_calls(&self) -> usize {
-        let products = match self.method {
-            SpectrumMethod::Exact { dim } => dim,
-            SpectrumMethod::Stochastic { probes } => 2 * probes,
-        };
-        WALK_CALLS + self.timesteps.len() * 2 * products
+    fn own(&self) -> Vec<OwnCalls> {
+        let jacobians = 2 * self.timesteps.len();
+        let products =
+            |pass, vectors| OwnCalls { pass, calls: jacobians * vectors, together: Together::Fixed(BATCH.get()) };
+        let mut own = vec![walk_calls()];
+        match self.method {
+            SpectrumMethod::Exact { dim } => own.push(products(Pass::Tangent, dim)),
+            SpectrumMethod::Stochastic { probes } => {
+                own.extend([Pass::Tangent, Pass::Gradient].map(|pass| products(pass, probes)));
+            }
+        }
+        own
     }
 
     fn most_probes(&self) -> usize {

@@ -5,10 +5,9 @@ use std::{ops::Range, sync::OnceLock};
 use candle_core::{DType, Tensor};
 
 use crate::{
-    config::Config,
+    blueprint::Blueprint,
     error::{Error, Result},
     execution::{Execution, NetworkDtype, Place},
-    files::ModelFiles,
     fingerprint::fingerprint,
     origin::WeightsOrigin,
     parts,
@@ -25,17 +24,14 @@ use crate::{
 
 /// Tokenizer, text encoder, UNet, VAE and schedule of one model.
 pub struct LatentDiffusion {
-    source: ModelSource,
-    files: ModelFiles,
+    blueprint: Blueprint,
     fingerprint: String,
-    origin: WeightsOrigin,
     execution: Execution,
     place: Place,
     tokenizer: PromptTokenizer,
     text_encoder: TextEncoder,
     unet: UNet,
     vae: OnceLock<Vae>,
-    schedule: Schedule,
 }
 
 /// How a model is loaded; by default in f32 on the device that is there, with the protocol's schedule.
@@ -91,13 +87,11 @@ impl LatentDiffusion {
     }
 
     /// Loads a model. The VAE is loaded when it is first needed. What is not on disk is not downloaded.
-    pub fn load_with(source: &ModelSource, LoadOptions { schedule: check, execution }: LoadOptions) -> Result<Self> {
+    pub fn load_with(source: &ModelSource, LoadOptions { schedule, execution }: LoadOptions) -> Result<Self> {
         let place = Place::open(execution)?;
-        let files = source.files()?;
-        check_pipeline(&files)?;
-        let origin = WeightsOrigin::load(&files)?;
-        let schedule = Schedule::load(&files, check)?;
-        let text_encoder = TextEncoder::load(&files, &place)?;
+        let blueprint = Blueprint::read(source, schedule)?;
+        let files = blueprint.files();
+        let text_encoder = TextEncoder::load(files, &place)?;
         let tokenizer = PromptTokenizer::from_files(
             &files.read("tokenizer/vocab.json")?,
             &files.read("tokenizer/merges.txt")?,
@@ -107,39 +101,23 @@ impl LatentDiffusion {
         )?
         // The reference environment has ftfy, which transformers then applies to every prompt.
         .with_text_fix(TextFix::Ftfy);
-        let unet = UNet::load(&files, &place)?;
-        if unet.shape().context_width != text_encoder.width() {
-            return Err(Error::Config {
-                file: files.label("unet/config.json"),
-                reason: format!(
-                    "'cross_attention_dim' is {}, the text encoder's 'hidden_size' {}",
-                    unet.shape().context_width,
-                    text_encoder.width()
-                ),
-            });
-        }
-        let fingerprint = fingerprint(&files)?;
-        if origin == WeightsOrigin::Random {
+        let unet = UNet::load(files, &place)?;
+        let fingerprint = fingerprint(files)?;
+        if blueprint.weights_origin() == WeightsOrigin::Random {
             tracing::warn!("the weights of {source} are random: its scores say nothing about a trained model");
         }
-        Ok(Self {
-            source: source.clone(),
-            files,
-            fingerprint,
-            origin,
-            execution,
-            place,
-            tokenizer,
-            text_encoder,
-            unet,
-            vae: OnceLock::new(),
-            schedule,
-        })
+        let vae = OnceLock::new();
+        Ok(Self { blueprint, fingerprint, execution, place, tokenizer, text_encoder, unet, vae })
+    }
+
+    /// What its configurations say.
+    pub fn blueprint(&self) -> &Blueprint {
+        &self.blueprint
     }
 
     /// Where it came from.
     pub fn source(&self) -> &ModelSource {
-        &self.source
+        self.blueprint.source()
     }
 
     /// SHA-256 (hex) of its weights, configurations and tokenizer.
@@ -149,12 +127,12 @@ impl LatentDiffusion {
 
     /// What its folder says about where the weights come from.
     pub fn weights_origin(&self) -> WeightsOrigin {
-        self.origin
+        self.blueprint.weights_origin()
     }
 
     /// Its weights in one line of provenance, see [`WeightsOrigin::label`].
     pub fn weights_label(&self) -> String {
-        self.origin.label(&self.fingerprint)
+        self.weights_origin().label(&self.fingerprint)
     }
 
     /// The number format its networks compute in; the VAE always uses f32.
@@ -165,6 +143,11 @@ impl LatentDiffusion {
     /// The device it runs on: `cpu` or `cuda:N`.
     pub fn device_name(&self) -> String {
         self.place.device_name()
+    }
+
+    /// What the rounding of its answers depends on: the number format, and the kind of device if it is not the CPU.
+    pub fn arithmetic(&self) -> String {
+        self.execution.dtype.on(self.place.device.is_cpu())
     }
 
     /// Latents, flattened (C, H, W) one after the other, as the networks take them: `(B, C, H, W)`.
@@ -182,7 +165,7 @@ impl LatentDiffusion {
 
     /// Its noise schedule and parameterization.
     pub fn schedule(&self) -> &Schedule {
-        &self.schedule
+        self.blueprint.schedule()
     }
 
     /// Its denoising network.
@@ -202,8 +185,7 @@ impl LatentDiffusion {
 
     /// (C, H, W) of the latents it was trained on.
     pub fn latent_shape(&self) -> (usize, usize, usize) {
-        let shape = self.unet.shape();
-        (shape.in_channels, shape.sample_size, shape.sample_size)
+        self.blueprint.latent_shape()
     }
 
     /// Encodes prompts in one batch.
@@ -229,10 +211,10 @@ impl LatentDiffusion {
     }
 
     fn cut(&self) -> Cut {
-        match self.unet.shape().sample_size {
+        match self.blueprint.is_small() {
             _ if !self.place.device.is_cpu() => Cut::Whole,
-            size if size <= SMALL => Cut::SideBySide,
-            _ => Cut::OneByOne,
+            true => Cut::SideBySide,
+            false => Cut::OneByOne,
         }
     }
 
@@ -291,11 +273,12 @@ impl LatentDiffusion {
             .map(|(output, Question { t, .. })| {
                 if output.iter().any(|x| !x.is_finite()) {
                     return Err(Error::NonFiniteOutput {
-                        what: format!("the prediction of {} at t = {t}", self.source),
+                        what: format!("the prediction of {} at t = {t}", self.source()),
                     });
                 }
-                let scales = self.schedule.scales(*t)?;
-                Ok(Prediction { output, parameterization: self.schedule.parameterization(), scales })
+                let schedule = self.schedule();
+                let (scales, parameterization) = (schedule.scales(*t)?, schedule.parameterization());
+                Ok(Prediction { output, parameterization, scales })
             })
             .collect()
     }
@@ -304,17 +287,8 @@ impl LatentDiffusion {
     pub fn vae(&self) -> Result<&Vae> {
         if self.vae.get().is_none() {
             // Two threads may load it at once; one of the two equal results is kept.
-            let _ = self.vae.set(Vae::load(&self.files, &self.place)?);
+            let _ = self.vae.set(Vae::load(self.blueprint.files(), &self.place)?);
         }
         self.vae.get().ok_or_else(|| Error::Argument("the VAE could not be kept".into()))
     }
-}
-
-/// Widest latent of a small network. At 64x64, where Stable Diffusion begins, one sample keeps all cores busy.
-const SMALL: usize = 32;
-
-/// Refuses pipelines of another kind, such as inpainting or SDXL.
-fn check_pipeline(files: &ModelFiles) -> Result<()> {
-    let index = Config::read(files, "model_index.json")?;
-    index.only("_class_name", &["\"StableDiffusionPipeline\""])
 }

@@ -2,7 +2,14 @@
 
 use std::{fmt, path::PathBuf};
 
-use crate::{download::DownloadError, tokenizer::TokenizerError};
+use candle_core::DType;
+
+use crate::{
+    cost::MemoryNeed,
+    download::DownloadError,
+    memory::{AvailableMemory, size},
+    tokenizer::TokenizerError,
+};
 
 /// The result of the model's own operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -222,6 +229,22 @@ pub enum Error {
         reason: String,
         /// What can be done.
         remedy: &'static str,
+    },
+    /// The run would need more memory than there is; nothing has been loaded.
+    #[error(
+        "{model} needs about {} of memory (weights {}, working memory {}, the program {}), {} are {}; {}--ignore-memory tries nevertheless",
+        size(need.total()), size(need.weights), size(need.working), size(need.program), size(available.bytes),
+        available.bound, if *storage == DType::F32 { "--dtype f16 halves the weights; " } else { "" }
+    )]
+    TooLittleMemory {
+        /// The model.
+        model: String,
+        /// What it needs.
+        need: MemoryNeed,
+        /// What there is.
+        available: AvailableMemory,
+        /// How weights are kept.
+        storage: DType,
     },
     /// NaN or infinity in what the network answered.
     #[error("{what} holds NaN or infinity; try another numeric format (f32), or check the weights")]

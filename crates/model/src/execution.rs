@@ -31,6 +31,10 @@ impl NetworkDtype {
             Self::Bf16 => DType::BF16,
         }
     }
+
+    pub(crate) fn on(self, cpu: bool) -> String {
+        if cpu { self.to_string() } else { format!("{self} on cuda") }
+    }
 }
 
 impl fmt::Display for NetworkDtype {
@@ -124,6 +128,22 @@ pub struct Execution {
     pub dtype: NetworkDtype,
     /// Device.
     pub device: DeviceChoice,
+}
+
+impl Execution {
+    /// Whether the device will be the CPU, as far as that is known before it is opened.
+    pub fn is_cpu(self) -> bool {
+        match self.device {
+            DeviceChoice::Cpu => true,
+            DeviceChoice::Auto => !candle_core::utils::cuda_is_available(),
+            DeviceChoice::Cuda(_) => false,
+        }
+    }
+
+    /// [`LatentDiffusion::arithmetic`](crate::LatentDiffusion::arithmetic) of a model that is not loaded yet.
+    pub fn arithmetic(self) -> String {
+        self.dtype.on(self.is_cpu())
+    }
 }
 
 /// A place for tensors: format and device of what a network holds and computes.

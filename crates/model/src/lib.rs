@@ -1,12 +1,15 @@
 //! Latent diffusion models: load one, encode a prompt, predict at (x, t, prompt), sample, decode,
 //! differentiate.
 //!
-//! The nouns: a [`LatentDiffusion`] comes from a [`ModelSource`], which the [`hub`] can download; [`NoiseGenerator`] draws x_T as torch
+//! The nouns: a [`LatentDiffusion`] comes from a [`ModelSource`], which the [`hub`] can download; its
+//! [`Blueprint`] knows what it [costs](cost) before it is loaded; [`NoiseGenerator`] draws x_T as torch
 //! would; a [`Question`] is answered by a [`Prediction`]; [`Value`] is what may flow through the
 //! [`UNet`]: tensors (inference and reverse mode) or [`Dual`] numbers (forward mode).
 
+mod blueprint;
 mod cache;
 mod config;
+pub mod cost;
 mod diffusion;
 pub mod download;
 mod dual;
@@ -17,6 +20,7 @@ mod fingerprint;
 pub mod hub;
 mod layers;
 mod layout;
+pub mod memory;
 mod named;
 pub mod noise;
 pub mod ops;
@@ -37,6 +41,7 @@ mod vae;
 mod value;
 mod weights;
 
+pub use blueprint::Blueprint;
 pub use cache::{CACHE_VARIABLE, cache_folder};
 pub use diffusion::{LatentDiffusion, LoadOptions, PromptEmbedding, Question};
 pub use dual::Dual;

@@ -36,19 +36,21 @@ struct Layer {
     contract: Linear,
 }
 
-struct Shape {
-    width: usize,
-    inner: usize,
-    layers: usize,
+/// What its config.json says.
+#[derive(Clone, Debug)]
+pub(crate) struct TextShape {
+    pub(crate) width: usize,
+    pub(crate) inner: usize,
+    pub(crate) layers: usize,
     heads: usize,
-    vocabulary: usize,
-    context_length: usize,
+    pub(crate) vocabulary: usize,
+    pub(crate) context_length: usize,
     activation: Activation,
     eps: f64,
 }
 
-impl Shape {
-    fn from_config(config: &Config) -> Result<Self> {
+impl TextShape {
+    pub(crate) fn from_config(config: &Config) -> Result<Self> {
         let activation = match config.text("hidden_act", "quick_gelu")? {
             "quick_gelu" => Activation::QuickGelu,
             "gelu" => Activation::Gelu,
@@ -74,7 +76,7 @@ impl Shape {
 }
 
 impl Layer {
-    fn load(shape: &Shape, scope: &Scope) -> Result<Self> {
+    fn load(shape: &TextShape, scope: &Scope) -> Result<Self> {
         let (width, inner) = (shape.width, shape.inner);
         let attention = scope.at("self_attn");
         Ok(Self {
@@ -103,7 +105,7 @@ impl Layer {
 impl TextEncoder {
     /// Loads `text_encoder/` of a model.
     pub(crate) fn load(files: &ModelFiles, place: &Place) -> Result<Self> {
-        let shape = Shape::from_config(&Config::read(files, "text_encoder/config.json")?)?;
+        let shape = TextShape::from_config(&Config::read(files, "text_encoder/config.json")?)?;
         let weights = Weights::open(files, "text_encoder", "model", place.clone())?;
         // Old checkpoints keep everything below `text_model`; newer ones may not.
         let prefix = "text_model.embeddings.token_embedding.weight";
@@ -113,7 +115,7 @@ impl TextEncoder {
         Ok(encoder)
     }
 
-    fn build(shape: &Shape, scope: &Scope) -> Result<Self> {
+    fn build(shape: &TextShape, scope: &Scope) -> Result<Self> {
         let embeddings = scope.at("embeddings");
         let layers = scope.at("encoder.layers");
         Ok(Self {

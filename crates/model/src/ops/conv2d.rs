@@ -62,7 +62,7 @@ struct Geometry {
 }
 
 /// Most elements the unfolded input of one product may have (96 MiB of f32).
-const UNFOLDED_MAX: usize = 24 << 20;
+pub(crate) const UNFOLDED_MAX: usize = 24 << 20;
 
 impl Geometry {
     fn new(

@@ -28,11 +28,11 @@ const LANES: usize = 16;
 
 /// Sizes of one convolution of stride 1 that keeps the size of its input.
 #[derive(Clone, Copy)]
-pub(super) struct Winograd {
-    pub(super) channels: usize,
-    pub(super) out_channels: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
+pub(crate) struct Winograd {
+    pub(crate) channels: usize,
+    pub(crate) out_channels: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
 }
 
 /// The factors and products of the 16 matrix products.
@@ -58,15 +58,29 @@ fn rows(data: &mut [f32], rows: usize, len: usize) -> Vec<Row<'_>> {
 
 impl Winograd {
     /// Whether the image is even-sized and large enough.
-    pub(super) fn pays(self) -> bool {
+    pub(crate) fn pays(self) -> bool {
         self.height.is_multiple_of(2) && self.width.is_multiple_of(2) && self.height * self.width >= MIN_AREA
     }
 
     /// Convolves images `(C, H, W)`: `x: (B, C, H, W)`, `weight: (O, C, 3, 3)`; returns `(B, O, H, W)`.
     pub(super) fn forward(self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        let block = (KERNELS_MAX / (POSITIONS * self.channels)).clamp(1, self.out_channels);
-        let strip = (INPUTS_MAX / (POSITIONS * self.channels * (self.width / 2))).clamp(1, self.height / 2);
-        self.convolve(x, weight, bias, block, strip)
+        self.convolve(x, weight, bias, self.block(), self.strip())
+    }
+
+    /// Output channels whose kernels are transformed together.
+    fn block(self) -> usize {
+        (KERNELS_MAX / (POSITIONS * self.channels)).clamp(1, self.out_channels)
+    }
+
+    /// Rows of tiles that are transformed together.
+    fn strip(self) -> usize {
+        (INPUTS_MAX / (POSITIONS * self.channels * (self.width / 2))).clamp(1, self.height / 2)
+    }
+
+    /// Numbers that are held besides input and output.
+    pub(crate) fn numbers(self) -> usize {
+        let tiles = self.strip() * (self.width / 2);
+        POSITIONS * (self.block() * self.channels + self.channels * tiles + self.block() * tiles)
     }
 
     /// Works on blocks of output channels and strips of tile rows, so that what is transformed stays small.
