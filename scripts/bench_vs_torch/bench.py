@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from processes import Run, Server, Usage, run
@@ -37,6 +38,22 @@ PROMPTS = [
     "pencil drawing of a sleeping cat",
     "map of an imaginary island",
 ]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Work that both sides do on request."""
+
+    label: str
+    task: str
+    """Of torch_side.py."""
+    request: str
+    fields: tuple[str, ...]
+    """Of the answers, which must agree."""
+
+
+FORWARD = Part("UNet forward", "forward", "1", ("norm",))
+GRADIENT = Part("two-pass gradient", "gradient", "gradient", ("norm", "gradient.context", "gradient.x"))
 
 
 class Ratios:
@@ -79,26 +96,32 @@ def agree(what: str, ours: float, theirs: float) -> None:
         raise SystemExit(f"{what}: memscope has {ours}, torch {theirs}; the two sides did different work")
 
 
-def forward(arguments: argparse.Namespace, folder: Path) -> dict:
-    """One UNet forward, batch 1."""
+def in_turn(arguments: argparse.Namespace, folder: Path, part: Part) -> dict:
+    """The same work on both sides, which stay loaded."""
     results = {}
     for threads in arguments.threads:
         servers = (
             Server("unet_time", [str(arguments.unet_time), str(folder)], threads),
-            Server("torch", [sys.executable, TORCH_SIDE, "forward", str(folder), "--threads", str(threads)], threads),
+            Server("torch", [sys.executable, TORCH_SIDE, part.task, str(folder), "--threads", str(threads)], threads),
         )
         ratios = Ratios()
-        # The first forward of either side is a warm-up.
+        # The first round of either side is a warm-up.
         for round_number in range(arguments.rounds + 1):
-            (ours, our_answer), (theirs, their_answer) = (server.ask("1") for server in servers)
-            agree("norm of the output", our_answer["norm"], their_answer["norm"])
+            (ours, our_answer), (theirs, their_answer) = (server.ask(part.request) for server in servers)
+            for field in part.fields:
+                agree(f"{part.label}: {field}", our_answer[field], their_answer[field])
             if round_number > 0:
                 ratios.add(ours, theirs)
+        peaks = [server.peak_resident_bytes() for server in servers]
         for server in servers:
             server.close()
-        results[f"threads={threads}"] = ratios.report(f"UNet forward, {threads} thread(s)") | {
-            "profile": servers[0].ready["profile"]
+        label = f"{part.label}, {threads} thread(s)"
+        results[f"threads={threads}"] = ratios.report(label) | {
+            "profile": servers[0].ready["profile"],
+            "memscope_peak_resident_bytes": peaks[0],
+            "torch_peak_resident_bytes": peaks[1],
         }
+        print(f"{label}: peak memory memscope {peaks[0] / GIB:.2f} GiB, torch {peaks[1] / GIB:.2f} GiB", flush=True)
     return results
 
 
@@ -170,10 +193,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--models", type=Path, required=True, metavar="DIR", help="holds random-sd14")
     parser.add_argument("--memscope", type=Path, required=True, help="the program")
     parser.add_argument("--unet-time", type=Path, required=True, help="the example unet_time of memscope-model")
-    parts = ["forward", "detection", "memory", "startup"]
+    parts = ["forward", "gradient", "detection", "memory", "startup"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="only these")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="of the forward; the rest uses the most")
-    parser.add_argument("--rounds", type=int, default=7, help="pairs of forwards (default: 7)")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="of forward and gradient; the rest uses the most")
+    parser.add_argument("--rounds", type=int, default=7, help="pairs of forwards or gradients (default: 7)")
     parser.add_argument("--detection-rounds", type=int, default=1, help="pairs of whole programs (default: 1)")
     parser.add_argument("--loops", nargs="+", choices=["minimal", "released"], default=["minimal", "released"])
     parser.add_argument("--prompts", type=int, default=10, choices=range(1, len(PROMPTS) + 1), metavar="N")
@@ -202,7 +225,9 @@ def main() -> None:
         if "startup" in arguments.parts:
             results["startup"] = startup(arguments, one)
         if "forward" in arguments.parts:
-            results["forward"] = forward(arguments, folder)
+            results["forward"] = in_turn(arguments, folder, FORWARD)
+        if "gradient" in arguments.parts:
+            results["gradient"] = in_turn(arguments, folder, GRADIENT)
         if "memory" in arguments.parts:
             results["memory"] = memory(arguments, [folder, folder.with_name("random-sd14-f16")], one)
         if "detection" in arguments.parts:

@@ -34,9 +34,10 @@ class Run(Usage):
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The threads of memscope (rayon) and of torch's libraries."""
+    """The threads of memscope (rayon) and of torch's libraries; unet_time's allocator as memscope sets its own."""
     count = str(threads)
-    return os.environ | {"RAYON_NUM_THREADS": count, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
+    counts = {"RAYON_NUM_THREADS": count, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
+    return os.environ | counts | {"MIMALLOC_PURGE_DELAY": "-1", "MIMALLOC_ALLOW_THP": "0"}
 
 
 def run(command: list[str], threads: int) -> Run:
@@ -72,6 +73,10 @@ class Server:
     def _cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def peak_resident_bytes(self) -> int:
+        status = Path(f"/proc/{self.child.pid}/status").read_text()
+        return next(int(row.split()[1]) * 1024 for row in status.splitlines() if row.startswith("VmHWM"))
 
     def ask(self, line: str) -> tuple[Usage, dict]:
         before = self._cpu_seconds()

@@ -1,6 +1,7 @@
 """The PyTorch side, as a program of its own: what a user without memscope would write.
 
     torch_side.py forward FOLDER --threads N     one UNet forward per line of standard input, loaded in between
+    torch_side.py gradient FOLDER --threads N    one gradient of ‖c − u‖₂ per line: in the prompt embedding and the latent
     torch_side.py detect FOLDER --threads N --prompts FILE --loop minimal|released
 
 `minimal`: per prompt, one conditional and one empty-prompt pass at t = 981 and at t = 1 (4 sample-forwards).
@@ -12,6 +13,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -24,6 +26,8 @@ import philox  # noqa: E402
 SEED = 42
 T_NORM, T_COS = 981, 1
 GUIDANCE = 7.5
+# The prompt of the gradient.
+PROMPT = "Mothers influence on her young hippo"
 
 
 def say(**fields: object) -> None:
@@ -38,8 +42,10 @@ class Model:
         encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).eval()
         padding = {"padding": "max_length", "max_length": tokenizer.model_max_length, "truncation": True}
         # (P + 1, 77, D); the empty prompt last.
-        self.contexts = encoder(tokenizer([*prompts, ""], return_tensors="pt", **padding).input_ids).last_hidden_state
+        ids = tokenizer([*prompts, ""], return_tensors="pt", **padding).input_ids
+        self.contexts = encoder(ids).last_hidden_state.detach()
         self.unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32).eval()
+        self.unet.requires_grad_(False)
         size = self.unet.config.sample_size
         self.x = philox.latent(SEED, (1, self.unet.config.in_channels, size, size))
         self.scheduler = DDIMScheduler.from_config(DDIMScheduler.load_config(folder / "scheduler"))
@@ -70,13 +76,25 @@ class Model:
         return scores
 
 
-def serve(model: Model) -> None:
+def forward(model: Model, line: str) -> dict[str, float]:
+    batch = int(line or 1)
+    x, context = model.x.repeat(batch, 1, 1, 1), model.contexts[-1:].repeat(batch, 1, 1)
+    return {"norm": model.unet(x, T_NORM, context).sample[0].norm().item()}
+
+
+def gradient(model: Model, _: str) -> dict[str, float]:
+    x = model.x.clone().requires_grad_()
+    context = model.contexts[:1].clone().requires_grad_()
+    loss = (model.unet(x, T_NORM, context).sample - model.unet(x, T_NORM, model.contexts[-1:]).sample).norm()
+    of_context, of_x = torch.autograd.grad(loss, (context, x))
+    return {"norm": loss.item(), "gradient.context": of_context.norm().item(), "gradient.x": of_x.norm().item()}
+
+
+def serve(model: Model, work: Callable[[Model, str], dict[str, float]]) -> None:
     for line in sys.stdin:
-        batch = int(line.strip() or 1)
-        x, context = model.x.repeat(batch, 1, 1, 1), model.contexts[-1:].repeat(batch, 1, 1)
         start = time.perf_counter()
-        output = model.unet(x, T_NORM, context).sample
-        say(seconds=time.perf_counter() - start, norm=output[0].norm().item())
+        answer = work(model, line.strip())
+        say(seconds=time.perf_counter() - start, **answer)
 
 
 def detect(model: Model, prompts: list[str], loop: str) -> None:
@@ -90,7 +108,7 @@ def detect(model: Model, prompts: list[str], loop: str) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=["forward", "detect"])
+    parser.add_argument("task", choices=["forward", "gradient", "detect"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--prompts", type=Path, help="one prompt a line")
@@ -101,18 +119,24 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-@torch.inference_mode()
 def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
+    with torch.inference_mode(arguments.task != "gradient"):
+        run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> None:
     prompts = arguments.prompts.read_text(encoding="utf-8").splitlines() if arguments.prompts else []
+    if arguments.task == "gradient":
+        prompts = [PROMPT]
     start = time.perf_counter()
     model = Model(arguments.folder, prompts)
-    if arguments.task == "forward":
-        say(ready=time.perf_counter() - start, threads=torch.get_num_threads())
-        serve(model)
-    else:
+    if arguments.task == "detect":
         detect(model, prompts, arguments.loop)
+        return
+    say(ready=time.perf_counter() - start, threads=torch.get_num_threads())
+    serve(model, gradient if arguments.task == "gradient" else forward)
 
 
 if __name__ == "__main__":

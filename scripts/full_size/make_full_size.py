@@ -14,6 +14,7 @@ import torch
 import transformers
 from architectures import ARCHITECTURES
 from folder import write_folder
+from gradient import write_gradient
 from half import write_half
 from reference import write_reference
 
@@ -26,6 +27,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default: 0)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--keep-weights", action="store_true", help="make only the reference again")
+    parser.add_argument("--gradient", action="store_true", help="make only the gradient, from a reference made before")
     parser.add_argument("--half", action="store_true", help="also write a folder with weights stored in float16")
     parser.add_argument(
         "--float64", action="store_true", help="record the reference's own float32 error (twice the memory)"
@@ -42,6 +44,9 @@ def main() -> None:
     for name in arguments.models:
         architecture = ARCHITECTURES[name]
         folder = arguments.out / architecture.folder_name
+        if arguments.gradient:
+            write_gradient(folder, arguments.float64)
+            continue
         if not arguments.keep_weights:
             start = time.monotonic()
             write_folder(architecture, arguments.seed, folder)

@@ -1,8 +1,11 @@
 //! Sharpness of the log-probability along the guidance direction (Jeon et al. 2025; protocol §5).
 
-use candle_core::{Device, Tensor};
-use memscope_metric::{Ask, Detector, Measure, Probe, Quantity, ResolvedProtocol, Score, T_NORM};
-use memscope_model::{Dual, Parameterization, Result, Scales, Value};
+use candle_core::Tensor;
+use memscope_metric::{Ask, Detector, Measure, OwnCalls, Probe, Quantity, ResolvedProtocol, Score, T_NORM};
+use memscope_model::{
+    Dual, LatentDiffusion, Parameterization, Result, Scales, Value,
+    cost::{Pass, Together},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -59,13 +62,12 @@ impl Measure for Sharpness {
     }
 
     /// Two predictions with their tangents.
-    fn own_calls(&self) -> usize {
-        2
+    fn own(&self) -> Vec<OwnCalls> {
+        vec![OwnCalls { pass: Pass::Tangent, calls: 2, together: Together::PerPrompt(2) }]
     }
 
     fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
         let Some(first) = probes.first() else { return Ok(vec![]) };
-        let (channels, height, width) = first.model().latent_shape();
         let (mut tangents, mut jacobian_factor) = (vec![], 0.0);
         for probe in probes {
             let (u, c) = (probe.unconditional(T_NORM)?, probe.conditional(T_NORM)?);
@@ -85,11 +87,11 @@ impl Measure for Sharpness {
                 }
             }
             let rows = prompts.len();
-            let tensor = |data| Tensor::from_vec(data, (rows, channels, height, width), &Device::Cpu);
-            let x = Dual::variable(tensor(x)?, tensor(directions)?)?;
+            let model = first.model();
+            let x = Dual::variable(model.latents(x)?, model.latents(directions)?)?;
             let prompts: Dual = Value::constant(&Tensor::stack(&prompts, 0)?);
-            let output = first.model().predict(&x, &vec![T_NORM; rows], &prompts, None)?;
-            Ok(output.tangent()?.flatten_from(1)?.to_vec2::<f32>()?)
+            let output = model.predict(&x, &vec![T_NORM; rows], &prompts, None)?;
+            LatentDiffusion::rows(&output.tangent()?)
         })?;
         let sharpness = |pair: &[Vec<f32>]| {
             let squares: f64 = pair[0].iter().zip(&pair[1]).map(|(u, c)| f64::from(c - u).powi(2)).sum();

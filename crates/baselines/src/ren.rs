@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Tensor};
 use memscope_metric::{
-    Ask, Detector, Measure, Probe, Quantity, ResolvedProtocol, Score, T_NORM, WALK_CALLS, ddim_timesteps, walk,
+    Ask, Detector, Measure, OwnCalls, Probe, Quantity, ResolvedProtocol, Score, T_NORM, ddim_timesteps, walk,
+    walk_calls,
 };
 use memscope_model::{
-    Error, LatentDiffusion, Result,
+    Blueprint, Error, LatentDiffusion, Result,
     unet::{AttentionObserver, CrossAttentionLayer},
 };
 use schemars::JsonSchema;
@@ -48,13 +49,8 @@ impl Ren {
     /// The mode for a model, in f32; scores are kept as the protocol says. Mode E reads `layer`, counted in forward
     /// order from 0. By default that is the publication's layer on networks of Stable Diffusion's depth (16 layers);
     /// on shallower ones the last layer of the second down block, which stands in the same place of the network.
-    pub fn new(
-        model: &LatentDiffusion,
-        protocol: ResolvedProtocol,
-        mode: RenMode,
-        layer: Option<usize>,
-    ) -> Result<Self> {
-        let layers = model.unet().cross_attention_layers();
+    pub fn new(model: &Blueprint, protocol: ResolvedProtocol, mode: RenMode, layer: Option<usize>) -> Result<Self> {
+        let layers = model.cross_attention_layers();
         let attention = match mode {
             RenMode::E => {
                 let second_block =
@@ -99,10 +95,10 @@ impl Measure for Attention {
     }
 
     /// Predictions under the prompt that are watched, and the trajectory that leads to them.
-    fn own_calls(&self) -> usize {
+    fn own(&self) -> Vec<OwnCalls> {
         match self {
-            Self::Layer(_) => 1,
-            Self::Late => WALK_CALLS + 1 + LAST_STEPS,
+            Self::Layer(_) => vec![OwnCalls::predictions(1, 1)],
+            Self::Late => vec![walk_calls(), OwnCalls::predictions(1 + LAST_STEPS, 1)],
         }
     }
 
@@ -142,14 +138,13 @@ fn late(probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
 /// The attention to each token, averaged over queries, heads and the wanted layers (all where `None`).
 fn attention(probes: &[Probe], latents: &[Vec<f32>], t: usize, layer: Option<usize>) -> Result<Vec<Vec<f32>>> {
     let Some(first) = probes.first() else { return Ok(vec![]) };
-    let (channels, height, width) = first.model().latent_shape();
     let maps = first.model().in_parts(probes.len(), |range| {
         let rows = range.len();
-        let x = Tensor::from_vec(latents[range.clone()].concat(), (rows, channels, height, width), &Device::Cpu)?;
+        let x = first.model().latents(latents[range.clone()].concat())?;
         let prompts: Vec<&Tensor> = probes[range].iter().map(|probe| &probe.prompt().embedding).collect();
         let mut watched = Watched { layer, maps: vec![] };
         first.model().predict(&x, &vec![t; rows], &Tensor::stack(&prompts, 0)?, Some(&mut watched))?;
-        Ok(Tensor::stack(&watched.maps, 0)?.mean(0)?.to_vec2()?)
+        LatentDiffusion::rows(&Tensor::stack(&watched.maps, 0)?.mean(0)?)
     })?;
     Ok(maps.concat())
 }
@@ -171,7 +166,7 @@ impl AttentionObserver for Watched {
     }
 
     fn observe(&mut self, _: &CrossAttentionLayer, probabilities: &Tensor) -> candle_core::Result<()> {
-        self.maps.push(probabilities.mean(2)?.mean(1)?);
+        self.maps.push(probabilities.to_dtype(DType::F32)?.mean(2)?.mean(1)?);
         Ok(())
     }
 }

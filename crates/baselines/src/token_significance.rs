@@ -1,6 +1,6 @@
 //! Which tokens of a prompt drive the guidance direction (Wen et al. 2024, token significance).
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::DType;
 use memscope_metric::T_NORM;
 use memscope_model::{Error, LatentDiffusion, PromptEmbedding, Result};
 
@@ -13,17 +13,19 @@ pub fn token_significance(
     empty: &PromptEmbedding,
     x: &[f32],
 ) -> Result<Vec<f64>> {
-    let (channels, height, width) = model.latent_shape();
-    let x = Tensor::from_slice(x, (1, channels, height, width), &Device::Cpu)?;
+    let x = model.latents(x.to_vec())?;
     let unconditional = model.predict(&x, &[T_NORM], &empty.embedding.unsqueeze(0)?, None)?;
-    let embedding = Var::from_tensor(&prompt.embedding.unsqueeze(0)?)?;
-    let conditional = model.predict(&x, &[T_NORM], embedding.as_tensor(), None)?;
-    let norm = (conditional - unconditional.detach())?.sqr()?.sum_all()?.sqrt()?;
-    let gradients = norm.backward()?;
-    let gradient = gradients
-        .get(&embedding)
-        .ok_or_else(|| Error::Argument("the prediction does not depend on the prompt".into()))?;
-    let rows = gradient.squeeze(0)?.to_vec2::<f32>()?;
+    let conditional = model.trace(&x, &[T_NORM], &prompt.embedding.unsqueeze(0)?)?;
+    // The norm in f32: its sum of squares would overflow in f16.
+    let difference = (conditional.output() - unconditional)?.to_dtype(DType::F32)?;
+    let norm = difference.sqr()?.sum_all()?.sqrt()?;
+    let cotangent = difference.broadcast_div(&norm)?.to_dtype(x.dtype())?;
+    let gradient = conditional.pull_back_to_context(&cotangent)?;
+    let rows = LatentDiffusion::rows(&gradient.squeeze(0)?)?;
+    if rows.iter().flatten().any(|g| !g.is_finite()) {
+        // So it is where c = u: the norm has no gradient there.
+        return Err(Error::NonFiniteOutput { what: "the gradient of the norm of c - u".into() });
+    }
     let norm_of = |row: &Vec<f32>| row.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
     Ok(rows.iter().take(prompt.tokens.length).map(norm_of).collect())
 }

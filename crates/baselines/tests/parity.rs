@@ -81,7 +81,7 @@ fn entropy_of_ren_at_every_layer() {
         let layers = model.unet().cross_attention_layers().len();
         let prompts = case.prompts("context");
         let probes: Vec<_> = prompts.iter().map(|prompt| start.probe(prompt)).collect();
-        let ren = |layer| Ren::new(&model, protocol(&model), RenMode::E, Some(layer));
+        let ren = |layer| Ren::new(model.blueprint(), protocol(&model), RenMode::E, Some(layer));
         for layer in 0..layers {
             let values = ren(layer).unwrap().measures()[0].measure(&probes).unwrap();
             for (i, value) in values.iter().flatten().enumerate() {
@@ -99,7 +99,7 @@ fn ren_reads_the_second_down_block() {
     for (name, path) in [("tiny-sd1", "down_blocks.1.attentions.1"), ("emoji-eps", "down_blocks.1.attentions.0")] {
         let model = load(name);
         let layers = model.unet().cross_attention_layers();
-        let of_layer = |layer| Ren::new(&model, protocol(&model), RenMode::E, layer).unwrap();
+        let of_layer = |layer| Ren::new(model.blueprint(), protocol(&model), RenMode::E, layer).unwrap();
         let chosen = layers.iter().find(|layer| of_layer(None) == of_layer(Some(layer.index))).unwrap();
         assert!(chosen.path.starts_with(path), "{name}: {}", chosen.path);
     }
@@ -151,7 +151,7 @@ fn scores_along_the_trajectory() {
                 close(&format!("Wen, {steps} steps"), wen.score(&kept).value, expected);
             }
         }
-        match (Ren::new(&model, protocol(&model), RenMode::D, None), case.0.contains_key("ren.d")) {
+        match (Ren::new(model.blueprint(), protocol(&model), RenMode::D, None), case.0.contains_key("ren.d")) {
             (Ok(ren), true) => {
                 let values = ren.measures()[0].measure(&probes).unwrap();
                 values.iter().flatten().zip(case.flat("ren.d")).for_each(|(got, d)| close("Ren D", *got, d));

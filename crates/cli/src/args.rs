@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use memscope_eval::registry::DetectorName;
 use memscope_metric::{Numerics, Preset};
-use memscope_model::{ModelSource, NoiseGenerator, ScheduleCheck, Variant};
+use memscope_model::{
+    DeviceChoice, Execution, LoadOptions, ModelSource, NetworkDtype, NoiseGenerator, ScheduleCheck, Variant,
+};
 
 /// Tell whether prompts make a text-to-image diffusion model reproduce its training images, without generating any.
 #[derive(Debug, Parser)]
@@ -75,6 +77,26 @@ pub(crate) struct ModelArgs {
     /// Run the model even if its scheduler's timesteps are not the protocol's 981, 961, ..., 1.
     #[arg(long)]
     accept_schedule: bool,
+    /// Number format of the network: f32, f16 or bf16.
+    #[arg(long, default_value_t)]
+    dtype: NetworkDtype,
+    /// Device of the network: auto, cpu or cuda:N.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
+    /// Costs.
+    #[command(flatten)]
+    pub(crate) costs: CostArgs,
+}
+
+/// What is done about the costs of a run.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct CostArgs {
+    /// Print network calls, operations, seconds on this machine and memory, and stop; no weights are read.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Start even if there seems to be too little memory.
+    #[arg(long)]
+    pub(crate) ignore_memory: bool,
 }
 
 impl ModelArgs {
@@ -83,9 +105,12 @@ impl ModelArgs {
         self.source.clone().with_variant(self.variant.clone())
     }
 
-    /// What is done about a schedule that is not the protocol's.
-    pub(crate) fn schedule_check(&self) -> ScheduleCheck {
-        ScheduleCheck::accepting(self.accept_schedule)
+    /// How it is loaded.
+    pub(crate) fn options(&self) -> LoadOptions {
+        LoadOptions {
+            schedule: ScheduleCheck::accepting(self.accept_schedule),
+            execution: Execution { dtype: self.dtype, device: self.device },
+        }
     }
 }
 
@@ -159,7 +184,7 @@ pub(crate) struct Reproduce {
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// List the targets.
-    #[arg(long, conflicts_with_all = ["targets", "fresh"])]
+    #[arg(long, conflicts_with_all = ["targets", "fresh", "dry_run"])]
     pub(crate) list: bool,
     /// Options of a run.
     #[command(flatten)]
@@ -171,9 +196,6 @@ pub(crate) struct Reproduce {
 pub(crate) struct Run {
     /// The experiment file.
     pub(crate) file: PathBuf,
-    /// Print what would be asked of the network, and stop.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
     /// Options of a run.
     #[command(flatten)]
     pub(crate) options: RunOptions,
@@ -191,12 +213,21 @@ pub(crate) struct RunOptions {
     /// Run models even if their scheduler's timesteps are not the protocol's 981, 961, ..., 1.
     #[arg(long)]
     pub(crate) accept_schedule: bool,
+    /// Number format of the networks, in place of the experiment's: f32, f16 or bf16.
+    #[arg(long)]
+    pub(crate) dtype: Option<NetworkDtype>,
+    /// Device of the networks, in place of the experiment's: auto, cpu or cuda:N.
+    #[arg(long)]
+    pub(crate) device: Option<DeviceChoice>,
     /// Ask the network again instead of reusing stored answers.
     #[arg(long)]
     pub(crate) fresh: bool,
     /// Print the tables as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Costs.
+    #[command(flatten)]
+    pub(crate) costs: CostArgs,
 }
 
 /// `memscope detect`.
@@ -355,4 +386,7 @@ pub(crate) struct Generate {
     /// Folder for the PNG files.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Print the costs of a dry run as JSON.
+    #[arg(long, requires = "dry_run")]
+    pub(crate) json: bool,
 }

@@ -4,19 +4,35 @@ use std::{io::IsTerminal, ops::ControlFlow};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memscope_eval::run::Watch;
+use memscope_eval::{estimate::ModelPlan, run::Watch};
 use memscope_model::{
-    HubModel, LatentDiffusion, ModelSource,
+    Blueprint, HubModel, LatentDiffusion, ModelSource,
     hub::{FetchPlan, FetchWatch, Hub},
+    memory::size,
 };
 
-use crate::{args::ModelArgs, progress::Progress};
+use crate::{args::ModelArgs, costs, progress::Progress};
 
-/// Loads a model named on the command line; one of the Hub is downloaded first if the cache lacks it.
-pub(crate) fn open(model: &ModelArgs, progress: &Progress) -> anyhow::Result<LatentDiffusion> {
+/// Reads the configurations of a model named on the command line; one of the Hub is downloaded first if the cache lacks
+/// it.
+pub(crate) fn blueprint(model: &ModelArgs, progress: &Progress) -> anyhow::Result<Blueprint> {
     let source = model.source()?;
     provide(&source, progress)?;
-    LatentDiffusion::load_with(&source, model.schedule_check()).with_context(|| format!("model {source}"))
+    Blueprint::read(&source, model.options().schedule).with_context(|| format!("model {source}"))
+}
+
+/// Loads a model named on the command line, if what is planned fits into memory.
+pub(crate) fn open(model: &ModelArgs, plan: &ModelPlan) -> anyhow::Result<LatentDiffusion> {
+    costs::check([plan], model.costs)?;
+    let source = model.source()?;
+    LatentDiffusion::load_with(&source, model.options()).with_context(|| format!("model {source}"))
+}
+
+/// What of a model would be downloaded; `None` for one that is there. The Hub is asked for names and sizes only.
+pub(crate) fn missing(source: &ModelSource) -> anyhow::Result<Option<FetchPlan>> {
+    let ModelSource::Hub(model) = source else { return Ok(None) };
+    let hub = Hub::from_env();
+    if model.is_cached(&hub) { Ok(None) } else { Ok(Some(hub.plan(model)?)) }
 }
 
 /// Downloads a model of the Hub if the cache lacks it; without network that is one error that says what to do.
@@ -42,15 +58,6 @@ pub(crate) fn fetch(hub: &Hub, model: &HubModel, progress: &Progress) -> anyhow:
     hub.fetch(&plan, &mut bar)?;
     bar.bar.finish_and_clear();
     Ok(plan)
-}
-
-/// Bytes for people, in powers of ten as the Hub counts them.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [(&str, f64); 3] = [("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
-    match UNITS.iter().find(|(_, unit)| bytes as f64 >= *unit) {
-        Some((name, unit)) => format!("{:.1} {name}", bytes as f64 / unit),
-        None => format!("{bytes} bytes"),
-    }
 }
 
 /// Bytes that have come, on a terminal.
@@ -79,16 +86,5 @@ impl FetchWatch for Bar<'_> {
             self.bar.set_message(file.to_owned());
         }
         if self.progress.stop_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_short() {
-        let sizes = [0, 999, 1_000, 3_438_167_534, 12_345_678].map(size);
-        assert_eq!(sizes, ["0 bytes", "999 bytes", "1.0 kB", "3.4 GB", "12.3 MB"]);
     }
 }

@@ -18,6 +18,8 @@ pub(crate) enum ExitCode {
     Numeric = 6,
     /// Two results folders that were compared are not the same.
     Differs = 7,
+    /// Less memory than a model needs.
+    Memory = 8,
     /// Stopped by the user; the same command goes on.
     Interrupted = 130,
 }
@@ -33,6 +35,7 @@ Exit codes:
     5  results or downloads that cannot be written, results that cannot be read back (folder, disk, lock)
     6  NaN or infinity in weights, predictions or scores
     7  compare: the two results folders differ beyond the tolerance
+    8  too little memory for a model; nothing was loaded
   130  stopped by Ctrl-C; the same command goes on where it was
 ";
 
@@ -75,9 +78,12 @@ impl ExitCode {
 
     fn of_model(error: &ModelError) -> Self {
         match error {
-            ModelError::NonFiniteWeights { .. } | ModelError::NonFiniteOutput { .. } => Self::Numeric,
+            ModelError::NonFiniteWeights { .. }
+            | ModelError::NonFiniteOutput { .. }
+            | ModelError::BeyondHalfPrecision { .. } => Self::Numeric,
             ModelError::Image { .. } => Self::Output,
             ModelError::Argument(_) => Self::Input,
+            ModelError::TooLittleMemory { .. } => Self::Memory,
             ModelError::Download(download) => Self::of_download(download, Self::Model),
             _ => Self::Model,
         }

@@ -1,7 +1,9 @@
 //! The `memscope` program: arguments, progress, exit codes.
 
+mod allocator;
 mod args;
 mod commands;
+mod costs;
 mod downloads;
 mod exit_code;
 mod output;
@@ -15,10 +17,8 @@ use tracing_subscriber::EnvFilter;
 use args::{Cli, Command, Verify};
 use exit_code::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ProcessExit {
+    allocator::configure();
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
     match run(cli.command) {

@@ -363,6 +363,12 @@ fn a_dry_run_downloads_nothing() {
     fs::write(&path, yaml).unwrap();
     let mut command = world.command();
     command.current_dir(world.home.path()).arg("run").arg(&path).arg("--dry-run");
-    fails(&mut command, 4, &["memscope models fetch org/tiny"]);
+    let output = succeeds(&mut command);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("org/tiny is not in the cache") && said.contains("would be downloaded"), "{said}");
+    // Names and sizes are asked for, no file is.
+    let requests = world.hub.take_requests();
+    assert!(requests.iter().all(|request| request.method == "HEAD" || request.path.contains("/api/models/")));
+    fails(command.env("HF_HUB_OFFLINE", "1"), 4, &["memscope models fetch org/tiny"]);
     assert!(world.hub.take_requests().is_empty());
 }

@@ -33,8 +33,10 @@ fn detectors(c: &mut Criterion) {
         group.bench_function(name.to_string(), |b| {
             b.iter(|| {
                 let detection = Detection {
-                    model: &model,
-                    detectors: vec![(name, DetectorEntry::from(name).build(protocol, &model).expect("a detector"))],
+                    detectors: vec![(
+                        name,
+                        DetectorEntry::from(name).build(protocol, model.blueprint()).expect("a detector"),
+                    )],
                     noise: NoisePlan {
                         generator: NoiseGenerator::A6000,
                         precision: NoisePrecision::F32,
@@ -44,7 +46,7 @@ fn detectors(c: &mut Criterion) {
                     },
                     batch: 32,
                 };
-                black_box(detection.run(&prompts, &mut Quiet).expect("scores"))
+                black_box(detection.run(&model, &prompts, &mut Quiet).expect("scores"))
             });
         });
     }

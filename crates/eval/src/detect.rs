@@ -3,22 +3,21 @@
 use std::collections::BTreeMap;
 
 use memscope_metric::Detector;
-use memscope_model::{LatentDiffusion, WeightsOrigin};
+use memscope_model::{Blueprint, Execution, LatentDiffusion, WeightsOrigin};
 use polars::prelude::Column;
 use serde::Serialize;
 
 use crate::{
     error::{Error, Result},
+    estimate::ModelPlan,
     registry::DetectorName,
-    run::{NoisePlan, RunPrompt, Runner, Watch},
+    run::{Agenda, AskedModel, NoisePlan, RunPrompt, Runner, Watch},
     store::ScoreStore,
     warning::Warning,
 };
 
 /// What is asked about a list of prompts.
-pub struct Detection<'a> {
-    /// The model.
-    pub model: &'a LatentDiffusion,
+pub struct Detection {
     /// The detectors.
     pub detectors: Vec<(DetectorName, Box<dyn Detector>)>,
     /// The noises; a prompt's score under a seed combines all generations.
@@ -51,13 +50,27 @@ pub struct DetectionResult {
     pub warnings: Vec<Warning>,
 }
 
-impl Detection<'_> {
-    /// Scores the prompts.
-    pub fn run(self, prompts: &[String], watch: &mut dyn Watch) -> Result<DetectionResult> {
-        let seeds = self.noise.seeds.clone();
-        let generations = self.noise.generations;
+impl Detection {
+    fn agenda(&self, model: AskedModel, prompts: &[String]) -> Agenda {
         let measures = self.detectors.iter().flat_map(|(_, d)| d.measures()).collect();
-        let runner = Runner::new(self.model, self.noise, measures, RunPrompt::list(prompts), self.batch);
+        Agenda::new(model, self.noise.clone(), measures, RunPrompt::list(prompts), self.batch)
+    }
+
+    /// What scoring the prompts would ask of a model.
+    pub fn plan(&self, blueprint: &Blueprint, execution: Execution, prompts: &[String]) -> ModelPlan {
+        // Nothing is stored, so that the key does not matter.
+        let model = AskedModel {
+            fingerprint: String::new(),
+            arithmetic: execution.arithmetic(),
+            latent_shape: blueprint.latent_shape(),
+        };
+        ModelPlan::of_agenda(blueprint, execution, &self.agenda(model, prompts))
+    }
+
+    /// Scores the prompts on the model that the detectors were built for.
+    pub fn run(self, model: &LatentDiffusion, prompts: &[String], watch: &mut dyn Watch) -> Result<DetectionResult> {
+        let (seeds, generations) = (&self.noise.seeds, self.noise.generations);
+        let runner = Runner::new(model, self.agenda(AskedModel::of(model), prompts));
         let mut store = ScoreStore::in_memory();
         runner.run(&mut store, watch)?;
 
@@ -72,7 +85,7 @@ impl Detection<'_> {
         let mut columns: Vec<String> = vec![];
         let mut rows = vec![];
         for prompt in prompts {
-            for &seed in &seeds {
+            for &seed in seeds {
                 let mut values = BTreeMap::new();
                 for ((name, detector), located) in self.detectors.iter().zip(&located) {
                     let measured = runner
@@ -96,7 +109,7 @@ impl Detection<'_> {
                 rows.push(DetectionRow { prompt: prompt.clone(), seed, values });
             }
         }
-        let weights = self.model.weights_origin();
+        let weights = model.weights_origin();
         Ok(DetectionResult { columns, rows, weights, warnings: runner.truncation_warnings() })
     }
 }

@@ -1,13 +1,14 @@
 //! Experiment files: as written ([`ExperimentFile`]) and as checked ([`Experiment`]).
 
 use memscope_metric::{Numerics, Protocol};
-use memscope_model::{ModelSource, NoiseGenerator, NoisePrecision, Parameterization, ScheduleCheck};
+use memscope_model::{Execution, ModelSource, NoiseGenerator, NoisePrecision, Parameterization, ScheduleCheck};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
     gallery::GallerySettings,
+    network::NetworkSettings,
     paper::Model as PaperModel,
     probes::ProbeEntry,
     prompts::PromptSources,
@@ -37,6 +38,9 @@ pub struct ExperimentFile {
     /// The starting noise.
     #[serde(default)]
     pub noise: NoiseSettings,
+    /// How the networks compute.
+    #[serde(default, skip_serializing_if = "NetworkSettings::is_default")]
+    pub network: NetworkSettings,
     /// How the metric is computed.
     #[serde(default)]
     pub protocol: Protocol,
@@ -298,6 +302,7 @@ impl Default for ReportSettings {
 pub struct Experiment {
     file: ExperimentFile,
     generator: NoiseGenerator,
+    execution: Execution,
     models: Vec<ModelSource>,
 }
 
@@ -419,10 +424,11 @@ impl ExperimentFile {
             }
         }
         let generator = self.noise.generator.parse().map_err(|e| fail(format!("noise.generator: {e}")))?;
+        let execution = self.network.execution().map_err(|e| fail(format!("network: {e}")))?;
         let models = self.models.iter().map(ModelEntry::model).collect::<memscope_model::Result<Vec<_>>>();
         let models = models.map_err(|e| fail(format!("models: {e}")))?;
         repeated("models", has_repeats(&models))?;
-        Ok(Experiment { file: self, generator, models })
+        Ok(Experiment { file: self, generator, execution, models })
     }
 }
 
@@ -495,6 +501,11 @@ impl Experiment {
     /// The checked models, in order.
     pub fn models(&self) -> impl Iterator<Item = (&ModelSource, &ModelEntry)> {
         self.models.iter().zip(&self.file.models)
+    }
+
+    /// Number format and device of the networks.
+    pub fn execution(&self) -> Execution {
+        self.execution
     }
 
     /// The noise generator.

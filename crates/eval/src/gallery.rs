@@ -5,7 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Sampling, noise::initial_latents};
+use memscope_model::{
+    LatentDiffusion, ModelSource, NoisePrecision, Sampling,
+    cost::{Pass, Together, Workload},
+    noise::initial_latents,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -44,6 +48,44 @@ pub struct GalleryRow {
 /// The file that lists the pictures.
 pub const INDEX: &str = "gallery.json";
 
+fn class_name(memorized: bool) -> &'static str {
+    if memorized { "memorized" } else { "other" }
+}
+
+/// The pictures of one prompt, which stands at `i` of the gallery.
+fn names(fingerprint: &str, seed: u64, memorized: bool, i: usize, images: usize) -> Vec<String> {
+    let (model, class) = (&fingerprint[..fingerprint.len().min(8)], class_name(memorized));
+    (0..images).map(|g| format!("{model}-{seed}-{class}-{i:02}-{g}.png")).collect()
+}
+
+/// What drawing those pictures would ask of a model that are not there yet; `classes` says of each prompt whether it is
+/// memorized, and an unknown model has no pictures.
+pub(crate) fn workload(
+    experiment: &Experiment,
+    fingerprint: Option<&str>,
+    classes: &[bool],
+    images: usize,
+    folder: &Path,
+) -> Workload {
+    let seed = experiment.file().noise.seeds.first().copied().unwrap_or_default();
+    let drawn = |(i, memorized): &(usize, &bool)| {
+        fingerprint.is_some_and(|fingerprint| {
+            names(fingerprint, seed, **memorized, *i, images).iter().all(|name| folder.join(name).is_file())
+        })
+    };
+    let prompts = classes.iter().enumerate().filter(|prompt| !drawn(prompt)).count();
+    let mut work = Workload { prompts, images: prompts * images, batch: 1, ..Workload::default() };
+    let calls = 2 * Sampling::default().steps * images * prompts;
+    work.add(Pass::Prediction, calls, Together::Fixed(2 * images));
+    work
+}
+
+/// The positions that a gallery of `count` prompts takes from a list of `len`, evenly spread.
+pub(crate) fn spread(count: usize, len: usize) -> impl Iterator<Item = usize> {
+    let count = count.min(len);
+    (0..count).map(move |i| i * len / count)
+}
+
 /// Draws the gallery of one model into `folder`; what is there already is kept.
 pub(crate) fn draw(
     experiment: &Experiment,
@@ -59,15 +101,14 @@ pub(crate) fn draw(
     let noise = initial_latents(experiment.generator(), NoisePrecision::F32, seed, images, shape);
     let latents: Vec<Vec<f32>> = noise.chunks(shape.0 * shape.1 * shape.2).map(<[f32]>::to_vec).collect();
     let empty = model.encode_prompts(&[""])?.remove(0);
-    let stem = format!("{}-{}", &model.fingerprint()[..8], seed);
     let mut rows = vec![];
     for (i, (memorized, known)) in prompts.iter().enumerate() {
         if watch.stop_requested() {
             return Err(Error::Stopped);
         }
         watch.progress(i, prompts.len());
-        let class = if *memorized { "memorized" } else { "other" };
-        let names: Vec<String> = (0..images).map(|g| format!("{stem}-{class}-{i:02}-{g}.png")).collect();
+        let class = class_name(*memorized);
+        let names = names(model.fingerprint(), seed, *memorized, i, images);
         if !names.iter().all(|name| folder.join(name).is_file()) {
             let prompt = model.encode_prompts(&[&known.text])?.remove(0);
             let drawn = model.sample(latents.clone(), &prompt, &empty, Sampling::default(), |_| Ok(()))?;

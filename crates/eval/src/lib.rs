@@ -6,13 +6,16 @@
 pub mod compare;
 pub mod detect;
 pub mod detection;
+mod draft;
 mod error;
+pub mod estimate;
 pub mod experiment;
 pub mod export;
 mod frames;
 pub mod gallery;
 pub mod manifest;
 pub mod measures;
+pub mod network;
 pub mod paper;
 pub mod paper_lists;
 pub mod probes;

@@ -22,9 +22,9 @@ pub struct Manifest {
     /// Commit it was built from.
     pub commit: &'static str,
     /// Device the network ran on.
-    pub device: &'static str,
+    pub device: String,
     /// Number format the network ran in.
-    pub dtype: &'static str,
+    pub dtype: String,
     /// Noise generator.
     pub generator: String,
     /// Seeds.

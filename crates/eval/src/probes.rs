@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use memscope_metric::{Alignment, HessianSpectrum, Measure, Outputs, Quantity, SpectrumMethod, ddim_timesteps};
-use memscope_model::LatentDiffusion;
+use memscope_model::Blueprint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ impl ProbeEntry {
     }
 
     /// The measure behind it.
-    pub fn measure(&self, model: &LatentDiffusion) -> Box<dyn Measure> {
+    pub fn measure(&self, model: &Blueprint) -> Box<dyn Measure> {
         let (channels, height, width) = model.latent_shape();
         let dim = channels * height * width;
         match self {
@@ -104,7 +104,7 @@ pub struct ProbeResult {
 /// Reads what a probe saw; everything must have been measured.
 pub(crate) fn read(
     entry: &ProbeEntry,
-    model: &LatentDiffusion,
+    model: &Blueprint,
     (runner, store): (&Runner, &ScoreStore),
     seed: u64,
     (memorized, non_memorized): (&[KnownPrompt], &[KnownPrompt]),

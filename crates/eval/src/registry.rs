@@ -2,7 +2,7 @@
 
 use memscope_baselines::{Jeon, MemBench, Ren, RenMode, SharpnessPower, Wen};
 use memscope_metric::{Anisotropy, Detector, Gammas, Protocol, ResolvedProtocol};
-use memscope_model::LatentDiffusion;
+use memscope_model::Blueprint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -122,12 +122,12 @@ impl DetectorEntry {
     }
 
     /// The weights of the anisotropy metric for a model's kind.
-    pub fn gammas(&self, model: &LatentDiffusion) -> Gammas {
+    pub fn gammas(&self, model: &Blueprint) -> Gammas {
         self.gammas.unwrap_or_else(|| Gammas::of_table5(model.schedule().parameterization()))
     }
 
     /// The detector under a protocol, for a model.
-    pub fn build(&self, protocol: ResolvedProtocol, model: &LatentDiffusion) -> Result<Box<dyn Detector>> {
+    pub fn build(&self, protocol: ResolvedProtocol, model: &Blueprint) -> Result<Box<dyn Detector>> {
         Ok(match self.name {
             DetectorName::Anisotropy => Box::new(Anisotropy::new(protocol, self.gammas(model))),
             DetectorName::Jeon => Box::new(Jeon::new(protocol, self.power.unwrap_or_default())),

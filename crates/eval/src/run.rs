@@ -6,7 +6,11 @@ use std::{
 };
 
 use memscope_metric::{Ask, NetworkCalls, Probe, Quantity, Start, prefetch};
-use memscope_model::{LatentDiffusion, NoiseGenerator, NoisePrecision, PromptEmbedding, noise::initial_latents};
+use memscope_model::{
+    LatentDiffusion, NoiseGenerator, NoisePrecision, PromptEmbedding,
+    cost::{Pass, Together, Workload},
+    noise::initial_latents,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -139,14 +143,42 @@ pub(crate) struct Stored<'a> {
     pub(crate) values: &'a [f64],
 }
 
-/// Measures prompts on one model into a store.
-pub struct Runner<'a> {
-    model: &'a LatentDiffusion,
+/// What is asked about prompts on one model, and under which keys the answers are kept. It needs no weights.
+pub struct Agenda {
+    model: AskedModel,
     noise: NoisePlan,
     measures: Measures,
     prompts: Vec<RunPrompt>,
     rows: HashMap<String, usize>,
     batch: usize,
+}
+
+/// What answers depend on of a model.
+#[derive(Clone, Debug)]
+pub struct AskedModel {
+    /// Checksum of its weights, configurations and tokenizer.
+    pub fingerprint: String,
+    /// Number format and kind of device, see [`LatentDiffusion::arithmetic`].
+    pub arithmetic: String,
+    /// (C, H, W) of its latents.
+    pub latent_shape: (usize, usize, usize),
+}
+
+impl AskedModel {
+    /// A loaded model.
+    pub fn of(model: &LatentDiffusion) -> Self {
+        Self {
+            fingerprint: model.fingerprint().to_owned(),
+            arithmetic: model.arithmetic(),
+            latent_shape: model.latent_shape(),
+        }
+    }
+}
+
+/// Measures prompts on one model into a store.
+pub struct Runner<'a> {
+    model: &'a LatentDiffusion,
+    agenda: Agenda,
 }
 
 /// One noise with the chunks of prompts that still lack a measurement under it.
@@ -174,15 +206,9 @@ impl Task<'_> {
     }
 }
 
-impl<'a> Runner<'a> {
+impl Agenda {
     /// `batch`: samples per network call.
-    pub fn new(
-        model: &'a LatentDiffusion,
-        noise: NoisePlan,
-        measures: Measures,
-        prompts: Vec<RunPrompt>,
-        batch: usize,
-    ) -> Self {
+    pub fn new(model: AskedModel, noise: NoisePlan, measures: Measures, prompts: Vec<RunPrompt>, batch: usize) -> Self {
         let rows = prompts.iter().map(|prompt| (prompt.text.clone(), prompt.row)).collect();
         Self { model, noise, measures, prompts, rows, batch }
     }
@@ -190,13 +216,13 @@ impl<'a> Runner<'a> {
     /// The key of a measure's values; `row` is the prompt's.
     fn key(&self, measure: &str, prompt: &str, row: usize, seed: u64, generation: usize) -> Key {
         let noise = &self.noise;
-        let together = match noise.generator.depends_on_generations(self.model.latent_shape()) {
+        let together = match noise.generator.depends_on_generations(self.model.latent_shape) {
             true => noise.generations.to_string(),
             false => "any".to_owned(),
         };
         Key::new(&[
-            self.model.fingerprint(),
-            "f32",
+            &self.model.fingerprint,
+            &self.model.arithmetic,
             &noise.generator.to_string(),
             &noise.precision.to_string(),
             &together,
@@ -278,10 +304,44 @@ impl<'a> Runner<'a> {
         cost
     }
 
+    /// The same as work for the model's networks, to be priced.
+    pub fn workload(&self, store: &ScoreStore) -> Workload {
+        let cost = self.plan(store);
+        if cost.measurements() == 0 {
+            return Workload::default();
+        }
+        // The prompts that are measured together, which are fewer than a batch where a measure takes long.
+        let batch = self.chunk_len().min(self.prompts.len());
+        let mut work = Workload { prompts: self.prompts.len() + 1, batch, ..Workload::default() };
+        let shared = self.noise.sharing == NoiseSharing::Shared;
+        work.add(Pass::Prediction, cost.conditional_calls, Together::PerPrompt(1));
+        let of_empty = if shared { Together::Fixed(1) } else { Together::PerPrompt(1) };
+        work.add(Pass::Prediction, cost.unconditional_calls, of_empty);
+        for planned in self.measures.all() {
+            let Some(sum) = cost.measures.get(&planned.id) else { continue };
+            for own in planned.measure.own() {
+                work.add(own.pass, sum.count * own.calls, own.together);
+            }
+        }
+        work
+    }
+}
+
+impl<'a> Runner<'a> {
+    /// `agenda`: made for this model.
+    pub fn new(model: &'a LatentDiffusion, agenda: Agenda) -> Self {
+        Self { model, agenda }
+    }
+
+    /// What it asks.
+    pub fn agenda(&self) -> &Agenda {
+        &self.agenda
+    }
+
     /// Measures what the store lacks. Stops between batches when asked; everything measured so far is kept.
     pub fn run(&self, store: &mut ScoreStore, watch: &mut dyn Watch) -> Result<RunCost> {
-        let tasks = self.tasks(store);
-        let total = self.prompts.len() * self.noise.seeds.len() * self.noise.generations;
+        let tasks = self.agenda.tasks(store);
+        let total = self.agenda.prompts.len() * self.agenda.noise.seeds.len() * self.agenda.noise.generations;
         let mut done = total - tasks.iter().map(Task::prompts).sum::<usize>();
         watch.progress(done, total);
         if done == total {
@@ -300,7 +360,7 @@ impl<'a> Runner<'a> {
                 let x = latents.get(seed, task.generation);
                 Start::new(self.model, &empty, x, &calls)
             };
-            let shared = (self.noise.sharing == NoiseSharing::Shared).then(|| start(task.seed));
+            let shared = (self.agenda.noise.sharing == NoiseSharing::Shared).then(|| start(task.seed));
             for chunk in &task.chunks {
                 if watch.stop_requested() {
                     store.sync()?;
@@ -311,14 +371,14 @@ impl<'a> Runner<'a> {
                     None => chunk
                         .prompts
                         .iter()
-                        .map(|p| start(self.noise.seed_of(task.seed, self.prompts[*p].row)))
+                        .map(|p| start(self.agenda.noise.seed_of(task.seed, self.agenda.prompts[*p].row)))
                         .collect(),
                 };
                 let of_prompt = |i: usize| shared.as_ref().unwrap_or_else(|| &own[i]);
                 let probes: Vec<_> =
                     chunk.prompts.iter().enumerate().map(|(i, p)| of_prompt(i).probe(&embeddings[p])).collect();
                 let clock = Instant::now();
-                prefetch(self.model, &probes, &chunk.asks(), self.batch)?;
+                prefetch(self.model, &probes, &chunk.asks(), self.agenda.batch)?;
                 network += clock.elapsed();
                 let records = self.measure(task, chunk, &probes, &mut cost)?;
                 store.append(records.into_iter().filter(|(key, _)| store.get(key).is_none()).collect())?;
@@ -350,12 +410,12 @@ impl<'a> Runner<'a> {
             sum.own_calls += probes.len() * measure.own_calls();
             sum.seconds += clock.elapsed().as_secs_f64();
             for (&p, values) in chunk.prompts.iter().zip(values) {
-                let prompt = &self.prompts[p];
+                let prompt = &self.agenda.prompts[p];
                 if let Some(i) = values.iter().position(|v| !v.is_finite()) {
                     let quantity = names.get(i).unwrap_or(id).clone();
                     return Err(Error::NonFinite { quantity, prompt: prompt.text.clone() });
                 }
-                records.push((self.key(id, &prompt.text, prompt.row, task.seed, task.generation), values));
+                records.push((self.agenda.key(id, &prompt.text, prompt.row, task.seed, task.generation), values));
             }
         }
         Ok(records)
@@ -363,10 +423,10 @@ impl<'a> Runner<'a> {
 
     /// Embeddings of the needed prompts. Batches are cut alike in every run, for the same bits.
     fn encode_needed(&self, needed: &HashSet<usize>) -> Result<BTreeMap<usize, PromptEmbedding>> {
-        let all: Vec<usize> = (0..self.prompts.len()).collect();
+        let all: Vec<usize> = (0..self.agenda.prompts.len()).collect();
         let mut embeddings = BTreeMap::new();
-        for chunk in all.chunks(self.batch).filter(|chunk| chunk.iter().any(|p| needed.contains(p))) {
-            let texts: Vec<&str> = chunk.iter().map(|p| self.prompts[*p].text.as_str()).collect();
+        for chunk in all.chunks(self.agenda.batch).filter(|chunk| chunk.iter().any(|p| needed.contains(p))) {
+            let texts: Vec<&str> = chunk.iter().map(|p| self.agenda.prompts[*p].text.as_str()).collect();
             embeddings.extend(chunk.iter().copied().zip(self.model.encode_prompts(&texts)?));
         }
         Ok(embeddings)
@@ -379,12 +439,12 @@ impl<'a> Runner<'a> {
             let cut = tokenizer.encode(&prompt.text).cut?;
             Some(Warning::TruncatedPrompt { prompt: prompt.text.clone(), cut })
         };
-        self.prompts.iter().filter_map(cut).collect()
+        self.agenda.prompts.iter().filter_map(cut).collect()
     }
 
     /// Where quantities stand among the stored values; `None` for one that this run does not measure.
     pub fn locate(&self, quantities: &[Quantity]) -> Option<Vec<Located>> {
-        self.measures.locate(quantities)
+        self.agenda.measures.locate(quantities)
     }
 
     /// The stored values of quantities for the first `generations` latents of a seed; `None` where one has not
@@ -397,10 +457,10 @@ impl<'a> Runner<'a> {
         seed: u64,
         generations: usize,
     ) -> Option<Vec<Vec<f64>>> {
-        let row = *self.rows.get(prompt)?;
+        let row = *self.agenda.rows.get(prompt)?;
         let value = |located: &Located, generation| {
-            let measure = self.measures.all().get(located.measure)?;
-            store.get(&self.key(&measure.id, prompt, row, seed, generation))?.get(located.value).copied()
+            let measure = self.agenda.measures.all().get(located.measure)?;
+            store.get(&self.agenda.key(&measure.id, prompt, row, seed, generation))?.get(located.value).copied()
         };
         (0..generations).map(|generation| quantities.iter().map(|q| value(q, generation)).collect()).collect()
     }
@@ -408,11 +468,11 @@ impl<'a> Runner<'a> {
     /// Visits every stored group of values of these prompts, in the order prompt, seed, generation, measure.
     pub(crate) fn for_each_stored(&self, store: &ScoreStore, prompts: &[String], mut visit: impl FnMut(&Stored)) {
         for prompt in prompts {
-            let Some(&row) = self.rows.get(prompt) else { continue };
-            for &seed in &self.noise.seeds {
-                for generation in 0..self.noise.generations {
-                    for Planned { id, names, .. } in self.under(seed) {
-                        if let Some(values) = store.get(&self.key(id, prompt, row, seed, generation)) {
+            let Some(&row) = self.agenda.rows.get(prompt) else { continue };
+            for &seed in &self.agenda.noise.seeds {
+                for generation in 0..self.agenda.noise.generations {
+                    for Planned { id, names, .. } in self.agenda.under(seed) {
+                        if let Some(values) = store.get(&self.agenda.key(id, prompt, row, seed, generation)) {
                             visit(&Stored { prompt, seed, generation, measure: id, names, values });
                         }
                     }
@@ -431,7 +491,7 @@ struct Latents<'a> {
 impl Latents<'_> {
     /// x_T, flattened (C, H, W).
     fn get(&mut self, seed: u64, generation: usize) -> Vec<f32> {
-        let (noise, shape) = (&self.runner.noise, self.runner.model.latent_shape());
+        let (noise, shape) = (&self.runner.agenda.noise, self.runner.model.latent_shape());
         let known = self.drawn.take().filter(|(of, _)| *of == seed);
         let draw = || (seed, initial_latents(noise.generator, noise.precision, seed, noise.generations, shape));
         let (_, all) = self.drawn.insert(known.unwrap_or_else(draw));

@@ -6,24 +6,23 @@ use std::{
     time::Instant,
 };
 
-use memscope_metric::{Detector, ResolvedProtocol};
-use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule, noise::initial_latents};
+use memscope_model::{LatentDiffusion, LoadOptions, ModelSource, NoisePrecision, Schedule, noise::initial_latents};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     detection::{DetectorScores, read_scores},
+    draft::{Built, Draft, PROBE_PRECISION, noise_plan},
     error::{Error, Result},
-    experiment::{Experiment, ModelEntry, TableKind, noise_precision},
+    experiment::{Experiment, ModelEntry, TableKind},
     export::{ExportSet, Format},
     frames,
     gallery::{self, GalleryRow, GallerySettings},
     manifest::{COMMIT, DetectorRecord, Manifest, ModelRecord, write_atomically, write_json},
-    measures::Measures,
     paper::Model as PaperModel,
     probes::{self, ProbeResult},
-    prompts::{KnownPrompt, PromptList},
-    registry::{DetectorEntry, DetectorName},
-    run::{NoisePlan, NoiseSharing, RunCost, RunPrompt, Runner, Watch},
+    prompts::KnownPrompt,
+    registry::DetectorName,
+    run::{AskedModel, NoiseSharing, RunCost, Runner, Watch},
     store::ScoreStore,
     table::ResultTable,
     tables::{ModelHyperparameters, ModelScores, ModelTiming, timing_table},
@@ -71,109 +70,45 @@ pub struct Outcome {
 pub const COMPLETE: &str = "COMPLETE";
 pub(crate) const FORMATS: &[Format] = &[Format::Markdown, Format::Csv, Format::Json, Format::Latex];
 
-/// A detector ready to score.
-struct Built {
-    entry: DetectorEntry,
-    protocol: ResolvedProtocol,
-    detector: Box<dyn Detector>,
-}
-
-impl Built {
-    fn precision(&self) -> NoisePrecision {
-        noise_precision(self.protocol.numerics)
-    }
-}
-
-/// The precision of the noise that probes of the score field start from.
-const PROBE_PRECISION: NoisePrecision = NoisePrecision::F32;
-
 /// A runner for each precision of the noise.
 type Runners<'a> = [(NoisePrecision, Runner<'a>)];
 
 /// A model ready to be measured.
 struct Subject {
     model: LatentDiffusion,
-    detectors: Vec<Built>,
-    memorized: PromptList,
-    non_memorized: PromptList,
+    draft: Draft,
 }
 
 impl Subject {
     fn load(experiment: &Experiment, source: &ModelSource, entry: &ModelEntry) -> Result<Self> {
-        let file = experiment.file();
-        // Prompts first: a bad list fails before gigabytes are read.
-        let (mut memorized, mut non_memorized) =
-            (file.prompts.memorized.load(source)?, file.prompts.non_memorized.load(source)?);
-        for (class, list) in [("memorized", &mut memorized), ("non_memorized", &mut non_memorized)] {
-            list.prompts.truncate(file.prompts.limit.unwrap_or(usize::MAX));
-            if list.prompts.is_empty() && experiment.needs_scores() {
-                return Err(Error::Prompts {
-                    file: format!("prompts.{class}"),
-                    reason: format!("is empty for {source}"),
-                });
-            }
-        }
-        let model = LatentDiffusion::load_with(source, entry.schedule_check())?;
-        let kind = model.schedule().parameterization();
-        let build = |entry: &DetectorEntry| {
-            let protocol = entry.protocol(&file.protocol).resolve(kind)?;
-            Ok(Built { entry: entry.clone(), protocol, detector: entry.build(protocol, &model)? })
-        };
-        let detectors = file.detectors.iter().map(build).collect::<Result<_>>()?;
-        Ok(Self { model, detectors, memorized, non_memorized })
-    }
-
-    fn prompts(&self) -> Vec<RunPrompt> {
-        let mut prompts = RunPrompt::list(&self.memorized.texts());
-        let others = RunPrompt::list(&self.non_memorized.texts());
-        let memorized = self.memorized.texts();
-        prompts.extend(others.into_iter().filter(|p| !memorized.contains(&p.text)));
-        prompts
+        let draft = Draft::read(experiment, source, entry)?;
+        let options = LoadOptions { schedule: entry.schedule_check(), execution: experiment.execution() };
+        Ok(Self { model: LatentDiffusion::load_with(source, options)?, draft })
     }
 
     /// One runner for each precision of the noise that a detector or probe needs.
     fn runners(&self, experiment: &Experiment) -> Vec<(NoisePrecision, Runner<'_>)> {
-        let file = experiment.file();
-        let mut wanted: Vec<(NoisePrecision, Measures)> = vec![];
-        let mut want = |precision, measure, seeds| {
-            let at = wanted.iter().position(|(known, _)| *known == precision).unwrap_or_else(|| {
-                wanted.push((precision, Measures::default()));
-                wanted.len() - 1
-            });
-            wanted[at].1.add(measure, seeds);
-        };
-        for built in &self.detectors {
-            for measure in built.detector.measures() {
-                want(built.precision(), measure, built.entry.seeds.as_deref());
-            }
-        }
-        for probe in &file.probes {
-            want(PROBE_PRECISION, probe.measure(&self.model), None);
-        }
-        let runner = |(precision, measures)| {
-            let noise = noise_plan(experiment, precision);
-            (precision, Runner::new(&self.model, noise, measures, self.prompts(), file.batch))
-        };
-        wanted.into_iter().map(runner).collect()
+        let agendas = self.draft.agendas(experiment, &AskedModel::of(&self.model));
+        agendas.into_iter().map(|(precision, agenda)| (precision, Runner::new(&self.model, agenda))).collect()
     }
 
     fn warnings(&self, runners: &Runners, fpr: f64) -> Vec<Warning> {
-        let mut warnings = [self.memorized.warnings.clone(), self.non_memorized.warnings.clone()].concat();
+        let mut warnings = [self.draft.memorized.warnings.clone(), self.draft.non_memorized.warnings.clone()].concat();
         warnings.extend(runners.first().iter().flat_map(|(_, runner)| runner.truncation_warnings()));
-        let others = self.non_memorized.texts();
-        let both = self.memorized.texts().into_iter().filter(|p| others.contains(p));
+        let others = self.draft.non_memorized.texts();
+        let both = self.draft.memorized.texts().into_iter().filter(|p| others.contains(p));
         warnings.extend(both.map(|prompt| Warning::InBothClasses { prompt }));
         let negatives = others.len();
-        if !self.detectors.is_empty() && (negatives as f64) < 1.0 / fpr {
+        if !self.draft.detectors.is_empty() && (negatives as f64) < 1.0 / fpr {
             warnings.push(Warning::FewNegatives { negatives, fpr });
         }
         warnings
     }
 
     fn hyperparameters(&self, seeds: &[u64]) -> ModelHyperparameters {
-        let weighted = self.detectors.iter().filter(|built| built.entry.name == DetectorName::Anisotropy);
+        let weighted = self.draft.detectors.iter().filter(|built| built.entry.name == DetectorName::Anisotropy);
         ModelHyperparameters {
-            gammas: weighted.map(|built| (built.entry.label(), built.entry.gammas(&self.model))).collect(),
+            gammas: weighted.map(|built| (built.entry.label(), built.entry.gammas(self.model.blueprint()))).collect(),
             seeds: seeds.to_vec(),
         }
     }
@@ -181,10 +116,10 @@ impl Subject {
     /// Scores of every detector, from the stored answers.
     fn scores(&self, experiment: &Experiment, runners: &Runners, store: &ScoreStore) -> Result<Vec<DetectorScores>> {
         let file = experiment.file();
-        let (memorized, others) = (self.memorized.texts(), self.non_memorized.texts());
+        let (memorized, others) = (self.draft.memorized.texts(), self.draft.non_memorized.texts());
         let mut scores = vec![];
         for &n in &file.report.generations {
-            for built in &self.detectors {
+            for built in &self.draft.detectors {
                 let Some((_, runner)) = runners.iter().find(|(known, _)| *known == built.precision()) else { continue };
                 let detector = (&built.entry, built.detector.as_ref());
                 let seeds = built.entry.seeds.as_ref().unwrap_or(&file.noise.seeds);
@@ -199,8 +134,11 @@ impl Subject {
         let file = experiment.file();
         let Some((_, runner)) = runners.iter().find(|(known, _)| *known == PROBE_PRECISION) else { return Ok(vec![]) };
         let seed = file.noise.seeds.first().copied().unwrap_or_default();
-        let classes = (&*self.memorized.prompts, &*self.non_memorized.prompts);
-        file.probes.iter().map(|entry| probes::read(entry, &self.model, (runner, store), seed, classes)).collect()
+        let classes = (&*self.draft.memorized.prompts, &*self.draft.non_memorized.prompts);
+        file.probes
+            .iter()
+            .map(|entry| probes::read(entry, self.model.blueprint(), (runner, store), seed, classes))
+            .collect()
     }
 
     /// Times of every detector on the first memorized prompts under the first seed.
@@ -210,11 +148,12 @@ impl Subject {
         let noise = noise_plan(experiment, PROBE_PRECISION);
         let seed = file.noise.seeds.first().copied().unwrap_or_default();
         let latents = initial_latents(noise.generator, noise.precision, seed, noise.generations, shape);
-        let detectors = self.detectors.iter().map(|built| (&built.entry, built.protocol, built.detector.as_ref()));
+        let detectors =
+            self.draft.detectors.iter().map(|built| (&built.entry, built.protocol, built.detector.as_ref()));
         let timed = Timed {
             model: &self.model,
             detectors: detectors.collect(),
-            prompts: &self.memorized.texts(),
+            prompts: &self.draft.memorized.texts(),
             latents: latents.chunks(shape.0 * shape.1 * shape.2).map(<[f32]>::to_vec).collect(),
             generations: &file.report.generations,
             batch: file.batch,
@@ -223,35 +162,8 @@ impl Subject {
     }
 }
 
-fn noise_plan(experiment: &Experiment, precision: NoisePrecision) -> NoisePlan {
-    let noise = &experiment.file().noise;
-    NoisePlan {
-        generator: experiment.generator(),
-        precision,
-        seeds: noise.seeds.clone(),
-        generations: noise.generations,
-        sharing: noise.sharing,
-    }
-}
-
-/// What an experiment would ask of the network, per model, beyond what is stored.
-pub fn plan(experiment: &Experiment, results: &Path) -> Result<Vec<(ModelSource, RunCost)>> {
-    experiment
-        .models()
-        .map(|(source, entry)| {
-            let subject = Subject::load(experiment, source, entry)?;
-            let store = ScoreStore::open(&answers_folder(results), subject.model.fingerprint())?;
-            let mut cost = RunCost::default();
-            if experiment.needs_scores() {
-                subject.runners(experiment).iter().for_each(|(_, runner)| cost.add(runner.plan(&store)));
-            }
-            Ok((source.clone(), cost))
-        })
-        .collect()
-}
-
 /// Measured numbers, shared by the experiments of a results folder.
-fn answers_folder(results: &Path) -> PathBuf {
+pub(crate) fn answers_folder(results: &Path) -> PathBuf {
     results.join("answers")
 }
 
@@ -291,6 +203,7 @@ pub(crate) fn run_into(
         timings: vec![],
         frames: frames::Collector::default(),
         warnings: vec![],
+        device: String::new(),
     };
     for (source, entry) in experiment.models() {
         observer.model(source);
@@ -325,12 +238,15 @@ struct Run<'a> {
     timings: Vec<(ModelTiming, TimingRecord)>,
     frames: frames::Collector,
     warnings: Vec<Warning>,
+    /// The device that the networks ran on.
+    device: String,
 }
 
 impl Run<'_> {
     fn measure(&mut self, source: &ModelSource, entry: &ModelEntry, observer: &mut dyn Observer) -> Result<()> {
         let (experiment, file) = (self.experiment, self.experiment.file());
         let subject = Subject::load(experiment, source, entry)?;
+        self.device = subject.model.device_name();
         // No published number stands beside what random weights gave.
         let paper = entry.paper.filter(|_| subject.model.weights_origin().is_unmarked());
         let name = source.to_string();
@@ -343,13 +259,13 @@ impl Run<'_> {
                 self.warnings.push(warning);
             }
             let mut store = ScoreStore::open(&answers_folder(self.results), subject.model.fingerprint())?;
-            let classes = (&*subject.memorized.texts(), &*subject.non_memorized.texts());
+            let classes = (&*subject.draft.memorized.texts(), &*subject.draft.non_memorized.texts());
             for (_, runner) in &runners {
                 if self.answers == Answers::Fresh {
-                    store.forget(runner.all_keys().iter());
+                    store.forget(runner.agenda().all_keys().iter());
                 }
                 cost.add(runner.run(&mut store, observer)?);
-                planned.add(runner.plan(&ScoreStore::in_memory()));
+                planned.add(runner.agenda().plan(&ScoreStore::in_memory()));
                 self.frames.add_measurements(&name, runner, &store, classes);
             }
             detectors = subject.scores(experiment, &runners, &store)?;
@@ -368,10 +284,10 @@ impl Run<'_> {
             weights: subject.model.weights_origin(),
             parameterization: subject.model.schedule().parameterization().to_string(),
             latent_shape: subject.model.latent_shape(),
-            detectors: subject.detectors.iter().map(detector_record).collect(),
+            detectors: subject.draft.detectors.iter().map(detector_record).collect(),
             prompts: [
-                ("memorized", subject.memorized.prompts.len()),
-                ("non_memorized", subject.non_memorized.prompts.len()),
+                ("memorized", subject.draft.memorized.prompts.len()),
+                ("non_memorized", subject.draft.non_memorized.prompts.len()),
             ]
             .into(),
             cost,
@@ -381,8 +297,8 @@ impl Run<'_> {
             model: name,
             paper,
             hyperparameters: subject.hyperparameters(&file.noise.seeds),
-            memorized: subject.memorized.prompts,
-            non_memorized: subject.non_memorized.prompts,
+            memorized: subject.draft.memorized.prompts,
+            non_memorized: subject.draft.non_memorized.prompts,
             detectors,
             probes,
             latent_shape: subject.model.latent_shape(),
@@ -399,14 +315,10 @@ impl Run<'_> {
         settings: GallerySettings,
         observer: &mut dyn Observer,
     ) -> Result<()> {
-        let spread = |prompts: &'_ [KnownPrompt]| {
-            let count = settings.prompts.min(prompts.len());
-            (0..count).map(|i| i * prompts.len() / count).collect::<Vec<_>>()
-        };
-        let (memorized, others) = (&subject.memorized.prompts, &subject.non_memorized.prompts);
+        let (memorized, others) = (&subject.draft.memorized.prompts, &subject.draft.non_memorized.prompts);
         let mut prompts: Vec<(bool, &KnownPrompt)> =
-            spread(memorized).into_iter().map(|i| (true, &memorized[i])).collect();
-        prompts.extend(spread(others).into_iter().map(|i| (false, &others[i])));
+            gallery::spread(settings.prompts, memorized.len()).map(|i| (true, &memorized[i])).collect();
+        prompts.extend(gallery::spread(settings.prompts, others.len()).map(|i| (false, &others[i])));
         let model = (source, &subject.model);
         let folder = self.folder.join(GALLERY);
         self.pictures.extend(gallery::draw(self.experiment, model, &prompts, settings.images, &folder, observer)?);
@@ -423,9 +335,7 @@ impl Run<'_> {
         watch: &dyn Watch,
     ) -> Result<()> {
         let fingerprint = subject.model.fingerprint();
-        let labels: Vec<String> = subject.detectors.iter().map(|built| built.entry.label()).collect();
-        let generations = &self.experiment.file().report.generations;
-        let same = |record: &&TimingRecord| record.fingerprint == fingerprint && record.covers(&labels, generations);
+        let same = |record: &&TimingRecord| record.serves(fingerprint, &subject.draft, self.experiment);
         let known = self.earlier.iter().find(same).filter(|_| cost.network_calls() == 0).cloned();
         let record = match known {
             Some(record) => record,
@@ -473,8 +383,8 @@ impl Run<'_> {
             experiment: file.name.clone(),
             version: env!("CARGO_PKG_VERSION"),
             commit: COMMIT,
-            device: "cpu",
-            dtype: "f32",
+            device: self.device,
+            dtype: file.network.dtype.clone(),
             generator: file.noise.generator.clone(),
             seeds: file.noise.seeds.clone(),
             generations: file.noise.generations,
@@ -511,7 +421,7 @@ impl Run<'_> {
             NoiseSharing::PerPrompt => ", another seed for each prompt",
         };
         table.set_provenance("noise", format!("{}, seeds {}{sharing}", self.experiment.generator(), seeds.join(", ")));
-        table.set_provenance("network", "f32 on cpu");
+        table.set_provenance("network", format!("{} on {}", file.network.dtype, self.device));
     }
 }
 
@@ -531,13 +441,13 @@ pub const TIMING_TABLE: &str = "timing";
 /// Folder of pictures.
 pub const GALLERY: &str = "gallery";
 
-fn read_timings(folder: &Path) -> Vec<TimingRecord> {
+pub(crate) fn read_timings(folder: &Path) -> Vec<TimingRecord> {
     fs::read(folder.join(TIMING)).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
 }
 
 /// Raw times of one model.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct TimingRecord {
+pub(crate) struct TimingRecord {
     model: String,
     fingerprint: String,
     detectors: Vec<DetectorTiming>,
@@ -546,10 +456,13 @@ struct TimingRecord {
 }
 
 impl TimingRecord {
-    fn covers(&self, labels: &[String], generations: &[usize]) -> bool {
+    /// Whether it has the times of all detectors of an experiment on a model.
+    pub(crate) fn serves(&self, fingerprint: &str, draft: &Draft, experiment: &Experiment) -> bool {
         let timed = |label: &String, n: &usize| {
             self.detectors.iter().any(|timing| timing.label == *label && timing.generations == *n)
         };
-        labels.iter().all(|label| generations.iter().all(|n| timed(label, n)))
+        let mut labels = draft.detectors.iter().map(|built| built.entry.label());
+        let generations = &experiment.file().report.generations;
+        self.fingerprint == fingerprint && labels.all(|label| generations.iter().all(|n| timed(&label, n)))
     }
 }

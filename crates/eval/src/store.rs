@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -61,7 +61,7 @@ impl ScoreStore {
     /// Opens or creates the store of a model below `folder`, alone.
     pub fn open(folder: &Path, fingerprint: &str) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::write(folder))?;
-        let path = folder.join(format!("{}.jsonl", &fingerprint[..fingerprint.len().min(16)]));
+        let path = path_of(folder, fingerprint);
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(Error::write(&path))?;
         match file.try_lock() {
@@ -77,6 +77,20 @@ impl ScoreStore {
             file.set_len(complete as u64).map_err(Error::write(&path))?;
         }
         Ok(Self { records, file: Some((path, file)), last_sync: Instant::now() })
+    }
+
+    /// The stored answers of a model, without a claim to the file and without making it.
+    pub fn peek(folder: &Path, fingerprint: &str) -> Result<Self> {
+        let path = path_of(folder, fingerprint);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            // A results folder that cannot be made is told of when it is made.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Self::in_memory());
+            }
+            Err(error) => return Err(Error::read(&path)(error)),
+        };
+        Ok(Self { records: parse(&path, &bytes)?.0, ..Self::in_memory() })
     }
 
     /// The values under a key.
@@ -120,6 +134,10 @@ impl ScoreStore {
             self.records.remove(key);
         }
     }
+}
+
+fn path_of(folder: &Path, fingerprint: &str) -> PathBuf {
+    folder.join(format!("{}.jsonl", &fingerprint[..fingerprint.len().min(16)]))
 }
 
 /// The records and the number of bytes of complete lines.

@@ -84,6 +84,11 @@ pub struct SweepOutcome {
     pub table: ResultTable,
 }
 
+/// The folder of a point, counted from 0, below the sweep's.
+pub fn point_folder(folder: &Path, point: usize) -> PathBuf {
+    folder.join("points").join(format!("{:03}", point + 1))
+}
+
 /// Runs every point into `results/NAME/points/NNN` and gathers their detection tables.
 pub fn run(
     experiment: &Experiment,
@@ -98,7 +103,7 @@ pub fn run(
     let target = ExportSet::open(&folder.join("tables"), &format!("{}-sweep", file.name), FORMATS)?;
     let mut table = None;
     for (i, point) in points.iter().enumerate() {
-        let place = folder.join("points").join(format!("{:03}", i + 1));
+        let place = point_folder(&folder, i);
         // What an earlier point has asked anew counts for the later ones.
         let answers = if i == 0 { answers } else { Answers::Reuse };
         let outcome = session::run_into(&place, &point.experiment, results, answers, observer)?;

@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
-use memscope_metric::{Detector, Input, NetworkCalls, Pair, Probe, ResolvedProtocol, Start, prefetch};
-use memscope_model::{LatentDiffusion, PromptEmbedding, Question, Sampling};
+use memscope_metric::{Ask, Detector, Input, NetworkCalls, Pair, Probe, ResolvedProtocol, Start, prefetch};
+use memscope_model::{
+    LatentDiffusion, PromptEmbedding, Question, Sampling,
+    cost::{Pass, Together, Workload},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -43,6 +46,41 @@ pub struct Window {
     pub seconds: f64,
 }
 
+/// The predictions for both prompts that [`Timed::reference_window`] asks for, per prompt and latent.
+const REFERENCE_CALLS: usize = 8;
+
+/// Whether the released code's window is that of a detector.
+fn has_reference(entry: &DetectorEntry, protocol: &ResolvedProtocol) -> bool {
+    entry.name == DetectorName::Anisotropy && protocol.input == Input::Noise
+}
+
+/// What timing some detectors at some numbers of generations asks of the network.
+pub(crate) fn workload(
+    detectors: &[(&DetectorEntry, ResolvedProtocol, &dyn Detector)],
+    generations: &[usize],
+    batch: usize,
+) -> Workload {
+    let batch = batch.clamp(1, TIMED_PROMPTS);
+    let mut work = Workload { prompts: TIMED_PROMPTS + 1, batch, ..Workload::default() };
+    for &n in generations {
+        for (entry, protocol, detector) in detectors {
+            let measures: Measures = detector.measures().into_iter().collect();
+            let asks = Measures::asks(measures.all());
+            let empty = asks.iter().filter(|ask| matches!(ask, Ask::Unconditional { .. })).count();
+            let each = Together::PerPrompt(1);
+            work.add(Pass::Prediction, n * empty, Together::Fixed(1));
+            work.add(Pass::Prediction, n * TIMED_PROMPTS * (asks.len() - empty), each);
+            for own in measures.all().iter().flat_map(|planned| planned.measure.own()) {
+                work.add(own.pass, n * TIMED_PROMPTS * own.calls, own.together);
+            }
+            if has_reference(entry, protocol) {
+                work.add(Pass::Prediction, n * TIMED_PROMPTS * REFERENCE_CALLS, Together::Fixed(2 * n));
+            }
+        }
+    }
+    work
+}
+
 /// Detectors to time on a model.
 pub struct Timed<'a> {
     /// The model.
@@ -72,7 +110,7 @@ impl Timed<'_> {
                     return Err(Error::Stopped);
                 }
                 let window = self.metric_window(*detector, &empty, &prompts, n)?;
-                let in_code = entry.name == DetectorName::Anisotropy && protocol.input == Input::Noise;
+                let in_code = has_reference(entry, protocol);
                 let reference = in_code.then(|| self.reference_window(protocol, &empty, &prompts, n)).transpose()?;
                 timings.push(DetectorTiming {
                     label: entry.label(),

@@ -1,14 +1,17 @@
 //! The quantities of Theorem 1 where a network's score has them (theory §1).
 
-use memscope_model::{Error, Question, Result};
+use memscope_model::{
+    Error, Question, Result,
+    cost::{Pass, Together},
+};
 use nalgebra::{DMatrix, DVector};
 
 use crate::{
     hessian::{BATCH, ScoreKind, ScoreProducts},
-    measure::{Ask, Measure},
+    measure::{Ask, Measure, OwnCalls},
     probe::Probe,
     theory::{Local, dense},
-    trajectory::{WALK_CALLS, along},
+    trajectory::{along, walk_calls},
 };
 
 /// Reads the two scores at x_t as those of Gaussians and measures what Theorem 1 assumes of them.
@@ -50,8 +53,13 @@ impl Measure for Alignment {
     }
 
     /// The trajectory, and for every timestep both predictions and all products with both Jacobians.
-    fn own_calls(&self) -> usize {
-        WALK_CALLS + self.timesteps.len() * 2 * (1 + self.dim)
+    fn own(&self) -> Vec<OwnCalls> {
+        let products = OwnCalls {
+            pass: Pass::Tangent,
+            calls: self.timesteps.len() * 2 * self.dim,
+            together: Together::Fixed(BATCH.get()),
+        };
+        vec![walk_calls(), OwnCalls::predictions(self.timesteps.len() * 2, 2), products]
     }
 
     fn most_probes(&self) -> usize {

@@ -2,14 +2,17 @@
 
 use std::{cell::RefCell, collections::HashMap, num::NonZeroUsize};
 
-use candle_core::{Device, Tensor, Var};
-use memscope_model::{Dual, Error, LatentDiffusion, Parameterization, PromptEmbedding, Result, Value};
+use candle_core::{Tensor, Var};
+use memscope_model::{
+    Dual, Error, LatentDiffusion, Parameterization, PromptEmbedding, Result, Value,
+    cost::{Pass, Together},
+};
 
 use crate::{
-    measure::{Ask, Measure},
+    measure::{Ask, Measure, OwnCalls},
     probe::Probe,
     theory::{Jacobian, Probes, exact, stochastic},
-    trajectory::{SAMPLING, WALK_CALLS, along},
+    trajectory::{SAMPLING, along, walk_calls},
 };
 
 /// How the eigenvalue variance is found.
@@ -128,12 +131,18 @@ impl Measure for HessianSpectrum {
     }
 
     /// The trajectory, and for every timestep the products with both Jacobians.
-    fn own_calls(&self) -> usize {
-        let products = match self.method {
-            SpectrumMethod::Exact { dim } => dim,
-            SpectrumMethod::Stochastic { probes } => 2 * probes,
-        };
-        WALK_CALLS + self.timesteps.len() * 2 * products
+    fn own(&self) -> Vec<OwnCalls> {
+        let jacobians = 2 * self.timesteps.len();
+        let products =
+            |pass, vectors| OwnCalls { pass, calls: jacobians * vectors, together: Together::Fixed(BATCH.get()) };
+        let mut own = vec![walk_calls()];
+        match self.method {
+            SpectrumMethod::Exact { dim } => own.push(products(Pass::Tangent, dim)),
+            SpectrumMethod::Stochastic { probes } => {
+                own.extend([Pass::Tangent, Pass::Gradient].map(|pass| products(pass, probes)));
+            }
+        }
+        own
     }
 
     fn most_probes(&self) -> usize {
@@ -240,13 +249,11 @@ impl<'a> ScoreProducts<'a> {
     fn raw(&self, prompt: usize, side: Side, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f32>>> {
         let (model, x, t) = (self.model, self.x, self.t);
         let embedding = &self.prompts[prompt].embedding;
-        let (channels, height, width) = model.latent_shape();
         let products = model.in_parts(vectors.len(), |range| {
             let rows = range.len();
-            let shape = (rows, channels, height, width);
-            let x = Tensor::from_vec(x.repeat(rows), shape, &Device::Cpu)?;
+            let x = model.latents(x.repeat(rows))?;
             let v: Vec<f32> = vectors[range].iter().flatten().map(|x| *x as f32).collect();
-            let v = Tensor::from_vec(v, shape, &Device::Cpu)?;
+            let v = model.latents(v)?;
             let (prompts, timesteps) = (Tensor::stack(&vec![embedding; rows], 0)?, vec![t; rows]);
             let products = match side {
                 Side::Plain => {
@@ -261,7 +268,7 @@ impl<'a> ScoreProducts<'a> {
                     gradients.get(&x).ok_or_else(missing)?.clone()
                 }
             };
-            Ok(products.flatten_from(1)?.to_vec2()?)
+            LatentDiffusion::rows(&products)
         })?;
         Ok(products.concat())
     }

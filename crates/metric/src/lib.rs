@@ -24,7 +24,7 @@ pub use alignment::Alignment;
 pub use anisotropy::Anisotropy;
 pub use detector::{Detector, Quantity, Score};
 pub use hessian::{HessianSpectrum, ScoreJacobian, ScoreKind, ScoreProducts, SpectrumMethod};
-pub use measure::{Ask, Measure};
+pub use measure::{Ask, Measure, OwnCalls};
 pub use options::{
     CosineMode, CosineReduction, Input, Normalization, NormalizationTarget, Numerics, Preset, ScoreStorage, Space,
 };
@@ -33,4 +33,4 @@ pub use pair::{Pair, channel_cosines};
 pub use probe::{NetworkCalls, Probe, Start, prefetch};
 pub use protocol::{Gammas, Protocol, ProtocolError, ResolvedProtocol, T_NORM, ddim_timesteps};
 pub use statistic::{PairMeasure, Statistic};
-pub use trajectory::{Trajectory, TrajectoryStep, WALK_CALLS, walk};
+pub use trajectory::{Trajectory, TrajectoryStep, walk, walk_calls};

@@ -1,5 +1,7 @@
 //! What can be measured about one prompt under one noise, and what the network must be asked for it.
 
+use memscope_model::cost::{Pass, Together};
+
 use crate::probe::Probe;
 
 /// A question to the network about one latent x_T.
@@ -17,6 +19,24 @@ pub enum Ask {
     },
 }
 
+/// Network calls that a measure makes itself for one probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnCalls {
+    /// What they carry.
+    pub pass: Pass,
+    /// How many (samples).
+    pub calls: usize,
+    /// How many at once.
+    pub together: Together,
+}
+
+impl OwnCalls {
+    /// Plain predictions, `together` at once for each probe.
+    pub fn predictions(calls: usize, together: usize) -> Self {
+        Self { pass: Pass::Prediction, calls, together: Together::PerPrompt(together) }
+    }
+}
+
 /// A group of numbers that the same answers of the network yield.
 pub trait Measure: Send + Sync {
     /// Names what is measured and how; part of the key under which values are stored.
@@ -28,10 +48,15 @@ pub trait Measure: Send + Sync {
     /// What must be asked, so that questions of many prompts can be batched.
     fn asks(&self) -> Vec<Ask>;
 
-    /// Network calls (samples) that [`Self::measure`] makes itself for one probe, beyond the predictions it asks
-    /// for: passes with a tangent or with an observer, trajectories.
+    /// What [`Self::measure`] asks the network itself for one probe, beyond the predictions in [`Self::asks`]: passes
+    /// with a tangent or with an observer, trajectories.
+    fn own(&self) -> Vec<OwnCalls> {
+        vec![]
+    }
+
+    /// The samples of all of them.
     fn own_calls(&self) -> usize {
-        0
+        self.own().iter().map(|own| own.calls).sum()
     }
 
     /// Most probes that are worth measuring together; fewer where one takes long, so that a run can be followed and

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use memscope_model::{Error, LatentDiffusion, Prediction, Question, Result, Sampling};
 
 use crate::{
-    measure::{Ask, Measure},
+    measure::{Ask, Measure, OwnCalls},
     options::{Normalization, Numerics},
     pair::Pair,
     probe::Probe,
@@ -71,7 +71,12 @@ pub(crate) fn along<V: IntoIterator<Item = f64>>(
 }
 
 /// Network calls (samples) of a walk, per probe.
-pub const WALK_CALLS: usize = 2 * SAMPLING.steps;
+const WALK_CALLS: usize = 2 * SAMPLING.steps;
+
+/// The calls of a walk, per probe: both predictions of a step at once.
+pub fn walk_calls() -> OwnCalls {
+    OwnCalls::predictions(WALK_CALLS, 2)
+}
 
 type Predictions = Vec<Prediction>;
 
@@ -123,8 +128,8 @@ impl Measure for Trajectory {
         vec![]
     }
 
-    fn own_calls(&self) -> usize {
-        WALK_CALLS
+    fn own(&self) -> Vec<OwnCalls> {
+        vec![walk_calls()]
     }
 
     fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {

@@ -2,12 +2,12 @@
 
 use std::{ops::Range, sync::OnceLock};
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use crate::{
-    config::Config,
+    blueprint::Blueprint,
     error::{Error, Result},
-    files::ModelFiles,
+    execution::{Execution, NetworkDtype, Place},
     fingerprint::fingerprint,
     origin::WeightsOrigin,
     parts,
@@ -17,22 +17,30 @@ use crate::{
     text_encoder::TextEncoder,
     text_fix::TextFix,
     tokenizer::{PromptTokenizer, Tokens},
-    unet::{AttentionObserver, UNet},
+    unet::{AttentionObserver, Trace, UNet},
     vae::Vae,
     value::Value,
 };
 
 /// Tokenizer, text encoder, UNet, VAE and schedule of one model.
 pub struct LatentDiffusion {
-    source: ModelSource,
-    files: ModelFiles,
+    blueprint: Blueprint,
     fingerprint: String,
-    origin: WeightsOrigin,
+    execution: Execution,
+    place: Place,
     tokenizer: PromptTokenizer,
     text_encoder: TextEncoder,
     unet: UNet,
     vae: OnceLock<Vae>,
-    schedule: Schedule,
+}
+
+/// How a model is loaded; by default in f32 on the device that is there, with the protocol's schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// What is done about a schedule that is not the protocol's.
+    pub schedule: ScheduleCheck,
+    /// Number format and device.
+    pub execution: Execution,
 }
 
 /// A prompt as the UNet sees it.
@@ -55,20 +63,35 @@ pub struct Question<'a> {
     pub prompt: &'a PromptEmbedding,
 }
 
+impl Question<'_> {
+    fn shares_latent(&self, other: &Self) -> bool {
+        self.t == other.t && self.x == other.x
+    }
+}
+
+/// How a batch is cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// Small parts side by side, one core each: a small network spends less on an operation than on sharing it.
+    SideBySide,
+    /// Samples one after the other, all cores on each operation: the memory of a large network is that of one sample.
+    OneByOne,
+    /// Not at all: a GPU wants the whole batch.
+    Whole,
+}
+
 impl LatentDiffusion {
-    /// Loads a model in f32 on the CPU, whose schedule must be the protocol's. The VAE is loaded when it is first
-    /// needed. What is not on disk is not downloaded.
+    /// Loads a model with the default options.
     pub fn load(source: &ModelSource) -> Result<Self> {
-        Self::load_with(source, ScheduleCheck::Protocol)
+        Self::load_with(source, LoadOptions::default())
     }
 
-    /// The same with a word on schedules that are not the protocol's.
-    pub fn load_with(source: &ModelSource, check: ScheduleCheck) -> Result<Self> {
-        let files = source.files()?;
-        check_pipeline(&files)?;
-        let origin = WeightsOrigin::load(&files)?;
-        let schedule = Schedule::load(&files, check)?;
-        let text_encoder = TextEncoder::load(&files)?;
+    /// Loads a model. The VAE is loaded when it is first needed. What is not on disk is not downloaded.
+    pub fn load_with(source: &ModelSource, LoadOptions { schedule, execution }: LoadOptions) -> Result<Self> {
+        let place = Place::open(execution)?;
+        let blueprint = Blueprint::read(source, schedule)?;
+        let files = blueprint.files();
+        let text_encoder = TextEncoder::load(files, &place)?;
         let tokenizer = PromptTokenizer::from_files(
             &files.read("tokenizer/vocab.json")?,
             &files.read("tokenizer/merges.txt")?,
@@ -78,37 +101,23 @@ impl LatentDiffusion {
         )?
         // The reference environment has ftfy, which transformers then applies to every prompt.
         .with_text_fix(TextFix::Ftfy);
-        let unet = UNet::load(&files)?;
-        if unet.shape().context_width != text_encoder.width() {
-            return Err(Error::Config {
-                file: files.label("unet/config.json"),
-                reason: format!(
-                    "'cross_attention_dim' is {}, the text encoder's 'hidden_size' {}",
-                    unet.shape().context_width,
-                    text_encoder.width()
-                ),
-            });
-        }
-        let fingerprint = fingerprint(&files)?;
-        if origin == WeightsOrigin::Random {
+        let unet = UNet::load(files, &place)?;
+        let fingerprint = fingerprint(files)?;
+        if blueprint.weights_origin() == WeightsOrigin::Random {
             tracing::warn!("the weights of {source} are random: its scores say nothing about a trained model");
         }
-        Ok(Self {
-            source: source.clone(),
-            files,
-            fingerprint,
-            origin,
-            tokenizer,
-            text_encoder,
-            unet,
-            vae: OnceLock::new(),
-            schedule,
-        })
+        let vae = OnceLock::new();
+        Ok(Self { blueprint, fingerprint, execution, place, tokenizer, text_encoder, unet, vae })
+    }
+
+    /// What its configurations say.
+    pub fn blueprint(&self) -> &Blueprint {
+        &self.blueprint
     }
 
     /// Where it came from.
     pub fn source(&self) -> &ModelSource {
-        &self.source
+        self.blueprint.source()
     }
 
     /// SHA-256 (hex) of its weights, configurations and tokenizer.
@@ -118,17 +127,45 @@ impl LatentDiffusion {
 
     /// What its folder says about where the weights come from.
     pub fn weights_origin(&self) -> WeightsOrigin {
-        self.origin
+        self.blueprint.weights_origin()
     }
 
     /// Its weights in one line of provenance, see [`WeightsOrigin::label`].
     pub fn weights_label(&self) -> String {
-        self.origin.label(&self.fingerprint)
+        self.weights_origin().label(&self.fingerprint)
+    }
+
+    /// The number format its networks compute in; the VAE always uses f32.
+    pub fn dtype(&self) -> NetworkDtype {
+        self.execution.dtype
+    }
+
+    /// The device it runs on: `cpu` or `cuda:N`.
+    pub fn device_name(&self) -> String {
+        self.place.device_name()
+    }
+
+    /// What the rounding of its answers depends on: the number format, and the kind of device if it is not the CPU.
+    pub fn arithmetic(&self) -> String {
+        self.execution.dtype.on(self.place.device.is_cpu())
+    }
+
+    /// Latents, flattened (C, H, W) one after the other, as the networks take them: `(B, C, H, W)`.
+    pub fn latents(&self, data: Vec<f32>) -> Result<Tensor> {
+        let (channels, height, width) = self.latent_shape();
+        let batch = data.len() / (channels * height * width);
+        let tensor = Tensor::from_vec(data, (batch, channels, height, width), &self.place.device)?;
+        Ok(tensor.to_dtype(self.place.dtype)?)
+    }
+
+    /// What the networks made of a batch, one flattened row per sample: the way back of [`Self::latents`].
+    pub fn rows(tensor: &Tensor) -> Result<Vec<Vec<f32>>> {
+        Ok(tensor.flatten_from(1)?.to_dtype(DType::F32)?.to_vec2()?)
     }
 
     /// Its noise schedule and parameterization.
     pub fn schedule(&self) -> &Schedule {
-        &self.schedule
+        self.blueprint.schedule()
     }
 
     /// Its denoising network.
@@ -148,8 +185,7 @@ impl LatentDiffusion {
 
     /// (C, H, W) of the latents it was trained on.
     pub fn latent_shape(&self) -> (usize, usize, usize) {
-        let shape = self.unet.shape();
-        (shape.in_channels, shape.sample_size, shape.sample_size)
+        self.blueprint.latent_shape()
     }
 
     /// Encodes prompts in one batch.
@@ -164,17 +200,26 @@ impl LatentDiffusion {
         rows.map(|(i, tokens)| Ok(PromptEmbedding { embedding: hidden.get(i)?, tokens })).collect()
     }
 
-    /// Cuts a batch of `samples` into parts and answers each by `f`, in order. On a small network the parts run side by
-    /// side, one core each; a large one takes the whole batch as one part and shares each operation among the cores.
+    /// Cuts a batch of `samples` into parts and answers each by `f`, in order, as suits network and device.
     pub fn in_parts<R: Send>(&self, samples: usize, f: impl Fn(Range<usize>) -> Result<R> + Sync) -> Result<Vec<R>> {
-        match samples {
-            0 => Ok(vec![]),
-            _ if self.unet.shape().sample_size <= SMALL => parts::map(samples, f),
-            _ => Ok(vec![f(0..samples)?]),
+        match self.cut() {
+            _ if samples == 0 => Ok(vec![]),
+            Cut::SideBySide => parts::map(samples, f),
+            Cut::OneByOne => (0..samples).map(|i| f(i..i + 1)).collect(),
+            Cut::Whole => Ok(vec![f(0..samples)?]),
         }
     }
 
-    /// The network's raw output, see [`UNet::forward`]; for derivatives give a `Var` or a `Dual`.
+    fn cut(&self) -> Cut {
+        match self.blueprint.is_small() {
+            _ if !self.place.device.is_cpu() => Cut::Whole,
+            true => Cut::SideBySide,
+            false => Cut::OneByOne,
+        }
+    }
+
+    /// The network's raw output, see [`UNet::forward`]; for derivatives give a `Var` or a `Dual`, or see
+    /// [`Self::trace`].
     pub fn predict<V: Value>(
         &self,
         x: &V,
@@ -185,33 +230,55 @@ impl LatentDiffusion {
         Ok(self.unet.forward(x, timesteps, embeddings, observer)?)
     }
 
+    /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`].
+    pub fn trace(&self, x: &Tensor, timesteps: &[usize], embeddings: &Tensor) -> Result<Trace<'_>> {
+        Ok(self.unet.trace(x, timesteps, embeddings)?)
+    }
+
     /// Answers questions in one batch; fails when an answer holds NaN or infinity.
     pub fn answer(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
+        if self.cut() == Cut::OneByOne {
+            return self.answer_one_by_one(questions);
+        }
         Ok(self.in_parts(questions.len(), |range| self.answer_part(&questions[range]))?.concat())
     }
 
+    /// What the network makes of a latent before it looks at the prompt serves all questions that follow one another
+    /// about it.
+    fn answer_one_by_one(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
+        let mut answers = Vec::with_capacity(questions.len());
+        for run in questions.chunk_by(Question::shares_latent) {
+            let prepared = self.unet.prepare(&self.latents(run[0].x.to_vec())?, &[run[0].t])?;
+            for question in run {
+                let output = prepared.forward(&question.prompt.embedding.unsqueeze(0)?, None)?;
+                answers.extend(self.predictions(&output, std::slice::from_ref(question))?);
+            }
+        }
+        Ok(answers)
+    }
+
     fn answer_part(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
-        let Some(first) = questions.first() else { return Ok(vec![]) };
-        let (channels, height, width) = self.latent_shape();
-        // What the network makes of a latent before it looks at the prompt is the same for all prompts.
-        let is_shared = questions.iter().all(|q| q.t == first.t && q.x == first.x);
-        let places = if is_shared { &questions[..1] } else { questions };
-        let flat: Vec<f32> = places.iter().flat_map(|q| q.x.iter().copied()).collect();
-        let x = Tensor::from_vec(flat, (places.len(), channels, height, width), first.prompt.embedding.device())?;
+        let is_shared = questions.windows(2).all(|pair| pair[0].shares_latent(&pair[1]));
+        let places = if is_shared { &questions[..questions.len().min(1)] } else { questions };
+        let x = self.latents(places.iter().flat_map(|q| q.x.iter().copied()).collect())?;
         let timesteps: Vec<usize> = places.iter().map(|q| q.t).collect();
         let embeddings: Vec<&Tensor> = questions.iter().map(|q| &q.prompt.embedding).collect();
-        let output = self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?;
-        let rows = output.flatten_from(1)?.to_vec2::<f32>()?;
-        rows.into_iter()
+        self.predictions(&self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?, questions)
+    }
+
+    fn predictions(&self, output: &Tensor, questions: &[Question]) -> Result<Vec<Prediction>> {
+        Self::rows(output)?
+            .into_iter()
             .zip(questions)
             .map(|(output, Question { t, .. })| {
                 if output.iter().any(|x| !x.is_finite()) {
                     return Err(Error::NonFiniteOutput {
-                        what: format!("the prediction of {} at t = {t}", self.source),
+                        what: format!("the prediction of {} at t = {t}", self.source()),
                     });
                 }
-                let scales = self.schedule.scales(*t)?;
-                Ok(Prediction { output, parameterization: self.schedule.parameterization(), scales })
+                let schedule = self.schedule();
+                let (scales, parameterization) = (schedule.scales(*t)?, schedule.parameterization());
+                Ok(Prediction { output, parameterization, scales })
             })
             .collect()
     }
@@ -220,17 +287,8 @@ impl LatentDiffusion {
     pub fn vae(&self) -> Result<&Vae> {
         if self.vae.get().is_none() {
             // Two threads may load it at once; one of the two equal results is kept.
-            let _ = self.vae.set(Vae::load(&self.files)?);
+            let _ = self.vae.set(Vae::load(self.blueprint.files(), &self.place)?);
         }
         self.vae.get().ok_or_else(|| Error::Argument("the VAE could not be kept".into()))
     }
-}
-
-/// Widest latent of a small network. At 64x64, where Stable Diffusion begins, one sample keeps all cores busy.
-const SMALL: usize = 32;
-
-/// Refuses pipelines of another kind, such as inpainting or SDXL.
-fn check_pipeline(files: &ModelFiles) -> Result<()> {
-    let index = Config::read(files, "model_index.json")?;
-    index.only("_class_name", &["\"StableDiffusionPipeline\""])
 }

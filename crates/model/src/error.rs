@@ -2,7 +2,14 @@
 
 use std::{fmt, path::PathBuf};
 
-use crate::{download::DownloadError, tokenizer::TokenizerError};
+use candle_core::DType;
+
+use crate::{
+    cost::MemoryNeed,
+    download::DownloadError,
+    memory::{AvailableMemory, size},
+    tokenizer::TokenizerError,
+};
 
 /// The result of the model's own operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -201,7 +208,44 @@ pub enum Error {
         tensor: String,
     },
 
+    /// Weights that half precision cannot hold.
+    #[error(
+        "{file}: tensor '{tensor}' holds numbers beyond the range of f16; choose another number format, f32 or bf16"
+    )]
+    BeyondHalfPrecision {
+        /// The file.
+        file: String,
+        /// The tensor's name.
+        tensor: String,
+    },
+
     // Running.
+    /// A device that is not there.
+    #[error("the device {device} cannot be used: {reason}; {remedy}")]
+    Device {
+        /// The device.
+        device: String,
+        /// Why not.
+        reason: String,
+        /// What can be done.
+        remedy: &'static str,
+    },
+    /// The run would need more memory than there is; nothing has been loaded.
+    #[error(
+        "{model} needs about {} of memory (weights {}, working memory {}, the program {}), {} are {}; {}--ignore-memory tries nevertheless",
+        size(need.total()), size(need.weights), size(need.working), size(need.program), size(available.bytes),
+        available.bound, if *storage == DType::F32 { "--dtype f16 halves the weights; " } else { "" }
+    )]
+    TooLittleMemory {
+        /// The model.
+        model: String,
+        /// What it needs.
+        need: MemoryNeed,
+        /// What there is.
+        available: AvailableMemory,
+        /// How weights are kept.
+        storage: DType,
+    },
     /// NaN or infinity in what the network answered.
     #[error("{what} holds NaN or infinity; try another numeric format (f32), or check the weights")]
     NonFiniteOutput {

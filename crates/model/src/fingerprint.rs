@@ -19,6 +19,24 @@ use crate::{
 
 /// The fingerprint of a model: SHA-256 (hex) over the sorted list of its files' names and hashes.
 pub(crate) fn fingerprint(files: &ModelFiles) -> Result<String> {
+    let mut cache = Cache::open();
+    let fingerprint = combine(files, |name| match files.folder() {
+        Some(folder) => cache.hash(&folder.join(name), || sha256(name, files)),
+        None => sha256(name, files),
+    })?;
+    cache.save();
+    Ok(fingerprint)
+}
+
+/// The same where no large file must be read for it.
+pub(crate) fn known_fingerprint(files: &ModelFiles) -> Option<String> {
+    let Some(folder) = files.folder() else { return fingerprint(files).ok() };
+    let mut cache = Cache::open();
+    let unknown = |name: &str| Err(Error::Argument(format!("{name} has not been hashed")));
+    combine(files, |name| cache.hash(&folder.join(name), || unknown(name))).ok()
+}
+
+fn combine(files: &ModelFiles, mut hash: impl FnMut(&str) -> Result<String>) -> Result<String> {
     // The index names the pipeline's classes; it is checked, and changes no number.
     let small = NEEDED.iter().chain(OPTIONAL).filter(|file| **file != INDEX && files.exists(file));
     let mut names: Vec<String> = small.map(|file| (*file).to_owned()).collect();
@@ -26,16 +44,10 @@ pub(crate) fn fingerprint(files: &ModelFiles) -> Result<String> {
         names.extend(weight_files(files, folder, stem)?);
     }
     names.sort();
-    let mut cache = Cache::open();
     let mut all = Sha256::new();
     for name in names {
-        let hash = match files.folder() {
-            Some(folder) => cache.hash(&folder.join(&name), || sha256(&name, files))?,
-            None => sha256(&name, files)?,
-        };
-        all.update(format!("{name} {hash}\n"));
+        all.update(format!("{name} {}\n", hash(&name)?));
     }
-    cache.save();
     Ok(hex(&all.finalize()))
 }
 

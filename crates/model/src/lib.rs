@@ -1,21 +1,26 @@
 //! Latent diffusion models: load one, encode a prompt, predict at (x, t, prompt), sample, decode,
 //! differentiate.
 //!
-//! The nouns: a [`LatentDiffusion`] comes from a [`ModelSource`], which the [`hub`] can download; [`NoiseGenerator`] draws x_T as torch
+//! The nouns: a [`LatentDiffusion`] comes from a [`ModelSource`], which the [`hub`] can download; its
+//! [`Blueprint`] knows what it [costs](cost) before it is loaded; [`NoiseGenerator`] draws x_T as torch
 //! would; a [`Question`] is answered by a [`Prediction`]; [`Value`] is what may flow through the
 //! [`UNet`]: tensors (inference and reverse mode) or [`Dual`] numbers (forward mode).
 
+mod blueprint;
 mod cache;
 mod config;
+pub mod cost;
 mod diffusion;
 pub mod download;
 mod dual;
 mod error;
+mod execution;
 mod files;
 mod fingerprint;
 pub mod hub;
 mod layers;
 mod layout;
+pub mod memory;
 mod named;
 pub mod noise;
 pub mod ops;
@@ -36,10 +41,12 @@ mod vae;
 mod value;
 mod weights;
 
+pub use blueprint::Blueprint;
 pub use cache::{CACHE_VARIABLE, cache_folder};
-pub use diffusion::{LatentDiffusion, PromptEmbedding, Question};
+pub use diffusion::{LatentDiffusion, LoadOptions, PromptEmbedding, Question};
 pub use dual::Dual;
 pub use error::{Absence, Error, Result};
+pub use execution::{DeviceChoice, Execution, NetworkDtype};
 pub use layout::Variant;
 pub use named::{NAMED_MODELS, NamedModel};
 pub use noise::{NoiseGenerator, NoisePrecision};

@@ -24,6 +24,19 @@ fn workers() -> &'static [ThreadPool] {
     })
 }
 
+/// Parts of `samples` that run at the same time.
+pub(crate) fn side_by_side(samples: usize) -> usize {
+    samples.div_ceil(SAMPLES).min(rayon::current_num_threads()).max(1)
+}
+
+/// How much longer `samples` take than if all cores were busy all the time, at least 1.
+pub(crate) fn idle_factor(samples: usize) -> f64 {
+    let samples = samples.max(1);
+    let cores = rayon::current_num_threads().max(1);
+    let rounds = samples.div_ceil(SAMPLES).div_ceil(cores);
+    (rounds * samples.min(SAMPLES) * cores) as f64 / samples as f64
+}
+
 /// Cuts `samples` into parts of [`SAMPLES`] and answers each by `f`, in order.
 pub(crate) fn map<R: Send, E: Send>(
     samples: usize,
@@ -55,6 +68,14 @@ pub(crate) fn map<R: Send, E: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_batch_keeps_all_cores_busy() {
+        let cores = rayon::current_num_threads();
+        assert_eq!(idle_factor(SAMPLES * cores), 1.0);
+        assert_eq!(idle_factor(1), cores as f64);
+        assert_eq!((side_by_side(1), side_by_side(SAMPLES * cores + 1)), (1, cores));
+    }
 
     #[test]
     fn answers_stand_in_order_and_an_error_is_passed_on() {

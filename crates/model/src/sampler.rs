@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 
 use crate::{
     diffusion::{LatentDiffusion, PromptEmbedding, Question},
@@ -80,9 +80,7 @@ impl LatentDiffusion {
 
     /// Decodes one latent (flattened (C, H, W)) to an 8-bit RGB image: round(255 · clamp(x/2 + 0.5)).
     pub fn decode_image(&self, latent: &[f32]) -> Result<RgbImage> {
-        let (channels, height, width) = self.latent_shape();
-        let latent = Tensor::from_slice(latent, (1, channels, height, width), &candle_core::Device::Cpu)?;
-        let pixels = self.vae()?.decode(&latent)?.squeeze(0)?;
+        let pixels = self.vae()?.decode(&self.latents(latent.to_vec())?)?.squeeze(0)?;
         let (_, height, width) = pixels.dims3()?;
         let pixels = (((pixels / 2.0)? + 0.5)?.clamp(0.0, 1.0)? * 255.0)?.round()?.to_dtype(DType::U8)?;
         let data = pixels.permute((1, 2, 0))?.flatten_all()?.to_vec1::<u8>()?;

@@ -1,10 +1,11 @@
 //! CLIP text encoder (`CLIPTextModel` of transformers), any size.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use crate::{
     config::Config,
     error::Result,
+    execution::Place,
     files::ModelFiles,
     layers::{layer_norm, linear},
     ops::{Activation, AttentionMask, Linear, Norm},
@@ -35,19 +36,21 @@ struct Layer {
     contract: Linear,
 }
 
-struct Shape {
-    width: usize,
-    inner: usize,
-    layers: usize,
+/// What its config.json says.
+#[derive(Clone, Debug)]
+pub(crate) struct TextShape {
+    pub(crate) width: usize,
+    pub(crate) inner: usize,
+    pub(crate) layers: usize,
     heads: usize,
-    vocabulary: usize,
-    context_length: usize,
+    pub(crate) vocabulary: usize,
+    pub(crate) context_length: usize,
     activation: Activation,
     eps: f64,
 }
 
-impl Shape {
-    fn from_config(config: &Config) -> Result<Self> {
+impl TextShape {
+    pub(crate) fn from_config(config: &Config) -> Result<Self> {
         let activation = match config.text("hidden_act", "quick_gelu")? {
             "quick_gelu" => Activation::QuickGelu,
             "gelu" => Activation::Gelu,
@@ -73,7 +76,7 @@ impl Shape {
 }
 
 impl Layer {
-    fn load(shape: &Shape, scope: &Scope) -> Result<Self> {
+    fn load(shape: &TextShape, scope: &Scope) -> Result<Self> {
         let (width, inner) = (shape.width, shape.inner);
         let attention = scope.at("self_attn");
         Ok(Self {
@@ -101,9 +104,9 @@ impl Layer {
 
 impl TextEncoder {
     /// Loads `text_encoder/` of a model.
-    pub(crate) fn load(files: &ModelFiles) -> Result<Self> {
-        let shape = Shape::from_config(&Config::read(files, "text_encoder/config.json")?)?;
-        let weights = Weights::open(files, "text_encoder", "model")?;
+    pub(crate) fn load(files: &ModelFiles, place: &Place) -> Result<Self> {
+        let shape = TextShape::from_config(&Config::read(files, "text_encoder/config.json")?)?;
+        let weights = Weights::open(files, "text_encoder", "model", place.clone())?;
         // Old checkpoints keep everything below `text_model`; newer ones may not.
         let prefix = "text_model.embeddings.token_embedding.weight";
         let scope = if weights.contains(prefix) { weights.root().at("text_model") } else { weights.root() };
@@ -112,7 +115,7 @@ impl TextEncoder {
         Ok(encoder)
     }
 
-    fn build(shape: &Shape, scope: &Scope) -> Result<Self> {
+    fn build(shape: &TextShape, scope: &Scope) -> Result<Self> {
         let embeddings = scope.at("embeddings");
         let layers = scope.at("encoder.layers");
         Ok(Self {
@@ -140,7 +143,8 @@ impl TextEncoder {
     pub fn forward(&self, ids: &[&[u32]]) -> candle_core::Result<Tensor> {
         let flat: Vec<u32> = ids.iter().flat_map(|row| row.iter().copied()).collect();
         let (batch, length) = (ids.len(), ids.first().map_or(0, |row| row.len()));
-        let tokens = self.token_embedding.index_select(&Tensor::from_vec(flat, batch * length, &Device::Cpu)?, 0)?;
+        let ids = Tensor::from_vec(flat, batch * length, self.token_embedding.device())?;
+        let tokens = self.token_embedding.index_select(&ids, 0)?;
         let mut x = tokens
             .reshape((batch, length, self.width))?
             .broadcast_add(&self.position_embedding.narrow(0, 0, length)?)?;

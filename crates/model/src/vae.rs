@@ -2,18 +2,19 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEncoderKLConfig};
 
 use crate::{
     config::Config,
     error::{Error, Result},
+    execution::Place,
     files::ModelFiles,
     weights::{CandleBackend, Weights},
 };
 
-/// `AutoencoderKL` with the scaling its latents are stored in.
+/// `AutoencoderKL` with the scaling its latents are stored in; always in f32, as its activations overflow in f16.
 pub struct Vae {
     network: AutoEncoderKL,
     scaling_factor: f64,
@@ -22,9 +23,18 @@ pub struct Vae {
 /// Scaling factor of the models whose config.json predates the field.
 const SD_SCALING_FACTOR: f64 = 0.18215;
 
-impl Vae {
-    /// Loads `vae/` of a model.
-    pub(crate) fn load(files: &ModelFiles) -> Result<Self> {
+/// What its config.json says.
+#[derive(Clone, Debug)]
+pub(crate) struct VaeShape {
+    pub(crate) network: AutoEncoderKLConfig,
+    pub(crate) in_channels: usize,
+    pub(crate) out_channels: usize,
+    scaling_factor: f64,
+}
+
+impl VaeShape {
+    /// Reads `vae/config.json` of a model.
+    pub(crate) fn read(files: &ModelFiles) -> Result<Self> {
         let config = Config::read(files, "vae/config.json")?;
         config.only("act_fn", &["\"silu\""])?;
         config.only("mid_block_add_attention", &["true"])?;
@@ -34,30 +44,44 @@ impl Vae {
                 return Err(config.unsupported(field, &other.into(), kind));
             }
         }
-        let shape = AutoEncoderKLConfig {
-            block_out_channels: config.sizes("block_out_channels")?,
-            layers_per_block: config.size("layers_per_block", Some(1))?,
-            latent_channels: config.size("latent_channels", Some(4))?,
-            norm_num_groups: config.size("norm_num_groups", Some(32))?,
-            use_quant_conv: config.flag("use_quant_conv", true)?,
-            use_post_quant_conv: config.flag("use_post_quant_conv", true)?,
-        };
-        let channels = (config.size("in_channels", Some(3))?, config.size("out_channels", Some(3))?);
-        let scaling_factor = config.number("scaling_factor", SD_SCALING_FACTOR)?;
+        let channels = config.sizes("block_out_channels")?;
+        if channels.is_empty() {
+            return Err(config.invalid("block_out_channels", "is empty"));
+        }
+        Ok(Self {
+            network: AutoEncoderKLConfig {
+                block_out_channels: channels,
+                layers_per_block: config.size("layers_per_block", Some(1))?,
+                latent_channels: config.size("latent_channels", Some(4))?,
+                norm_num_groups: config.size("norm_num_groups", Some(32))?,
+                use_quant_conv: config.flag("use_quant_conv", true)?,
+                use_post_quant_conv: config.flag("use_post_quant_conv", true)?,
+            },
+            in_channels: config.size("in_channels", Some(3))?,
+            out_channels: config.size("out_channels", Some(3))?,
+            scaling_factor: config.number("scaling_factor", SD_SCALING_FACTOR)?,
+        })
+    }
+}
 
-        let weights = Weights::open(files, "vae", "diffusion_pytorch_model")?;
+impl Vae {
+    /// Loads `vae/` of a model.
+    pub(crate) fn load(files: &ModelFiles, place: &Place) -> Result<Self> {
+        let shape = VaeShape::read(files)?;
+        let weights = Weights::open(files, "vae", "diffusion_pytorch_model", place.in_f32())?;
         let error = Mutex::new(None);
         let backend = Box::new(CandleBackend::new(&weights, &error));
-        let builder = VarBuilder::from_backend(backend, DType::F32, Device::Cpu);
-        let network = AutoEncoderKL::new(builder, channels.0, channels.1, shape).map_err(|flat| {
-            error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat))
-        })?;
+        let builder = VarBuilder::from_backend(backend, DType::F32, place.device.clone());
+        let network =
+            AutoEncoderKL::new(builder, shape.in_channels, shape.out_channels, shape.network).map_err(|flat| {
+                error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat))
+            })?;
         weights.finish(&[])?;
-        Ok(Self { network, scaling_factor })
+        Ok(Self { network, scaling_factor: shape.scaling_factor })
     }
 
     /// `latents: (B, C, H, W)` as the sampler leaves them; returns `(B, 3, fH, fW)`, nominally in [−1, 1].
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
-        Ok(self.network.decode(&(latents / self.scaling_factor)?)?)
+        Ok(self.network.decode(&(latents.to_dtype(DType::F32)? / self.scaling_factor)?)?)
     }
 }

@@ -11,6 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::{
     error::{Error, Result},
+    execution::Place,
     files::{Bytes, ModelFiles},
     layout::weight_files,
 };
@@ -23,20 +24,21 @@ struct Entry {
     range: (usize, usize),
 }
 
-/// All tensors of one network, unread, and which of them have been asked for.
+/// All tensors of one network, unread, where they shall be read to, and which of them have been asked for.
 pub(crate) struct Weights {
     label: String,
     shards: Vec<(String, Bytes)>,
     entries: BTreeMap<String, Entry>,
+    place: Place,
     used: Mutex<BTreeSet<String>>,
 }
 
 impl Weights {
     /// Opens `folder/stem.safetensors` or its shards (`folder/stem.safetensors.index.json`), of the model's variant.
-    pub(crate) fn open(files: &ModelFiles, folder: &str, stem: &str) -> Result<Self> {
+    pub(crate) fn open(files: &ModelFiles, folder: &str, stem: &str, place: Place) -> Result<Self> {
         let names = weight_files(files, folder, stem)?;
         let label = names.first().map_or_else(|| files.label(folder), |name| files.label(name));
-        let mut weights = Self { label, shards: vec![], entries: BTreeMap::new(), used: Mutex::default() };
+        let mut weights = Self { label, shards: vec![], entries: BTreeMap::new(), place, used: Mutex::default() };
         for name in names {
             weights.add_shard(files.label(&name), files.open(&name)?)?;
         }
@@ -69,7 +71,7 @@ impl Weights {
         self.entries.contains_key(name)
     }
 
-    /// The tensor in f32.
+    /// The tensor in the place's format and on its device.
     pub(crate) fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor> {
         let entry = self
             .entries
@@ -98,7 +100,13 @@ impl Weights {
             return Err(Error::NonFiniteWeights { file: file.clone(), tensor: name.to_owned() });
         }
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
-        Ok(Tensor::from_vec(data, expected, &Device::Cpu)?)
+        let Place { dtype, device } = &self.place;
+        let largest = f32::from(f16::MAX);
+        if *dtype == DType::F16 && data.iter().any(|x| x.abs() > largest) {
+            return Err(Error::BeyondHalfPrecision { file: file.clone(), tensor: name.to_owned() });
+        }
+        // Narrowed before it moves.
+        Ok(Tensor::from_vec(data, expected, &Device::Cpu)?.to_dtype(*dtype)?.to_device(device)?)
     }
 
     /// Fails when the file holds tensors nobody asked for, apart from `ignored` (by suffix).

@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 /// Of the relative L2 error; both sides compute in f32.
 const TOLERANCE: f64 = 2e-5;
+/// The same of a gradient, which has gone through the network twice.
+const GRADIENT_TOLERANCE: f64 = 1e-4;
 
 #[derive(Deserialize)]
 struct Record {
@@ -21,25 +23,35 @@ struct Record {
 }
 
 struct Proof {
+    folder: PathBuf,
+    name: &'static str,
     model: LatentDiffusion,
     tensors: HashMap<String, Tensor>,
-    record: Record,
 }
 
 impl Proof {
-    fn open(name: &str) -> Self {
+    fn open(name: &'static str) -> Self {
         let folder = env::var_os("MEMSCOPE_FULL_SIZE").map(PathBuf::from).expect(
             "MEMSCOPE_FULL_SIZE names the folder that scripts/full_size/make_full_size.py wrote, see its README.md",
         );
-        let read = |file: String| std::fs::read(folder.join(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
-        let tensors = safetensors::load(folder.join(format!("{name}.reference.safetensors")), &Device::Cpu);
-        let record = serde_json::from_slice(&read(format!("{name}.reference.json")));
         let model = LatentDiffusion::load(&ModelSource::folder(folder.join(name)));
-        Self {
-            model: model.unwrap_or_else(|e| panic!("{name}: {e}")),
-            tensors: tensors.unwrap_or_else(|e| panic!("{name}: {e}")),
-            record: record.unwrap_or_else(|e| panic!("{name}: {e}")),
-        }
+        let model = model.unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(model.weights_origin(), WeightsOrigin::Random);
+        Self { folder, name, model, tensors: HashMap::new() }.with("reference")
+    }
+
+    /// Adds the tensors of one of the model's files.
+    fn with(mut self, part: &str) -> Self {
+        let path = self.folder.join(format!("{}.{part}.safetensors", self.name));
+        let tensors = safetensors::load(&path, &Device::Cpu);
+        self.tensors.extend(tensors.unwrap_or_else(|e| panic!("{}: {e}", path.display())));
+        self
+    }
+
+    fn record(&self) -> Record {
+        let path = self.folder.join(format!("{}.reference.json", self.name));
+        let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 
     fn get(&self, name: &str) -> &Tensor {
@@ -48,17 +60,22 @@ impl Proof {
 
     #[track_caller]
     fn assert_close(&self, name: &str, got: &Tensor) {
+        self.assert_within(TOLERANCE, name, got);
+    }
+
+    #[track_caller]
+    fn assert_within(&self, tolerance: f64, name: &str, got: &Tensor) {
         let expected = self.get(name);
         assert_eq!(got.dims(), expected.dims(), "{name}");
         let error = relative_l2(got, expected);
         println!("{} {name}: relative L2 {error:.2e}", self.model.source());
-        assert!(error <= TOLERANCE, "{name}: relative L2 {error:.2e} exceeds {TOLERANCE:.0e}");
+        assert!(error <= tolerance, "{name}: relative L2 {error:.2e} exceeds {tolerance:.0e}");
     }
 
     fn check(&self) {
-        assert_eq!(self.model.weights_origin(), WeightsOrigin::Random);
+        let record = self.record();
         let ids: Vec<Vec<u32>> = self.get("input_ids").to_dtype(DType::U32).unwrap().to_vec2().unwrap();
-        let prompts = self.model.encode_prompts(&self.record.prompts).unwrap();
+        let prompts = self.model.encode_prompts(&record.prompts).unwrap();
         for (prompt, ids) in prompts.iter().zip(&ids) {
             assert_eq!(&prompt.tokens.ids, ids);
         }
@@ -66,12 +83,27 @@ impl Proof {
         self.assert_close("last_hidden_state", &Tensor::stack(&embeddings, 0).unwrap());
         // The reference's own embedding, so that the UNet is compared alone.
         let context = self.get("last_hidden_state").narrow(0, 0, 1).unwrap();
-        for t in &self.record.timesteps {
+        for t in &record.timesteps {
             let output = self.model.predict(self.get("x"), &[*t], &context, None).unwrap();
             self.assert_close(&format!("output.t{t}"), &output);
         }
         let decoded = self.model.vae().unwrap().decode(self.get("vae.latent")).unwrap();
         self.assert_close("vae.decoded", &decoded);
+    }
+
+    /// ‖c − u‖₂ of the first prompt and the empty one, and its gradients in the latent and the first prompt.
+    fn check_gradient(&self) {
+        let (x, embeddings) = (self.get("x"), self.get("last_hidden_state"));
+        let trace = |prompt| self.model.trace(x, &[981], &embeddings.narrow(0, prompt, 1).unwrap()).unwrap();
+        let (conditional, unconditional) = (trace(0), trace(embeddings.dim(0).unwrap() - 1));
+        let difference = (conditional.output() - unconditional.output()).unwrap();
+        let loss = difference.sqr().unwrap().sum_all().unwrap().sqrt().unwrap();
+        self.assert_close("gradient.loss", &loss);
+        let cotangent = difference.broadcast_div(&loss).unwrap();
+        let gradients = conditional.pull_back(&cotangent).unwrap();
+        let of_unconditional = unconditional.pull_back(&cotangent.neg().unwrap()).unwrap();
+        self.assert_within(GRADIENT_TOLERANCE, "gradient.context", &gradients.context);
+        self.assert_within(GRADIENT_TOLERANCE, "gradient.x", &(gradients.x + of_unconditional.x).unwrap());
     }
 }
 
@@ -85,4 +117,10 @@ fn stable_diffusion_1_4() {
 #[ignore = "5 GB of weights: MEMSCOPE_FULL_SIZE=DIR cargo test --workspace --test full_size -- --ignored --nocapture --test-threads 1 (scripts/full_size/README.md)"]
 fn stable_diffusion_2_0() {
     Proof::open("random-sd20").check();
+}
+
+#[test]
+#[ignore = "4 GB of weights: MEMSCOPE_FULL_SIZE=DIR cargo test --workspace --test full_size -- --ignored --nocapture --test-threads 1 (scripts/full_size/README.md)"]
+fn gradient_of_stable_diffusion_1_4() {
+    Proof::open("random-sd14").with("gradient").check_gradient();
 }

@@ -8,8 +8,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 use candle_core::{DType, Device, Tensor, Var, safetensors};
 use common::relative_l2;
 use memscope_model::{
-    Dual, LatentDiffusion, ModelSource, Parameterization, PromptEmbedding, Sampling, Scales,
-    unet::{AttentionObserver, CrossAttentionLayer},
+    DeviceChoice, Dual, Execution, LatentDiffusion, LoadOptions, ModelSource, NetworkDtype, Parameterization,
+    PromptEmbedding, Sampling, Scales,
+    unet::{AttentionObserver, CrossAttentionLayer, Gradients},
 };
 
 const MODELS: [&str; 4] = ["tiny-sd1", "tiny-sd2", "emoji-eps", "emoji-v"];
@@ -19,11 +20,17 @@ fn fixtures() -> PathBuf {
 }
 
 fn load(model: &str) -> LatentDiffusion {
+    load_in(model, NetworkDtype::F32)
+}
+
+fn load_in(model: &str, dtype: NetworkDtype) -> LatentDiffusion {
     let source = match model.starts_with("emoji") {
         true => ModelSource::Embedded(model.to_owned()),
         false => ModelSource::folder(fixtures().join("models").join(model)),
     };
-    LatentDiffusion::load(&source).unwrap_or_else(|e| panic!("{model}: {e}"))
+    let execution = Execution { dtype, device: DeviceChoice::Cpu };
+    let options = LoadOptions { execution, ..LoadOptions::default() };
+    LatentDiffusion::load_with(&source, options).unwrap_or_else(|e| panic!("{model}: {e}"))
 }
 
 struct Case {
@@ -90,12 +97,17 @@ fn one_latent_serves_several_prompts() {
 #[test]
 fn half_precision_differs_by_its_rounding_alone() {
     for name in MODELS {
-        let (model, case) = (load(name), Case::open(name, "unet"));
-        for (dtype, tolerance) in [(DType::F16, 5e-3), (DType::BF16, 4e-2)] {
-            let [x, context] = ["x", "context"].map(|tensor| case.get(tensor).to_dtype(dtype).unwrap());
-            let output = model.predict(&x, &[981; 3], &context, None).unwrap();
-            assert_eq!(output.dtype(), dtype);
+        let (case, texts) = (Case::open(name, "unet"), Case::open(name, "text_encoder"));
+        let ids: Vec<Vec<u32>> = texts.get("input_ids").to_dtype(DType::U32).unwrap().to_vec2().unwrap();
+        let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+        for (format, tolerance) in [(NetworkDtype::F16, 5e-3), (NetworkDtype::Bf16, 4e-2)] {
+            let model = load_in(name, format);
+            let x = case.get("x").flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let context = case.get("context").to_dtype(format.dtype()).unwrap();
+            let output = model.predict(&model.latents(x).unwrap(), &[981; 3], &context, None).unwrap();
+            assert_eq!(output.dtype(), format.dtype());
             case.assert_close("output.t981", &output, tolerance);
+            texts.assert_close("last_hidden_state", &model.text_encoder().forward(&ids).unwrap(), tolerance);
         }
     }
 }
@@ -158,19 +170,103 @@ fn guided_trajectories() {
     }
 }
 
+/// The differences of one rounding (above) add up over the way back.
+#[test]
+fn half_precision_gradients_differ_by_their_rounding_alone() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "unet"));
+        let tensors = ["x", "context", "output.t500"].map(|tensor| case.get(tensor).narrow(0, 0, 1).unwrap());
+        let gradients = |dtype| {
+            let [x, context, cotangent] = tensors.clone().map(|tensor| tensor.to_dtype(dtype).unwrap());
+            model.trace(&x, &[981], &context).unwrap().pull_back(&cotangent).unwrap()
+        };
+        let exact = gradients(DType::F32);
+        for (dtype, tolerance) in [(DType::F16, 1e-2), (DType::BF16, 8e-2)] {
+            let half = gradients(dtype);
+            for (half, exact) in [(&half.x, &exact.x), (&half.context, &exact.context)] {
+                assert_eq!(half.dtype(), dtype);
+                let error = relative_l2(half, exact);
+                assert!(error <= tolerance, "{name} {dtype:?}: {error:.2e}");
+            }
+        }
+    }
+}
+
+/// ‖c − u‖₂ and its cotangent at c.
+fn norm_and_cotangent(c: &Tensor, u: &Tensor) -> (Tensor, Tensor) {
+    let difference = (c - u).unwrap();
+    let norm = difference.sqr().unwrap().sum_all().unwrap().sqrt().unwrap();
+    (norm.clone(), difference.broadcast_div(&norm).unwrap())
+}
+
+/// Gradients of ‖c − u‖₂ by candle's reverse mode over the whole network.
+fn plain_gradients(model: &LatentDiffusion, case: &Case) -> (Tensor, Gradients) {
+    let x = Var::from_tensor(case.get("x_T")).unwrap();
+    let context = Var::from_tensor(case.get("context")).unwrap();
+    let conditional = model.predict(x.as_tensor(), &[981], context.as_tensor(), None).unwrap();
+    let unconditional = model.predict(x.as_tensor(), &[981], case.get("empty"), None).unwrap();
+    let (loss, _) = norm_and_cotangent(&conditional, &unconditional);
+    let mut gradients = loss.backward().unwrap();
+    let mut of = |var| gradients.remove(var).expect("a gradient");
+    (loss, Gradients { x: of(&x), context: of(&context) })
+}
+
+/// The same step by step.
+fn traced_gradients(model: &LatentDiffusion, case: &Case) -> (Tensor, Gradients) {
+    let [conditional, unconditional] =
+        ["context", "empty"].map(|prompt| model.trace(case.get("x_T"), &[981], case.get(prompt)).unwrap());
+    let (loss, cotangent) = norm_and_cotangent(conditional.output(), unconditional.output());
+    let Gradients { x, context } = conditional.pull_back(&cotangent).unwrap();
+    let through_unconditional = unconditional.pull_back(&cotangent.neg().unwrap()).unwrap();
+    (loss, Gradients { x: (x + through_unconditional.x).unwrap(), context })
+}
+
 #[test]
 fn gradients_of_the_norm() {
     for name in MODELS {
         let (model, case) = (load(name), Case::open(name, "gradient"));
-        let x = Var::from_tensor(case.get("x_T")).unwrap();
-        let context = Var::from_tensor(case.get("context")).unwrap();
-        let conditional = model.predict(x.as_tensor(), &[981], context.as_tensor(), None).unwrap();
-        let unconditional = model.predict(x.as_tensor(), &[981], case.get("empty"), None).unwrap();
-        let loss = (conditional - unconditional).unwrap().sqr().unwrap().sum_all().unwrap().sqrt().unwrap();
-        case.assert_close("loss", &loss, 1e-5);
-        let gradients = loss.backward().unwrap();
-        case.assert_close("gradient.x", gradients.get(&x).expect("gradient of x"), 1e-4);
-        case.assert_close("gradient.context", gradients.get(&context).expect("gradient of the prompt"), 1e-4);
+        let ((plain_loss, plain), (traced_loss, traced)) =
+            (plain_gradients(&model, &case), traced_gradients(&model, &case));
+        for (loss, gradients) in [(&plain_loss, &plain), (&traced_loss, &traced)] {
+            case.assert_close("loss", loss, 1e-5);
+            case.assert_close("gradient.x", &gradients.x, 1e-4);
+            case.assert_close("gradient.context", &gradients.context, 1e-4);
+        }
+        assert!(same_numbers(&traced_loss, &plain_loss), "{name}");
+        for (traced, plain) in [(&traced.x, &plain.x), (&traced.context, &plain.context)] {
+            let error = relative_l2(traced, plain);
+            // The latent's gradient is the small difference of two large ones, whose rounding stays.
+            assert!(error <= 2e-5, "{name}: {error:.2e}");
+        }
+    }
+}
+
+fn same_numbers(a: &Tensor, b: &Tensor) -> bool {
+    a.dims() == b.dims() && relative_l2(a, b) == 0.0
+}
+
+/// Different cotangents for the samples of a batch, with latents of their own or one for all.
+#[test]
+fn traces_pull_back_what_candle_does() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "unet"));
+        let (x, context, cotangent) = (case.get("x"), case.get("context"), case.get("output.t500"));
+        for (x, timesteps) in [(x.clone(), vec![981, 500, 1]), (x.narrow(0, 0, 1).unwrap(), vec![500])] {
+            let (x, context) = (Var::from_tensor(&x).unwrap(), Var::from_tensor(context).unwrap());
+            let output = model.predict(x.as_tensor(), &timesteps, context.as_tensor(), None).unwrap();
+            let plain = (&output * cotangent).unwrap().sum_all().unwrap().backward().unwrap();
+
+            let trace = model.trace(&x, &timesteps, &context).unwrap();
+            assert!(same_numbers(trace.output(), &output), "{name}");
+            let traced = trace.pull_back(cotangent).unwrap();
+            for (traced, var) in [(&traced.x, &x), (&traced.context, &context)] {
+                assert_eq!(traced.dims(), var.dims(), "{name}");
+                let error = relative_l2(traced, plain.get(var).expect("a gradient"));
+                assert!(error <= 1e-6, "{name}, {} latents: {error:.2e}", x.dim(0).unwrap());
+            }
+            assert!(same_numbers(&trace.pull_back_to_context(cotangent).unwrap(), &traced.context), "{name}");
+            assert!(trace.pull_back(&cotangent.narrow(0, 0, 1).unwrap()).is_err(), "{name}: a cotangent too small");
+        }
     }
 }
 

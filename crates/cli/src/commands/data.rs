@@ -4,11 +4,11 @@ use memscope_eval::{
     paper_lists::{self, PaperList},
     run::Watch,
 };
+use memscope_model::memory::size;
 use serde::Serialize;
 
 use crate::{
     args::{Data, DataSet},
-    downloads::size,
     output::{print, print_json},
     progress::Progress,
 };

@@ -13,11 +13,12 @@ use memscope_eval::{
     write_frame,
 };
 use memscope_metric::{Protocol, ResolvedProtocol};
-use memscope_model::{LatentDiffusion, WeightsOrigin};
+use memscope_model::{Blueprint, LatentDiffusion, WeightsOrigin};
 use serde::Serialize;
 
 use crate::{
     args::Detect,
+    costs::{self, Item},
     downloads,
     exit_code::UserError,
     output::{print_json, print_table},
@@ -32,6 +33,8 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "WeightsOrigin::is_unmarked")]
     weights: WeightsOrigin,
     parameterization: String,
+    dtype: String,
+    device: String,
     protocol: ResolvedProtocol,
     generator: String,
     generations: u16,
@@ -48,31 +51,19 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     list.warnings.iter().for_each(|warning| progress.warn(warning));
 
     let source = args.model.source()?;
+    if args.model.costs.dry_run {
+        let plan = || {
+            let blueprint = downloads::blueprint(&args.model, &progress)?;
+            Ok(detection(args, &blueprint)?.0.plan(&blueprint, args.model.options().execution, &list.texts()))
+        };
+        return costs::show(&[(String::new(), Item::of(&args.model, plan)?)], args.json, args.model.costs);
+    }
     progress.model(&source);
-    let model = downloads::open(&args.model, &progress)?;
-    let kind = model.schedule().parameterization();
-    let protocol = Protocol { numerics: Some(args.numerics), ..args.protocol.into() }
-        .resolve(kind)
-        .map_err(|e| UserError::input(e.to_string()))?;
-    // The columns norm, cosine and score are always there; --detector adds others.
-    let mut names = [args.detectors.clone(), vec![DetectorName::Anisotropy]].concat();
-    names.sort_unstable();
-    names.dedup();
-    let build = |name: &DetectorName| Ok((*name, DetectorEntry::from(*name).build(protocol, &model)?));
-    let detectors = names.iter().map(build).collect::<memscope_eval::Result<_>>()?;
-    let detection = Detection {
-        model: &model,
-        detectors,
-        noise: NoisePlan {
-            generator: args.generator,
-            precision: noise_precision(args.numerics),
-            seeds: args.seeds.clone(),
-            generations: usize::from(args.generations),
-            sharing: NoiseSharing::Shared,
-        },
-        batch: usize::from(args.batch),
-    };
-    let result = detection.run(&list.texts(), &mut progress)?;
+    let blueprint = downloads::blueprint(&args.model, &progress)?;
+    let (detection, protocol) = detection(args, &blueprint)?;
+    let model =
+        downloads::open(&args.model, &detection.plan(&blueprint, args.model.options().execution, &list.texts()))?;
+    let result = detection.run(&model, &list.texts(), &mut progress)?;
     result.warnings.iter().for_each(|warning| progress.warn(warning));
 
     if let Some(path) = &args.out {
@@ -84,7 +75,9 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
             model: source.to_string(),
             fingerprint: model.fingerprint(),
             weights: model.weights_origin(),
-            parameterization: kind.to_string(),
+            parameterization: model.schedule().parameterization().to_string(),
+            dtype: model.dtype().to_string(),
+            device: model.device_name(),
             protocol,
             generator: args.generator.to_string(),
             generations: args.generations,
@@ -95,6 +88,31 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// The detectors and noises that the arguments ask for, and the options in force.
+fn detection(args: &Detect, blueprint: &Blueprint) -> anyhow::Result<(Detection, ResolvedProtocol)> {
+    let protocol = Protocol { numerics: Some(args.numerics), ..args.protocol.into() }
+        .resolve(blueprint.schedule().parameterization())
+        .map_err(|e| UserError::input(e.to_string()))?;
+    // The columns norm, cosine and score are always there; --detector adds others.
+    let mut names = [args.detectors.clone(), vec![DetectorName::Anisotropy]].concat();
+    names.sort_unstable();
+    names.dedup();
+    let build = |name: &DetectorName| Ok((*name, DetectorEntry::from(*name).build(protocol, blueprint)?));
+    let detectors = names.iter().map(build).collect::<memscope_eval::Result<_>>()?;
+    let detection = Detection {
+        detectors,
+        noise: NoisePlan {
+            generator: args.generator,
+            precision: noise_precision(args.numerics),
+            seeds: args.seeds.clone(),
+            generations: usize::from(args.generations),
+            sharing: NoiseSharing::Shared,
+        },
+        batch: usize::from(args.batch),
+    };
+    Ok((detection, protocol))
 }
 
 fn read_prompts(path: &Path) -> anyhow::Result<prompts::PromptList> {
@@ -136,6 +154,7 @@ fn table(args: &Detect, model: &LatentDiffusion, result: &DetectionResult) -> an
         table.push_row(cells)?;
     }
     table.set_provenance("model", format!("{}, {}", model.source(), model.weights_label()));
+    table.set_provenance("network", format!("{} on {}", model.dtype(), model.device_name()));
     table.set_provenance("protocol", format!("{}, {}", args.protocol, args.numerics));
     table.set_provenance("noise", format!("{}, {} generation(s)", args.generator, args.generations));
     Ok(table)

@@ -1,16 +1,36 @@
-use memscope_model::{NoisePrecision, Sampling, noise::initial_latents};
+use memscope_model::{
+    NoisePrecision, Sampling,
+    cost::{Pass, Together, Workload},
+    noise::initial_latents,
+};
 
-use crate::{args::Generate, downloads, exit_code::UserError, progress::Progress};
-use memscope_eval::{Error as EvalError, run::Watch};
+use crate::{
+    args::Generate,
+    costs::{self, Item},
+    downloads,
+    exit_code::UserError,
+    progress::Progress,
+};
+use memscope_eval::{Error as EvalError, estimate::ModelPlan, run::Watch};
 
 /// `memscope generate`.
 pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
     if !args.guidance.is_finite() {
         return Err(UserError::input(format!("--guidance {} is not a number", args.guidance)).into());
     }
-    std::fs::create_dir_all(&args.out).map_err(|source| EvalError::Write { path: args.out.clone(), source })?;
     let mut progress = Progress::install()?;
-    let model = downloads::open(&args.model, &progress)?;
+    let plan = || {
+        Ok(ModelPlan::of_work(
+            &downloads::blueprint(&args.model, &progress)?,
+            args.model.options().execution,
+            workload(args),
+        ))
+    };
+    if args.model.costs.dry_run {
+        return costs::show(&[(String::new(), Item::of(&args.model, plan)?)], args.json, args.model.costs);
+    }
+    std::fs::create_dir_all(&args.out).map_err(|source| EvalError::Write { path: args.out.clone(), source })?;
+    let model = downloads::open(&args.model, &plan()?)?;
     let embeddings = model.encode_prompts(&["", args.prompt.as_str()])?;
     let [empty, prompt] = embeddings.as_slice() else {
         anyhow::bail!("two prompts gave {} embeddings", embeddings.len())
@@ -39,4 +59,12 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
         println!("{}", path.display());
     }
     Ok(())
+}
+
+/// Both predictions of every step, for all images at once.
+fn workload(args: &Generate) -> Workload {
+    let images = usize::from(args.count);
+    let mut work = Workload { prompts: 2, images, batch: images, ..Workload::default() };
+    work.add(Pass::Prediction, 2 * images * usize::from(args.steps), Together::PerPrompt(2));
+    work
 }

@@ -1,4 +1,4 @@
-use memscope_model::{LatentDiffusion, ModelSource, NAMED_MODELS, hub::Hub};
+use memscope_model::{LatentDiffusion, ModelSource, NAMED_MODELS, hub::Hub, memory::size};
 use serde::Serialize;
 
 use crate::{
@@ -31,7 +31,7 @@ fn fetch(source: &ModelSource) -> anyhow::Result<()> {
         return Err(UserError::input(message).into());
     };
     let plan = downloads::fetch(&Hub::from_env(), model, &Progress::install()?)?;
-    eprintln!("{model} is complete ({}, commit {})", downloads::size(plan.total()), plan.commit);
+    eprintln!("{model} is complete ({}, commit {})", size(plan.total()), plan.commit);
     print(&format!("{}\n", plan.folder.display()))
 }
 

@@ -3,7 +3,7 @@ use memscope_eval::{Experiment, ExperimentFile, profile::ModelProfile};
 
 use super::{
     report,
-    run::{check, measure, provide},
+    run::{check, check_memory, dry_run, measure, provide},
     theorem1,
 };
 use crate::{
@@ -31,12 +31,13 @@ pub(crate) fn run(args: &Reproduce) -> anyhow::Result<()> {
     // All targets are checked before the first is run.
     let stages = names.iter().map(|name| Stage::new(name, profile.as_ref(), &args.options));
     let stages = stages.collect::<anyhow::Result<Vec<_>>>()?;
-    let mut progress = Progress::install()?;
-    for stage in &stages {
-        if let Stage::Experiment(experiment) = stage {
-            provide(experiment, &progress)?;
-        }
+    let experiments: Vec<(&str, &Experiment)> = names.iter().zip(&stages).filter_map(Stage::named_experiment).collect();
+    if args.options.costs.dry_run {
+        return dry_run(&experiments, &args.options);
     }
+    let mut progress = Progress::install()?;
+    experiments.iter().try_for_each(|(_, experiment)| provide(experiment, &progress))?;
+    check_memory(&experiments, &args.options)?;
     for (i, stage) in stages.iter().enumerate() {
         progress.stage(i + 1, stages.len(), names[i]);
         match stage {
@@ -66,6 +67,13 @@ enum Stage {
 }
 
 impl Stage {
+    fn named_experiment<'s>((name, stage): (&&'s str, &'s Self)) -> Option<(&'s str, &'s Experiment)> {
+        match stage {
+            Self::Experiment(experiment) => Some((name, experiment)),
+            Self::Theorem1 => None,
+        }
+    }
+
     fn new(name: &str, profile: Option<&ModelProfile>, options: &RunOptions) -> anyhow::Result<Self> {
         let place = format!("experiments/{name}.yaml");
         let file = match (name, profile) {
@@ -164,10 +172,20 @@ fn list() -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::CostArgs;
 
     fn options(set: &[&str]) -> RunOptions {
         let set = set.iter().map(ToString::to_string).collect();
-        RunOptions { results: "results".into(), set, accept_schedule: false, fresh: false, json: false }
+        RunOptions {
+            results: "results".into(),
+            set,
+            accept_schedule: false,
+            dtype: None,
+            device: None,
+            fresh: false,
+            json: false,
+            costs: CostArgs::default(),
+        }
     }
 
     #[test]

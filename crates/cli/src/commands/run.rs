@@ -1,16 +1,20 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use memscope_eval::{
-    Experiment, ExperimentFile, experiment,
+    Experiment, ExperimentFile,
+    estimate::Planner,
+    experiment,
     session::{self, Answers},
     sweep,
 };
 
+use memscope_model::{ModelSource, hub::FetchPlan};
 use memscope_plots::results;
 
 use crate::{
     args::{Run, RunOptions},
+    costs::{self, Item},
     downloads,
     exit_code::UserError,
     output::{print, print_json, print_table},
@@ -22,11 +26,13 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
     let (name, yaml) = text(&args.file)?;
     let file = ExperimentFile::parse_with(&name, &yaml, &args.options.set)?;
     let experiment = check(&name, file, &args.options)?;
-    if args.dry_run {
-        return dry_run(&experiment, &args.options);
+    let title = experiment.file().name.clone();
+    if args.options.costs.dry_run {
+        return dry_run(&[(&title, &experiment)], &args.options);
     }
     let mut progress = Progress::install()?;
     provide(&experiment, &progress)?;
+    check_memory(&[(&title, &experiment)], &args.options)?;
     measure(&experiment, &args.options, &format!("memscope run {name}"), &mut progress)
 }
 
@@ -55,6 +61,12 @@ fn text(file: &Path) -> anyhow::Result<(String, String)> {
 /// Checks an experiment under the options of the command line.
 pub(crate) fn check(name: &str, mut file: ExperimentFile, options: &RunOptions) -> anyhow::Result<Experiment> {
     file.models.iter_mut().for_each(|entry| entry.accept_schedule |= options.accept_schedule);
+    if let Some(dtype) = options.dtype {
+        file.network.dtype = dtype.to_string();
+    }
+    if let Some(device) = options.device {
+        file.network.device = device.to_string();
+    }
     Ok(file.check(name)?)
 }
 
@@ -104,16 +116,58 @@ pub(crate) fn measure(
 /// Folder of an experiment's figures.
 const FIGURES: &str = "figures";
 
-fn dry_run(experiment: &Experiment, options: &RunOptions) -> anyhow::Result<()> {
-    let mut text = String::new();
-    for (source, cost) in session::plan(experiment, &options.results)? {
-        text.push_str(&format!(
-            "{source}: {} measurements, {} network calls ({} predictions with a prompt, {} with the empty prompt)\n",
-            cost.measurements(),
-            cost.network_calls(),
-            cost.conditional_calls,
-            cost.unconditional_calls
-        ));
+/// An experiment, or every point of its sweep, with the folder of its results.
+fn points(experiment: &Experiment, options: &RunOptions) -> anyhow::Result<Vec<(PathBuf, Experiment)>> {
+    let folder = options.results.join(&experiment.file().name);
+    if experiment.file().sweep.is_empty() {
+        return Ok(vec![(folder, experiment.clone())]);
     }
-    print(&text)
+    let points = sweep::points(experiment)?.into_iter().enumerate();
+    Ok(points.map(|(i, point)| (sweep::point_folder(&folder, i), point.experiment)).collect())
+}
+
+/// What experiments would ask of their models, one after the other.
+fn plan(
+    experiments: &[(&str, &Experiment)],
+    options: &RunOptions,
+    mut missing: impl FnMut(&ModelSource) -> anyhow::Result<Option<FetchPlan>>,
+) -> anyhow::Result<Vec<(String, Item)>> {
+    let mut planner = Planner::new(&options.results);
+    let mut items = vec![];
+    for (name, experiment) in experiments {
+        let points = points(experiment, options)?;
+        let count = points.len();
+        for (i, (folder, experiment)) in points.into_iter().enumerate() {
+            let label = if count > 1 { format!("{name} {}/{count}", i + 1) } else { (*name).to_owned() };
+            experiment.check_prompts()?;
+            // A later point of a sweep finds what an earlier one has asked anew.
+            let answers = if options.fresh && i == 0 { Answers::Fresh } else { Answers::Reuse };
+            for (source, entry) in experiment.models() {
+                let item = match missing(source)? {
+                    Some(download) => Item::Download(download),
+                    None => Item::Plan(Box::new(planner.plan(&experiment, &folder, answers, (source, entry))?)),
+                };
+                items.push((label.clone(), item));
+            }
+        }
+    }
+    Ok(items)
+}
+
+/// Prints what experiments would cost.
+pub(crate) fn dry_run(experiments: &[(&str, &Experiment)], options: &RunOptions) -> anyhow::Result<()> {
+    costs::show(&plan(experiments, options, downloads::missing)?, options.json, options.costs)
+}
+
+/// Refuses experiments that do not fit into memory before the first of them starts. Their models must be there.
+pub(crate) fn check_memory(experiments: &[(&str, &Experiment)], options: &RunOptions) -> anyhow::Result<()> {
+    if options.costs.ignore_memory {
+        return Ok(());
+    }
+    let items = plan(experiments, options, |_| Ok(None))?;
+    let plans = items.iter().filter_map(|(_, item)| match item {
+        Item::Plan(plan) => Some(plan.as_ref()),
+        Item::Download(_) => None,
+    });
+    costs::check(plans, options.costs)
 }

@@ -3,15 +3,21 @@ use std::path::Path;
 use memscope_baselines::token_significance;
 use memscope_eval::{
     Error as EvalError,
+    estimate::ModelPlan,
     run::Watch,
     table::{Cell, Column, ColumnKind, ResultTable},
 };
-use memscope_model::{LatentDiffusion, NoisePrecision, noise::initial_latents};
+use memscope_model::{
+    LatentDiffusion, NoisePrecision,
+    cost::{Pass, Together, Workload},
+    noise::initial_latents,
+};
 use memscope_plots::{Figure, Meta, Theme, results::token_strip};
 use serde::Serialize;
 
 use crate::{
     args::Tokens,
+    costs::{self, Item},
     downloads,
     exit_code::UserError,
     output::{print_json, print_table},
@@ -35,7 +41,17 @@ struct Report {
 /// `memscope tokens`.
 pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
     let progress = Progress::install()?;
-    let model = downloads::open(&args.model, &progress)?;
+    let plan = || {
+        Ok(ModelPlan::of_work(
+            &downloads::blueprint(&args.model, &progress)?,
+            args.model.options().execution,
+            workload(args),
+        ))
+    };
+    if args.model.costs.dry_run {
+        return costs::show(&[(String::new(), Item::of(&args.model, plan)?)], args.json, args.model.costs);
+    }
+    let model = downloads::open(&args.model, &plan()?)?;
     let shape = model.latent_shape();
     let generations = usize::from(args.generations);
     let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, generations, shape);
@@ -67,6 +83,15 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
         return print_json(&reports);
     }
     reports.iter().try_for_each(|report| print_table(&table(args, &model, report)?))
+}
+
+/// Per prompt and noise a prediction, and one with its gradient.
+fn workload(args: &Tokens) -> Workload {
+    let mut work = Workload { prompts: args.prompts.len() + 1, batch: 1, ..Workload::default() };
+    let calls = args.prompts.len() * usize::from(args.generations);
+    work.add(Pass::Prediction, calls, Together::Fixed(1));
+    work.add(Pass::Trace, calls, Together::Fixed(1));
+    work
 }
 
 /// Writes the strip as SVG or PNG, by the file's extension.

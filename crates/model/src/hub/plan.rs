@@ -188,6 +188,11 @@ impl Hub {
 }
 
 impl FetchPlan {
+    /// The model.
+    pub fn model(&self) -> &HubModel {
+        &self.model
+    }
+
     /// Bytes of all files.
     pub fn total(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()

@@ -127,7 +127,7 @@ fn probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> R
 }
 
 /// Queries of one tile: its scores stay in cache.
-const TILE: usize = 96;
+pub(crate) const TILE: usize = 192;
 
 #[derive(Clone, Copy)]
 struct Forward {

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, with_f32};
+use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, winograd::Winograd, with_f32};
 use crate::raw::{Mat, MatMut, Threads, Write, matmul};
 
 /// A frozen 2-D convolution: `weight: (O, C, k, k)`, `bias: (O,)`, square stride and zero padding.
@@ -62,7 +62,7 @@ struct Geometry {
 }
 
 /// Most elements the unfolded input of one product may have (96 MiB of f32).
-const UNFOLDED_MAX: usize = 24 << 20;
+pub(crate) const UNFOLDED_MAX: usize = 24 << 20;
 
 impl Geometry {
     fn new(
@@ -119,6 +119,13 @@ impl Geometry {
 
     fn input_col(&self, x: usize, kx: usize) -> Option<usize> {
         (x * self.stride + kx).checked_sub(self.padding).filter(|col| *col < self.width)
+    }
+
+    /// The faster way to convolve, where it serves and pays.
+    fn winograd(&self) -> Option<Winograd> {
+        let Self { channels, out_channels, height, width, .. } = *self;
+        let sizes = Winograd { channels, out_channels, height, width };
+        (self.kernel == 3 && self.padding == 1 && self.keeps_size() && sizes.pays()).then_some(sizes)
     }
 
     /// Whether the output lies over the input: stride 1 and a padding that keeps the size.
@@ -257,6 +264,9 @@ fn gather_samples(from: &[f32], samples: usize, channels: usize, area: usize) ->
 impl Forward {
     fn forward(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let g = &self.geometry;
+        if let Some(winograd) = g.winograd() {
+            return winograd.forward(x, weight, bias);
+        }
         let (area, taps, out_channels) = (g.out_area(), g.taps(), g.out_channels);
         let weight = Mat::rows(weight, out_channels, taps);
         let mut y = vec![0.0; g.batch * out_channels * area];
@@ -355,7 +365,7 @@ mod tests {
     #[test]
     fn forward_and_backward_agree_with_candle() -> Result<()> {
         for (kernel, stride, padding, batch, size) in
-            [(3, 1, 1, 3, 6), (3, 2, 1, 2, 8), (1, 1, 0, 2, 5), (3, 1, 1, 1, 1), (3, 2, 1, 1, 7)]
+            [(3, 1, 1, 3, 6), (3, 2, 1, 2, 8), (1, 1, 0, 2, 5), (3, 1, 1, 1, 1), (3, 2, 1, 1, 7), (3, 1, 1, 2, 32)]
         {
             let layer = Conv2d::new(random(&[5, 4, kernel, kernel], 1)?, Some(random(&[5], 2)?), stride, padding);
             let x = Var::from_tensor(&random(&[batch, 4, size, size], 3)?)?;

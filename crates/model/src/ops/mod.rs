@@ -14,6 +14,7 @@ mod linear;
 mod norm;
 mod sum;
 mod upsample;
+mod winograd;
 
 pub use activation::{Activation, activate, activation_derivative};
 pub use affine::Affine;
@@ -24,6 +25,10 @@ pub use linear::Linear;
 pub use norm::Norm;
 pub use sum::{add, shift_channels};
 pub use upsample::upsample_nearest_2x;
+
+pub(crate) use attention::TILE as ATTENTION_TILE;
+pub(crate) use conv2d::UNFOLDED_MAX as CONV_UNFOLDED_MAX;
+pub(crate) use winograd::Winograd;
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
 use half::slice::HalfFloatSliceExt;

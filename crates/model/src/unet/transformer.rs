@@ -49,14 +49,15 @@ impl Attention {
         })
     }
 
-    fn forward<V: Value>(
+    /// `query: (B or 1, N, W)` after its projection, `context: (B, L, W')`.
+    fn attend<V: Value>(
         &self,
-        x: &V,
+        query: &V,
         context: &V,
         observe: Option<(&CrossAttentionLayer, &mut Observe)>,
     ) -> candle_core::Result<V> {
         let (k, v) = (context.through(&self.key)?, context.through(&self.value)?);
-        let q = spread(&x.through(&self.query)?, context.primal().dim(0)?)?;
+        let q = spread(query, context.primal().dim(0)?)?;
         if let Some((layer, observe)) = observe {
             observe.cross_attention(layer, q.primal(), k.primal())?;
         }
@@ -80,15 +81,36 @@ impl Layer {
         })
     }
 
-    fn forward<V: Value>(&self, x: &V, context: &V, observe: &mut Observe) -> candle_core::Result<V> {
+    fn begin<V: Value>(&self, x: &V) -> candle_core::Result<Asking<V>> {
         let h = x.normalise(&self.norm1)?;
-        let x = self.self_attention.forward(&h, &h, None)?.add(x)?;
-        let h = x.normalise(&self.norm2)?;
-        let x = spread(&x, context.primal().dim(0)?)?;
-        let x = self.cross_attention.forward(&h, context, Some((&self.identity, observe)))?.add(&x)?;
+        let query = h.through(&self.self_attention.query)?;
+        let tokens = self.self_attention.attend(&query, &h, None)?.add(x)?;
+        let query = tokens.normalise(&self.norm2)?.through(&self.cross_attention.query)?;
+        Ok(Asking { tokens, query })
+    }
+
+    fn end<V: Value>(&self, asking: Asking<V>, context: &V, observe: &mut Observe) -> candle_core::Result<V> {
+        let Asking { tokens, query } = asking;
+        let x = spread(&tokens, context.primal().dim(0)?)?;
+        let x = self.cross_attention.attend(&query, context, Some((&self.identity, observe)))?.add(&x)?;
+        drop((tokens, query));
         let h = x.normalise(&self.norm3)?.through(&self.expand)?.geglu()?;
         h.through(&self.contract)?.add(&x)
     }
+}
+
+/// The tokens of an image, about to look at the prompt: as they are, and as queries.
+#[derive(Clone)]
+struct Asking<V> {
+    tokens: V,
+    query: V,
+}
+
+/// An image that a transformer has worked on as far as it goes without a prompt.
+#[derive(Clone)]
+pub(super) struct Begun<V> {
+    image: V,
+    asking: Asking<V>,
 }
 
 /// Hands out the identity of each cross-attention layer in forward order.
@@ -122,17 +144,23 @@ impl Transformer {
         self.layers.iter().map(|layer| &layer.identity)
     }
 
-    /// `x: (B or 1, C, H, W)`, `context: (B, L, W)`; returns `(B, C, H, W)`.
-    pub(super) fn forward<V: Value>(&self, x: &V, context: &V, observe: &mut Observe) -> candle_core::Result<V> {
-        let batch = context.primal().dim(0)?;
-        let (_, channels, height, width) = x.primal().dims4()?;
+    /// `x: (B or 1, C, H, W)`.
+    pub(super) fn begin<V: Value>(&self, x: V) -> candle_core::Result<Begun<V>> {
         let tokens = x.normalise(&self.norm)?.linear_map(|t| t.flatten_from(2)?.transpose(1, 2)?.contiguous())?;
-        let mut h = tokens.through(&self.proj_in)?;
-        for layer in &self.layers {
-            h = layer.forward(&h, context, observe)?;
+        let asking = self.layers[0].begin(&tokens.through(&self.proj_in)?)?;
+        Ok(Begun { image: x, asking })
+    }
+
+    /// `context: (B, L, W)`; returns `(B, C, H, W)`.
+    pub(super) fn end<V: Value>(&self, begun: Begun<V>, context: &V, observe: &mut Observe) -> candle_core::Result<V> {
+        let batch = context.primal().dim(0)?;
+        let (_, channels, height, width) = begun.image.primal().dims4()?;
+        let mut h = self.layers[0].end(begun.asking, context, observe)?;
+        for layer in &self.layers[1..] {
+            h = layer.end(layer.begin(&h)?, context, observe)?;
         }
         let h = h.through(&self.proj_out)?;
         h.linear_map(|t| t.transpose(1, 2)?.contiguous()?.reshape((batch, channels, height, width)))?
-            .add(&spread(x, batch)?)
+            .add(&spread(&begun.image, batch)?)
     }
 }

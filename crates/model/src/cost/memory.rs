@@ -1,0 +1,83 @@
+//! How much memory a run of a model needs, and whether it is there.
+
+use candle_core::DType;
+use serde::Serialize;
+
+use super::{Pass, PassGroup, Tally, Workload};
+use crate::{
+    blueprint::Blueprint,
+    error::{Error, Result},
+    memory::AvailableMemory,
+    parts,
+};
+
+/// Resident memory at the peak of a run, in bytes; an estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryNeed {
+    /// Weights.
+    pub weights: u64,
+    /// What the largest call of a network holds: activations, skip connections and the largest temporary of an
+    /// operation.
+    pub working: u64,
+    /// The program itself, its tables and figures.
+    pub program: u64,
+}
+
+/// What `reproduce table1` on the embedded models takes at most, less their weights and activations: the program, its
+/// tables and its figures.
+const PROGRAM: u64 = 300 << 20;
+
+impl MemoryNeed {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.weights + self.working + self.program
+    }
+}
+
+/// Of an f32.
+const ACTIVATION_BYTES: u64 = size_of::<f32>() as u64;
+
+impl Blueprint {
+    /// What a workload needs with weights kept as `storage`; activations are f32. A pass in another call than the
+    /// largest does not add to it.
+    pub fn memory(&self, work: &Workload, storage: DType) -> MemoryNeed {
+        let parameters = self.parameters();
+        let number = storage.size_in_bytes() as u64;
+        let vae = if work.images > 0 { parameters.vae * ACTIVATION_BYTES } else { 0 };
+        let passes = work.passes.iter().map(|group| self.pass_numbers(work, group, storage));
+        let prompts = work.prompts.min(work.batch.max(1));
+        let text = (prompts > 0).then(|| self.text_tally(tally(Pass::Prediction, prompts, storage)).most());
+        let image = (work.images > 0).then(|| self.vae_tally().most());
+        let working = passes.chain(text).chain(image).max().unwrap_or(0);
+        MemoryNeed {
+            weights: (parameters.unet + parameters.text_encoder) * number + vae,
+            working: working * ACTIVATION_BYTES,
+            program: PROGRAM,
+        }
+    }
+
+    /// The most numbers that a call of a group holds. A large network takes one prompt or vector at a time; a small
+    /// one's parts run side by side, one core each.
+    fn pass_numbers(&self, work: &Workload, group: &PassGroup, storage: DType) -> u64 {
+        if !self.is_small() {
+            let samples = if group.pass == Pass::Prediction { 1 } else { group.together.at_least() };
+            return self.unet_tally(tally(group.pass, samples, storage)).most();
+        }
+        let samples = work.samples(group);
+        let part = Tally::new(group.pass, samples.min(parts::SAMPLES), 1, storage != DType::F32);
+        self.unet_tally(part).most() * parts::side_by_side(samples) as u64
+    }
+
+    /// Refuses a workload that does not fit into what is available, before anything is loaded.
+    pub fn check_memory(&self, work: &Workload, storage: DType, available: AvailableMemory) -> Result<()> {
+        let need = self.memory(work, storage);
+        if need.total() <= available.bytes {
+            return Ok(());
+        }
+        Err(Error::TooLittleMemory { model: self.source().to_string(), need, available, storage })
+    }
+}
+
+fn tally(pass: Pass, samples: usize, storage: DType) -> Tally {
+    Tally::new(pass, samples, rayon::current_num_threads(), storage != DType::F32)
+}

@@ -1,0 +1,273 @@
+//! A forward on shapes: what it computes, how many parameters it reads, and how many numbers it holds at once.
+
+use super::{Flops, Pass};
+use crate::ops::{ATTENTION_TILE, CONV_UNFOLDED_MAX, Winograd};
+
+/// The shape of one sample's value: an image, or tokens as a column of pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) channels: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+}
+
+impl Shape {
+    pub(crate) fn image(channels: usize, height: usize, width: usize) -> Self {
+        Self { channels, height, width }
+    }
+
+    pub(crate) fn tokens(count: usize, channels: usize) -> Self {
+        Self { channels, height: count, width: 1 }
+    }
+
+    pub(crate) fn area(self) -> usize {
+        self.height * self.width
+    }
+
+    fn len(self) -> u64 {
+        (self.channels * self.area()) as u64
+    }
+}
+
+/// Whether a layer adds a bias.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bias {
+    With,
+    Without,
+}
+
+/// Who unfolds a convolution's input: the operations of this crate, or candle's, which the VAE uses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kernels {
+    Own,
+    Candle,
+}
+
+/// Output pixels that candle's convolution unfolds together.
+const CANDLE_TILE: usize = 512;
+
+/// The counts of a forward under way. Memory is counted in numbers of f32.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    pass: Pass,
+    samples: usize,
+    threads: usize,
+    /// Whether weights are stored narrower than f32; a layer then widens its own while it runs.
+    widens: bool,
+    levels: Vec<Flops>,
+    level: usize,
+    parameters: u64,
+    held: u64,
+    most: u64,
+}
+
+impl Tally {
+    /// A pass of `samples` together on `threads` cores; `widens` when weights are stored narrower than f32.
+    pub(crate) fn new(pass: Pass, samples: usize, threads: usize, widens: bool) -> Self {
+        Self { pass, samples, threads, widens, levels: vec![], level: 0, parameters: 0, held: 0, most: 0 }
+    }
+
+    /// A pass of one sample, on one core.
+    pub(crate) fn of_one(pass: Pass) -> Self {
+        Self::new(pass, 1, 1, false)
+    }
+
+    /// Operations of a prediction by resolution, for all samples.
+    pub(crate) fn levels(&self) -> &[Flops] {
+        &self.levels
+    }
+
+    /// Operations of a prediction, for all samples.
+    pub(crate) fn flops(&self) -> Flops {
+        self.levels.iter().copied().sum()
+    }
+
+    pub(crate) fn parameters(&self) -> u64 {
+        self.parameters
+    }
+
+    /// The most numbers held at once, for all samples.
+    pub(crate) fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// What follows runs at this resolution, 0 being the highest.
+    pub(crate) fn at_level(&mut self, level: usize) {
+        self.level = level;
+    }
+
+    fn count(&mut self, add: Flops) {
+        if self.levels.len() <= self.level {
+            self.levels.resize(self.level + 1, Flops::default());
+        }
+        self.levels[self.level] = self.levels[self.level] + add.scaled(self.samples as f64);
+    }
+
+    /// A value that stays until its scope ends.
+    pub(crate) fn hold(&mut self, value: Shape) -> Shape {
+        self.held += self.numbers_of(value);
+        self.most = self.most.max(self.held);
+        value
+    }
+
+    /// Whether what has been computed stays for the way back.
+    fn keeps(&self) -> bool {
+        matches!(self.pass, Pass::Gradient | Pass::Trace)
+    }
+
+    /// One step of the network: a trace forgets all but its result.
+    pub(crate) fn step(&mut self, f: impl FnOnce(&mut Self) -> Shape) -> Shape {
+        let before = self.held;
+        let result = f(self);
+        if self.pass == Pass::Trace {
+            self.held = before + self.numbers_of(result);
+        }
+        result
+    }
+
+    /// A value that is dropped within its scope.
+    pub(crate) fn free(&mut self, value: Shape) {
+        if !self.keeps() {
+            self.held = self.held.saturating_sub(self.numbers_of(value));
+        }
+    }
+
+    /// What a function or statement leaves behind is its result; with a gradient, everything.
+    pub(crate) fn scope(&mut self, f: impl FnOnce(&mut Self) -> Shape) -> Shape {
+        let before = self.held;
+        let result = f(self);
+        if !self.keeps() {
+            self.held = before + self.numbers_of(result);
+        }
+        result
+    }
+
+    /// `new = f(old)`, after which `old` is dropped.
+    pub(crate) fn replace(&mut self, old: Shape, f: impl FnOnce(&mut Self) -> Shape) -> Shape {
+        let new = self.scope(f);
+        self.free(old);
+        new
+    }
+
+    /// Memory within one operation, in numbers.
+    pub(crate) fn briefly(&mut self, numbers: usize) {
+        self.most = self.most.max(self.held + numbers as u64);
+    }
+
+    fn numbers_of(&self, value: Shape) -> u64 {
+        let copies = if self.pass == Pass::Tangent { 2 } else { 1 };
+        copies * self.samples as u64 * value.len()
+    }
+
+    fn weights(&mut self, numbers: usize, bias: usize) {
+        self.parameters += (numbers + bias) as u64;
+    }
+
+    /// Parameters that compute nothing here: tables, and networks that are loaded and not run.
+    pub(crate) fn parameters_alone(&mut self, numbers: usize) {
+        self.parameters += numbers as u64;
+    }
+
+    /// Numbers of a layer's weights that exist a second time while it runs.
+    fn widened(&self, numbers: usize) -> usize {
+        if self.widens { numbers } else { 0 }
+    }
+
+    /// A value of its own, of the same shape: activations, sums, copies.
+    pub(crate) fn pointwise(&mut self, x: Shape) -> Shape {
+        self.hold(x)
+    }
+
+    /// A norm with one scale and shift per channel.
+    pub(crate) fn norm(&mut self, x: Shape) -> Shape {
+        self.weights(x.channels, x.channels);
+        self.hold(x)
+    }
+
+    /// A square convolution that keeps the size at stride 1.
+    pub(crate) fn conv(&mut self, x: Shape, out: usize, kernel: usize, stride: usize, kernels: Kernels) -> Shape {
+        let taps = x.channels * kernel * kernel;
+        let y = Shape::image(out, x.height.div_ceil(stride), x.width.div_ceil(stride));
+        self.weights(out * taps, out);
+        self.count(Flops { convolution: 2.0 * (out * taps) as f64 * y.area() as f64, ..Flops::default() });
+        self.hold(y);
+        let weights = self.widened(out * taps);
+        let unfolded = match (kernel, kernels) {
+            (1, _) => 0,
+            (_, Kernels::Candle) => self.samples * x.len() as usize + self.threads * CANDLE_TILE * (taps + out),
+            (3, Kernels::Own) if stride == 1 && Self::winograd(x, out).pays() => Self::winograd(x, out).numbers(),
+            (_, Kernels::Own) => {
+                let together = (CONV_UNFOLDED_MAX / (taps * y.area())).clamp(1, self.samples);
+                let product = if together > 1 { together * y.len() as usize } else { 0 };
+                taps * y.area() * together + product
+            }
+        };
+        self.briefly(unfolded + weights);
+        y
+    }
+
+    fn winograd(x: Shape, out: usize) -> Winograd {
+        Winograd { channels: x.channels, out_channels: out, height: x.height, width: x.width }
+    }
+
+    /// A dense layer over every token.
+    pub(crate) fn dense(&mut self, x: Shape, out: usize, bias: Bias) -> Shape {
+        let y = Shape { channels: out, ..x };
+        self.weights(x.channels * out, if bias == Bias::With { out } else { 0 });
+        self.count(Flops { dense: 2.0 * (x.channels * out) as f64 * x.area() as f64, ..Flops::default() });
+        self.hold(y);
+        self.briefly(self.widened(x.channels * out));
+        y
+    }
+
+    /// Attention of the queries over `keys` tokens of the same width.
+    pub(crate) fn attend(&mut self, queries: Shape, keys: usize) -> Shape {
+        let products = 2.0 * 2.0 * queries.len() as f64 * keys as f64;
+        self.count(Flops { attention: products, ..Flops::default() });
+        let y = self.hold(queries);
+        let (rows, width) = (queries.area(), queries.channels);
+        let tile = ATTENTION_TILE.min(rows) * keys;
+        self.briefly(match self.pass {
+            Pass::Prediction => self.threads * tile,
+            // The push-forward takes copies of its arguments and of their tangents, and a second tile.
+            Pass::Tangent => 2 * self.threads * tile + 2 * self.samples * (rows + 2 * keys) * width,
+            // The pull-back holds whole probabilities and their gradient, one sample a core, and three gradients.
+            Pass::Gradient | Pass::Trace => {
+                2 * self.threads.min(self.samples) * rows * keys + self.samples * (rows + 2 * keys) * width
+            }
+        });
+        y
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_leave_their_result_and_gradients_leave_everything() {
+        let x = Shape::tokens(10, 4);
+        let run = |pass| {
+            let mut tally = Tally::of_one(pass);
+            tally.hold(x);
+            tally.replace(x, |t| {
+                let h = t.dense(x, 8, Bias::Without);
+                t.dense(h, 2, Bias::With)
+            });
+            (tally.held, tally.most)
+        };
+        assert_eq!(run(Pass::Prediction), (20, 40 + 80 + 20));
+        assert_eq!(run(Pass::Tangent), (40, 280));
+        assert_eq!(run(Pass::Gradient), (140, 140));
+    }
+
+    #[test]
+    fn a_convolution_counts_its_unfolded_input() {
+        let mut tally = Tally::new(Pass::Prediction, 2, 1, true);
+        tally.conv(Shape::image(3, 4, 4), 5, 3, 2, Kernels::Own);
+        assert_eq!(tally.parameters(), 5 * 3 * 9 + 5);
+        assert_eq!(tally.flops().total(), 2.0 * 2.0 * 5.0 * 3.0 * 9.0 * 4.0);
+        // Output, unfolded input, product of both samples, widened weights.
+        assert_eq!(tally.most(), 2 * 20 + 2 * 27 * 4 + 2 * 20 + 135);
+    }
+}

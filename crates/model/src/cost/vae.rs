@@ -1,0 +1,111 @@
+//! The VAE on shapes: the parameters of both halves, and a decoding. Its network is candle-transformers'.
+
+use super::{
+    Tally,
+    tally::{Bias, Kernels, Shape},
+};
+use crate::vae::VaeShape;
+
+/// One latent of this size.
+pub(crate) fn vae(t: &mut Tally, shape: &VaeShape, (height, width): (usize, usize)) {
+    let (channels, latent) = (&shape.network.block_out_channels, shape.network.latent_channels);
+    let (first, deepest) = (channels[0], channels[channels.len() - 1]);
+    t.parameters_alone(encoder_parameters(shape));
+
+    let x = Shape::image(latent, height, width);
+    t.hold(x);
+    if shape.network.use_post_quant_conv {
+        t.conv(x, latent, 1, 1, Kernels::Candle);
+    }
+    let mut h = t.conv(x, deepest, 3, 1, Kernels::Candle);
+    h = t.replace(h, |t| resnet(t, h, deepest));
+    h = t.replace(h, |t| attention(t, h));
+    h = t.replace(h, |t| resnet(t, h, deepest));
+    for (i, outputs) in channels.iter().rev().enumerate() {
+        for _ in 0..=shape.network.layers_per_block {
+            h = t.replace(h, |t| resnet(t, h, *outputs));
+        }
+        if i + 1 < channels.len() {
+            h = t.replace(h, |t| {
+                let wide = t.pointwise(Shape::image(h.channels, 2 * h.height, 2 * h.width));
+                conv(t, wide, *outputs, 3)
+            });
+        }
+    }
+    norm(t, Shape::image(first, h.height, h.width));
+    t.pointwise(h);
+    conv(t, h, shape.out_channels, 3);
+}
+
+/// The encoder is loaded, and never run.
+fn encoder_parameters(shape: &VaeShape) -> usize {
+    let (channels, latent) = (&shape.network.block_out_channels, shape.network.latent_channels);
+    let mut t = Tally::of_one(super::Pass::Prediction);
+    let pixel = |channels| Shape::image(channels, 1, 1);
+    conv(&mut t, pixel(shape.in_channels), channels[0], 3);
+    let mut inputs = channels[0];
+    for (i, outputs) in channels.iter().enumerate() {
+        for _ in 0..shape.network.layers_per_block {
+            resnet(&mut t, pixel(inputs), *outputs);
+            inputs = *outputs;
+        }
+        if i + 1 < channels.len() {
+            conv(&mut t, pixel(inputs), inputs, 3);
+        }
+    }
+    resnet(&mut t, pixel(inputs), inputs);
+    attention(&mut t, pixel(inputs));
+    resnet(&mut t, pixel(inputs), inputs);
+    norm(&mut t, pixel(inputs));
+    conv(&mut t, pixel(inputs), 2 * latent, 3);
+    if shape.network.use_quant_conv {
+        conv(&mut t, pixel(2 * latent), 2 * latent, 1);
+    }
+    t.parameters() as usize
+}
+
+/// candle's convolution adds its bias out of place.
+fn conv(t: &mut Tally, x: Shape, outputs: usize, kernel: usize) -> Shape {
+    t.scope(|t| {
+        let y = t.conv(x, outputs, kernel, 1, Kernels::Candle);
+        t.pointwise(y)
+    })
+}
+
+/// candle composes a group norm of difference, quotient, product and sum, which all live until its end.
+fn norm(t: &mut Tally, x: Shape) -> Shape {
+    t.scope(|t| {
+        t.norm(x);
+        for _ in 0..3 {
+            t.pointwise(x);
+        }
+        x
+    })
+}
+
+fn resnet(t: &mut Tally, x: Shape, outputs: usize) -> Shape {
+    norm(t, x);
+    t.pointwise(x);
+    let h = conv(t, x, outputs, 3);
+    norm(t, h);
+    t.pointwise(h);
+    conv(t, h, outputs, 3);
+    if x.channels != outputs {
+        conv(t, x, outputs, 1);
+    }
+    t.pointwise(h)
+}
+
+/// One head over all pixels; the scores are whole matrices here.
+fn attention(t: &mut Tally, x: Shape) -> Shape {
+    let tokens = Shape::tokens(x.area(), x.channels);
+    norm(t, x);
+    for _ in 0..3 {
+        t.dense(tokens, x.channels, Bias::With);
+    }
+    t.attend(tokens, x.area());
+    // Scores, what the softmax makes of them, and one more of that size within it.
+    t.briefly(3 * x.area() * x.area());
+    t.dense(tokens, x.channels, Bias::With);
+    t.pointwise(x)
+}

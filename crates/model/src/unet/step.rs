@@ -1,0 +1,103 @@
+//! The network as a list of steps, each a pure function of what arrives, a skip connection, the timestep and the prompt.
+
+use candle_core::Tensor;
+
+use super::{
+    observer::{CrossAttentionLayer, Observe},
+    resnet::ResNet,
+    spread,
+    transformer::{Begun, Transformer},
+};
+use crate::{
+    ops::{Activation, Conv2d, Norm, upsample_nearest_2x},
+    value::Value,
+};
+
+/// One step. Skip connections form a stack: who takes one takes the last that was left.
+pub(super) struct Step {
+    pub(super) body: Body,
+    pub(super) skip: Skip,
+}
+
+/// What a step computes.
+pub(super) enum Body {
+    /// The first convolution, or one that halves height and width.
+    Convolution(Conv2d),
+    /// A ResNet, and a transformer where the level has attention.
+    Layer(Box<ResNet>, Option<Transformer>),
+    /// Doubles height and width.
+    Upsample(Conv2d),
+    /// From the channels of the first level to those of the prediction.
+    Out(Norm, Conv2d),
+}
+
+/// What a step has to do with skip connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skip {
+    None,
+    /// Its result is also left for a later step.
+    Leave,
+    /// What an earlier step left joins what arrives, along the channels.
+    Take,
+}
+
+impl Step {
+    pub(super) fn new(body: Body, skip: Skip) -> Self {
+        Self { body, skip }
+    }
+
+    /// Whether it looks at the prompt.
+    pub(super) fn attends(&self) -> bool {
+        matches!(self.body, Body::Layer(_, Some(_)))
+    }
+
+    pub(super) fn cross_attention_layers(&self) -> impl Iterator<Item = &CrossAttentionLayer> {
+        let transformer = match &self.body {
+            Body::Layer(_, transformer) => transformer.as_ref(),
+            _ => None,
+        };
+        transformer.into_iter().flat_map(Transformer::cross_attention_layers)
+    }
+
+    /// `h: (B or 1, C, H, W)`, `skip: (B or 1, C', H, W)`, `time: (B or 1, T)`, `context: (B, L, W)`. Takes `h` and
+    /// `skip` away from the caller, so that they are freed as soon as they are used.
+    pub(super) fn forward<V: Value>(
+        &self,
+        mut h: V,
+        skip: Option<V>,
+        time: &Tensor,
+        context: &V,
+        observe: &mut Observe,
+    ) -> candle_core::Result<V> {
+        if let Some(skip) = skip {
+            h = h.concat_channels(&spread(&skip, context.primal().dim(0)?)?)?;
+        }
+        match self.begin(h, time)? {
+            Progress::Done(h) => Ok(h),
+            Progress::Asks(transformer, begun) => transformer.end(begun, context, observe),
+        }
+    }
+
+    /// What the step does without a prompt: all of it, or what comes before the cross-attention.
+    pub(super) fn begin<V: Value>(&self, h: V, time: &Tensor) -> candle_core::Result<Progress<'_, V>> {
+        Ok(Progress::Done(match &self.body {
+            Body::Convolution(convolution) => h.through(convolution)?,
+            Body::Layer(resnet, None) => resnet.forward(&h, time)?,
+            Body::Layer(resnet, Some(transformer)) => {
+                let image = resnet.forward(&h, time)?;
+                drop(h);
+                return Ok(Progress::Asks(transformer, transformer.begin(image)?));
+            }
+            Body::Upsample(convolution) => h.linear_map(upsample_nearest_2x)?.through(convolution)?,
+            Body::Out(norm, convolution) => h.normalise(norm)?.activate(Activation::Silu)?.through(convolution)?,
+        }))
+    }
+}
+
+/// How far a step gets without a prompt.
+pub(super) enum Progress<'a, V> {
+    /// To its end.
+    Done(V),
+    /// To the cross-attention of this transformer.
+    Asks(&'a Transformer, Begun<V>),
+}

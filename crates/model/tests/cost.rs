@@ -1,0 +1,159 @@
+//! Costs from configurations alone, against published numbers and against the embedded models' own weights.
+
+use candle_core::DType;
+use memscope_model::{
+    Blueprint, LatentDiffusion, ModelSource, ScheduleCheck,
+    cost::{Flops, Pass, Together, Workload},
+    memory::{AvailableMemory, MemoryBound},
+};
+
+fn blueprint(name: &str) -> Blueprint {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/configs");
+    let source = ModelSource::folder(format!("{folder}/{name}"));
+    Blueprint::read(&source, ScheduleCheck::Protocol).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// Multiply-adds in thousand millions.
+fn gmac(flops: f64) -> f64 {
+    flops / 2e9
+}
+
+/// Work for batches of one kind of pass.
+fn work(pass: Pass, batch: usize) -> Workload {
+    let mut work = Workload { batch, prompts: batch, ..Workload::default() };
+    work.add(pass, 1000, Together::PerPrompt(1));
+    work
+}
+
+#[test]
+fn parameters_are_the_published_ones() {
+    let (sd14, sd20) = (blueprint("sd14").parameters(), blueprint("sd20").parameters());
+    assert_eq!((sd14.unet, sd20.unet), (859_520_964, 865_910_724));
+    assert_eq!((sd14.text_encoder, sd20.text_encoder), (123_060_480, 340_387_840));
+    assert_eq!((sd14.vae, sd20.vae), (83_653_863, 83_653_863));
+}
+
+#[test]
+fn operations_of_a_prediction_are_the_published_ones() {
+    let Flops { convolution, dense, attention } = blueprint("sd14").prediction_flops();
+    assert_eq!([convolution, dense, attention].map(|flops| gmac(flops).round()), [209.0, 129.0, 63.0]);
+    assert_eq!(gmac(convolution + dense + attention).round(), 402.0);
+    let sd20 = blueprint("sd20").prediction_flops().total();
+    assert_eq!((sd20 / 1e10).round(), 215.0, "2.15 TFLOP at 96x96");
+}
+
+#[test]
+fn the_text_encoder_and_the_vae_are_counted_too() {
+    let sd14 = blueprint("sd14");
+    // 85 million weights of the layers, 77 tokens, and attention among these.
+    let layers = f64::from(123_060_480 - (49408 + 77) * 768);
+    assert!((gmac(sd14.prompt_flops().total()) / (77.0 * layers / 1e9) - 1.0).abs() < 0.03);
+    // The published count for one 512x512 picture is 1.24 TMAC of convolutions.
+    assert!((gmac(sd14.image_flops().convolution) / 1240.0 - 1.0).abs() < 0.02, "{:?}", sd14.image_flops());
+}
+
+#[test]
+fn parameters_are_those_of_the_weights() {
+    for name in ModelSource::embedded_names() {
+        let model = LatentDiffusion::load(&ModelSource::Embedded(name)).unwrap();
+        let parameters = model.blueprint().parameters();
+        let source = model.source().to_string();
+        let numbers = |part: &str, stem: &str| -> u64 {
+            let folder = source.strip_prefix("embedded:").unwrap();
+            let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/embedded");
+            let path = format!("{root}/{folder}/{part}/{stem}.safetensors");
+            let bytes = std::fs::read(path).unwrap();
+            let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            file.tensors().iter().map(|(_, t)| t.shape().iter().product::<usize>() as u64).sum()
+        };
+        assert_eq!(parameters.unet, numbers("unet", "diffusion_pytorch_model"), "{source}");
+        assert_eq!(parameters.text_encoder, numbers("text_encoder", "model"), "{source}");
+        assert_eq!(parameters.vae, numbers("vae", "diffusion_pytorch_model"), "{source}");
+        assert_eq!(model.blueprint().cross_attention_layers(), model.unet().cross_attention_layers(), "{source}");
+    }
+}
+
+#[test]
+fn cross_attention_layers_are_named_without_weights() {
+    let layers = blueprint("sd14").cross_attention_layers();
+    assert_eq!(layers.len(), 16);
+    assert_eq!(layers[3].path, "down_blocks.1.attentions.1.transformer_blocks.0.attn2");
+    assert_eq!(layers[15].path, "up_blocks.3.attentions.2.transformer_blocks.0.attn2");
+    assert!(layers.iter().enumerate().all(|(i, layer)| layer.index == i && layer.heads == 8));
+    for name in ["tiny-sd1", "tiny-sd2"] {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parity/models");
+        let model = LatentDiffusion::load(&ModelSource::folder(format!("{folder}/{name}"))).unwrap();
+        assert_eq!(model.blueprint().cross_attention_layers(), model.unet().cross_attention_layers(), "{name}");
+    }
+}
+
+#[test]
+fn memory_grows_with_storage_batch_and_derivatives() {
+    let sd14 = blueprint("sd14");
+    let need = |pass, batch, storage| sd14.memory(&work(pass, batch), storage);
+    let one = need(Pass::Prediction, 1, DType::F32);
+    assert_eq!(one.weights, 4 * (859_520_964 + 123_060_480));
+    assert_eq!(need(Pass::Prediction, 1, DType::F16).weights, one.weights / 2);
+    // A feed-forward layer at 64x64 alone holds 8 * 320 numbers for each position.
+    assert!(one.working > 4 * 8 * 320 * 64 * 64 && one.working < 1 << 30, "{one:?}");
+    // A large network takes one sample after the other; only the text encoder, not large, takes a batch of prompts.
+    let many = need(Pass::Prediction, 32, DType::F32).working;
+    assert!(many >= one.working && many < 2 * one.working, "{many} {one:?}");
+    let small = |batch| {
+        let model = Blueprint::read(&ModelSource::Embedded("emoji-eps".into()), ScheduleCheck::Protocol).unwrap();
+        model.memory(&work(Pass::Prediction, batch), DType::F32).working
+    };
+    assert!(small(32) > small(1));
+    assert!(need(Pass::Tangent, 1, DType::F32).working > one.working);
+    let gradient = need(Pass::Gradient, 1, DType::F32).working;
+    assert!(gradient > 5 * one.working);
+    let trace = need(Pass::Trace, 1, DType::F32).working;
+    assert!(trace > one.working && trace < gradient / 2, "{trace} {gradient}");
+}
+
+#[test]
+fn a_workload_is_priced_by_its_passes() {
+    let sd14 = blueprint("sd14");
+    let one = sd14.prediction_flops();
+    let mut work = Workload { batch: 1, ..Workload::default() };
+    work.add(Pass::Prediction, 3, Together::PerPrompt(1));
+    work.add(Pass::Tangent, 1, Together::PerPrompt(1));
+    assert_eq!(sd14.flops(&work).convolution, 5.0 * one.convolution);
+    assert_eq!(sd14.flops(&work).attention, 6.5 * one.attention);
+    work.images = 1;
+    assert!(sd14.flops(&work).total() > 6.0 * one.total());
+}
+
+#[test]
+fn too_little_memory_is_an_error_that_says_what_to_do() {
+    let sd14 = blueprint("sd14");
+    let available = |gb: u64| AvailableMemory { bytes: gb * 1_000_000_000, bound: MemoryBound::ControlGroup };
+    let work = work(Pass::Prediction, 32);
+    sd14.check_memory(&work, DType::F32, available(5)).unwrap();
+    sd14.check_memory(&work, DType::F16, available(3)).unwrap();
+    let message = sd14.check_memory(&work, DType::F32, available(3)).unwrap_err().to_string();
+    for word in ["3.0 GB", "container", "--dtype f16", "--ignore-memory"] {
+        assert!(message.contains(word), "{word}: {message}");
+    }
+    let message = sd14.check_memory(&work, DType::F16, available(2)).unwrap_err().to_string();
+    assert!(!message.contains("--dtype"), "{message}");
+}
+
+#[test]
+fn a_calibration_gives_seconds() {
+    let model = Blueprint::read(&ModelSource::Embedded("emoji-eps".into()), ScheduleCheck::Protocol).unwrap();
+    let clock = std::time::Instant::now();
+    let speed = model.calibrate().unwrap();
+    assert!(clock.elapsed().as_secs_f64() < 30.0, "it must stay a small part of any run");
+    let seconds = |pass, calls| {
+        let mut work = Workload { batch: 32, ..Workload::default() };
+        work.add(pass, calls, Together::PerPrompt(1));
+        model.seconds(&work, &speed)
+    };
+    let hundred = seconds(Pass::Prediction, 3200);
+    assert!(hundred.is_finite() && hundred > 0.0);
+    assert!((seconds(Pass::Prediction, 6400) / hundred - 2.0).abs() < 1e-9);
+    assert!(seconds(Pass::Tangent, 3200) > 1.9 * hundred);
+    assert!(speed.overall(&model) > 0.0);
+    assert_eq!(model.seconds(&Workload::default(), &speed), 0.0);
+}
