@@ -23,7 +23,7 @@ from processes import Run, Server, Usage, run
 HERE = Path(__file__).resolve().parent
 TORCH_SIDE = str(HERE / "torch_side.py")
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
-GIB = 2**30
+GB = 1e9
 # Both sides must have computed the same.
 TOLERANCE = 1e-3
 PROMPTS = [
@@ -121,13 +121,15 @@ def in_turn(arguments: argparse.Namespace, folder: Path, part: Part) -> dict:
             "memscope_peak_resident_bytes": peaks[0],
             "torch_peak_resident_bytes": peaks[1],
         }
-        print(f"{label}: peak memory memscope {peaks[0] / GIB:.2f} GiB, torch {peaks[1] / GIB:.2f} GiB", flush=True)
+        print(f"{label}: peak memory memscope {peaks[0] / GB:.2f} GB, torch {peaks[1] / GB:.2f} GB", flush=True)
     return results
 
 
-def memscope_detect(arguments: argparse.Namespace, model: str, prompts: Path, threads: int) -> Run:
+def memscope_detect(
+    arguments: argparse.Namespace, model: str, prompts: Path, threads: int, dtype: str = "f32"
+) -> Run:
     command = [str(arguments.memscope), "detect", "--model", model, "--prompts", str(prompts), "--json"]
-    return run([*command, "--batch", str(arguments.batch)], threads)
+    return run([*command, "--device", "cpu", "--dtype", dtype], threads)
 
 
 def detection(arguments: argparse.Namespace, folder: Path, prompts: Path) -> dict:
@@ -150,26 +152,26 @@ def detection(arguments: argparse.Namespace, folder: Path, prompts: Path) -> dic
             peak = max(peak, ours.peak_resident_bytes)
     count = arguments.prompts
     results = {loop: ratios.report(f"{count} prompts, {loop} loop") for loop, ratios in loops.items()}
-    print(f"{count} prompts: memscope's peak memory {peak / GIB:.2f} GiB", flush=True)
+    print(f"{count} prompts: memscope's peak memory {peak / GB:.2f} GB", flush=True)
     return results | {"torch_loop_seconds": inner, "memscope_peak_resident_bytes": peak}
 
 
-def memory(arguments: argparse.Namespace, folders: list[Path], prompts: Path) -> dict:
+def memory(arguments: argparse.Namespace, folders: dict[str, Path], prompts: Path) -> dict:
     """Peak resident memory of one prompt; the second run finds the weights' checksums in its cache."""
     results = {}
-    for folder in folders:
+    for dtype, folder in folders.items():
         if not folder.is_dir():
             print(f"{folder} is not there; see make_full_size.py --half", file=sys.stderr)
             continue
         with tempfile.TemporaryDirectory() as cache:
             os.environ["XDG_CACHE_HOME"] = cache
-            runs = [memscope_detect(arguments, str(folder), prompts, max(arguments.threads)) for _ in range(2)]
+            runs = [memscope_detect(arguments, str(folder), prompts, max(arguments.threads), dtype) for _ in range(2)]
             del os.environ["XDG_CACHE_HOME"]
-        peaks = [one.peak_resident_bytes / GIB for one in runs]
+        peaks = [one.peak_resident_bytes / GB for one in runs]
         weights = sum(file.stat().st_size for part in ("unet", "text_encoder") for file in (folder / part).iterdir())
         print(
-            f"{folder.name}: peak resident {peaks[0]:.2f} GiB, {peaks[1]:.2f} GiB when its checksums are known; "
-            f"text encoder and UNet are {weights / GIB:.2f} GiB on disk",
+            f"{folder.name}: peak resident {peaks[0]:.2f} GB, {peaks[1]:.2f} GB when its checksums are known; "
+            f"text encoder and UNet are {weights / GB:.2f} GB on disk",
             flush=True,
         )
         results[folder.name] = {"weights_bytes": weights, "runs": [one.record() for one in runs]}
@@ -200,7 +202,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--detection-rounds", type=int, default=1, help="pairs of whole programs (default: 1)")
     parser.add_argument("--loops", nargs="+", choices=["minimal", "released"], default=["minimal", "released"])
     parser.add_argument("--prompts", type=int, default=10, choices=range(1, len(PROMPTS) + 1), metavar="N")
-    parser.add_argument("--batch", type=int, default=1, help="memscope's --batch (default: 1)")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     return parser.parse_args()
 
@@ -229,7 +230,9 @@ def main() -> None:
         if "gradient" in arguments.parts:
             results["gradient"] = in_turn(arguments, folder, GRADIENT)
         if "memory" in arguments.parts:
-            results["memory"] = memory(arguments, [folder, folder.with_name("random-sd14-f16")], one)
+            results["memory"] = memory(
+                arguments, {"f32": folder, "f16": folder.with_name("random-sd14-f16")}, one
+            )
         if "detection" in arguments.parts:
             results["detection"] = detection(arguments, folder, prompts)
     results["machine"]["load_after"] = os.getloadavg()[0]

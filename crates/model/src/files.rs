@@ -6,7 +6,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use crate::{
@@ -23,12 +23,18 @@ pub(crate) enum Bytes {
     /// from them, which would double the memory of loading.
     OnDisk {
         map: Arc<memmap2::Mmap>,
-        file: Arc<Mutex<File>>,
+        path: PathBuf,
     },
 }
 
-/// Most bytes read at once; a multiple of the size of every number.
-const PIECE: usize = 1 << 20;
+/// Reads ranges of [`Bytes`]; each thread has its own.
+pub(crate) enum Reader<'a> {
+    Bytes(&'a [u8]),
+    File { file: File, piece: Vec<u8> },
+}
+
+/// Bytes read at once; a multiple of the size of every number.
+pub(crate) const PIECE: usize = 1 << 20;
 
 impl Bytes {
     /// The whole file; what is looked at stays in memory.
@@ -39,24 +45,35 @@ impl Bytes {
         }
     }
 
-    /// Calls `each` with the bytes of `range`, in order, piece by piece. Pieces hold whole numbers.
-    pub(crate) fn read(&self, range: Range<usize>, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-        match self {
-            Self::Static(bytes) => each(bytes.get(range).ok_or(io::ErrorKind::UnexpectedEof)?),
-            Self::OnDisk { file, .. } => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                file.seek(SeekFrom::Start(range.start as u64))?;
-                let mut piece = vec![0; PIECE.min(range.len())];
-                let mut left = range.len();
-                while left > 0 {
-                    let piece = &mut piece[..PIECE.min(left)];
-                    file.read_exact(piece)?;
-                    each(piece);
-                    left -= piece.len();
-                }
-            }
+    pub(crate) fn reader(&self) -> io::Result<Reader<'_>> {
+        Ok(match self {
+            Self::Static(bytes) => Reader::Bytes(bytes),
+            Self::OnDisk { path, .. } => Reader::File { file: File::open(path)?, piece: vec![] },
+        })
+    }
+
+    /// Calls `each` with all bytes, in order, piece by piece.
+    pub(crate) fn read_all(&self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        let (mut reader, len) = (self.reader()?, self.whole().len());
+        for start in (0..len).step_by(PIECE) {
+            each(reader.read(start..len.min(start + PIECE))?);
         }
         Ok(())
+    }
+}
+
+impl Reader<'_> {
+    /// The bytes of a range, which should not be much longer than [`PIECE`].
+    pub(crate) fn read(&mut self, range: Range<usize>) -> io::Result<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.get(range).ok_or(io::ErrorKind::UnexpectedEof)?),
+            Self::File { file, piece } => {
+                piece.resize(range.len(), 0);
+                file.seek(SeekFrom::Start(range.start as u64))?;
+                file.read_exact(piece)?;
+                Ok(piece)
+            }
+        }
     }
 }
 
@@ -121,9 +138,8 @@ impl ModelFiles {
             Self::Embedded(model) => model.file(file).map(Bytes::Static).ok_or_else(|| self.missing(file)),
             Self::Folder { path, .. } => {
                 let path = path.join(file);
-                let opened = raw::map_file(&path).and_then(|map| Ok((map, File::open(&path)?)));
-                let (map, handle) = opened.map_err(|e| self.read_error(path, file, e))?;
-                Ok(Bytes::OnDisk { map: Arc::new(map), file: Arc::new(Mutex::new(handle)) })
+                let map = raw::map_file(&path).map_err(|e| self.read_error(path.clone(), file, e))?;
+                Ok(Bytes::OnDisk { map: Arc::new(map), path })
             }
         }
     }

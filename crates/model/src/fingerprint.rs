@@ -55,7 +55,7 @@ fn sha256(name: &str, files: &ModelFiles) -> Result<String> {
     let bytes = files.open(name)?;
     let mut hash = Sha256::new();
     bytes
-        .read(0..bytes.whole().len(), |piece| hash.update(piece))
+        .read_all(|piece| hash.update(piece))
         .map_err(|source| Error::Read { path: files.label(name).into(), source })?;
     Ok(hex(&hash.finalize()))
 }

@@ -2,17 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     sync::{Mutex, PoisonError},
 };
 
 use candle_core::{DType, Device, Shape, Tensor};
 use half::{bf16, f16};
+use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::{
     error::{Error, Result},
     execution::Place,
-    files::{Bytes, ModelFiles},
+    files::{Bytes, ModelFiles, PIECE},
     layout::weight_files,
 };
 
@@ -86,19 +88,14 @@ impl Weights {
                 got: entry.shape.clone(),
             });
         }
-        let append = appender(entry.dtype).ok_or_else(|| Error::TensorDtype {
+        let convert = converter(entry.dtype).ok_or_else(|| Error::TensorDtype {
             file: file.clone(),
             tensor: name.to_owned(),
             dtype: format!("{:?}", entry.dtype),
         })?;
-        let mut data = Vec::with_capacity(expected.iter().product());
-        bytes
-            .read(entry.range.0..entry.range.1, |piece| append(&mut data, piece))
-            .map_err(|source| Error::Read { path: file.into(), source })?;
-        // A sum is finite only if every element is (overflow cannot happen with f64 partial sums of f32).
-        if !data.iter().map(|x| f64::from(*x)).sum::<f64>().is_finite() {
-            return Err(Error::NonFiniteWeights { file: file.clone(), tensor: name.to_owned() });
-        }
+        let data = read_numbers(bytes, entry, convert)
+            .map_err(|source| Error::Read { path: file.into(), source })?
+            .ok_or_else(|| Error::NonFiniteWeights { file: file.clone(), tensor: name.to_owned() })?;
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         let Place { dtype, device } = &self.place;
         let largest = f32::from(f16::MAX);
@@ -126,17 +123,41 @@ impl Weights {
     }
 }
 
-/// Appends stored numbers in f32.
-type Append = fn(&mut Vec<f32>, &[u8]);
+/// The numbers of a tensor in f32, `None` where one of them is NaN or infinite. All cores read: the time goes into new
+/// pages of memory.
+fn read_numbers(bytes: &Bytes, entry: &Entry, convert: Convert) -> io::Result<Option<Vec<f32>>> {
+    let width = entry.dtype.bitsize() / 8;
+    let mut data = vec![0.0; entry.shape.iter().product()];
+    let pieces = data.par_chunks_mut(PIECE / width).enumerate();
+    let is_finite = pieces.map_init(
+        || bytes.reader(),
+        |reader, (i, to)| {
+            let reader = reader.as_mut().map_err(|e| io::Error::new(e.kind(), e.to_string()))?;
+            let start = entry.range.0 + i * PIECE;
+            convert(to, reader.read(start..start + to.len() * width)?);
+            // A sum is finite only if every element is (overflow cannot happen with f64 partial sums of f32).
+            Ok::<_, io::Error>(to.iter().map(|x| f64::from(*x)).sum::<f64>().is_finite())
+        },
+    );
+    let is_finite = is_finite.try_reduce(|| true, |a, b| Ok(a && b))?;
+    Ok(is_finite.then_some(data))
+}
 
-fn appender(dtype: Dtype) -> Option<Append> {
-    let append: Append = match dtype {
-        Dtype::F32 => |to, raw| to.extend(raw.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
-        Dtype::F16 => |to, raw| to.extend(raw.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32())),
-        Dtype::BF16 => |to, raw| to.extend(raw.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32())),
+/// Turns stored numbers into f32.
+type Convert = fn(&mut [f32], &[u8]);
+
+fn converter(dtype: Dtype) -> Option<Convert> {
+    let convert: Convert = match dtype {
+        Dtype::F32 => |to, raw| each(to, raw, f32::from_le_bytes),
+        Dtype::F16 => |to, raw| each(to, raw, |b| f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => |to, raw| each(to, raw, |b| bf16::from_le_bytes(b).to_f32()),
         _ => return None,
     };
-    Some(append)
+    Some(convert)
+}
+
+fn each<const N: usize>(to: &mut [f32], raw: &[u8], f: impl Fn([u8; N]) -> f32) {
+    to.iter_mut().zip(raw.as_chunks().0).for_each(|(to, b)| *to = f(*b));
 }
 
 /// A view of [`Weights`] below a dotted prefix.

@@ -95,12 +95,11 @@ impl Walk<'_> {
     }
 
     fn resnet(&self, t: &mut Tally, x: Shape, outputs: usize) -> Shape {
-        // Values of one expression live until it ends, those with a name until the function does.
         let normalised_conv = |t: &mut Tally, x: Shape| {
             t.scope(|t| {
-                t.norm(x);
-                t.pointwise(x);
-                t.conv(x, outputs, 3, 1, Kernels::Own)
+                let h = t.norm(x);
+                let h = t.replace(h, |t| t.pointwise(x));
+                t.replace(h, |t| t.conv(x, outputs, 3, 1, Kernels::Own))
             })
         };
         let h = normalised_conv(t, x);
@@ -134,9 +133,9 @@ impl Walk<'_> {
         t.norm(x);
         Self::attention(t, x, self.context);
         let inner = t.scope(|t| {
-            t.norm(x);
-            t.dense(x, 8 * x.channels, Bias::With);
-            t.pointwise(Shape { channels: 4 * x.channels, ..x })
+            let h = t.norm(x);
+            let h = t.replace(h, |t| t.dense(x, 8 * x.channels, Bias::With));
+            t.replace(h, |t| t.pointwise(Shape { channels: 4 * x.channels, ..x }))
         });
         t.dense(inner, x.channels, Bias::With);
         t.pointwise(x)

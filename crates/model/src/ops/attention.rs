@@ -147,9 +147,11 @@ struct Sizes {
 
 /// Cuts `(B, N, heads·d)` into tiles: sample, first query, elements. No tile straddles two samples.
 fn tiles(out: &mut [f32], s: Sizes) -> Vec<(usize, usize, &mut [f32])> {
+    // Of one size, so that no core waits for the last.
+    let rows = s.queries.div_ceil(s.queries.div_ceil(TILE).max(1)).max(1);
     let of_sample = move |(b, sample): (usize, _)| {
-        let tiles = <[f32]>::chunks_mut(sample, TILE * s.width).enumerate();
-        tiles.map(move |(t, tile)| (b, t * TILE, tile))
+        let tiles = <[f32]>::chunks_mut(sample, rows * s.width).enumerate();
+        tiles.map(move |(t, tile)| (b, t * rows, tile))
     };
     out.chunks_mut(s.queries * s.width).enumerate().flat_map(of_sample).collect()
 }

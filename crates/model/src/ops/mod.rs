@@ -13,6 +13,7 @@ mod geglu;
 mod linear;
 mod norm;
 mod sum;
+mod swap;
 mod upsample;
 mod winograd;
 
@@ -24,6 +25,7 @@ pub use geglu::{geglu, geglu_pushforward};
 pub use linear::Linear;
 pub use norm::Norm;
 pub use sum::{add, shift_channels};
+pub use swap::swap_last;
 pub use upsample::upsample_nearest_2x;
 
 pub(crate) use attention::TILE as ATTENTION_TILE;

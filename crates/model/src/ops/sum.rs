@@ -33,9 +33,9 @@ impl CustomOp2 for Add {
         if l1.shape() != l2.shape() {
             bail!("a sum of {:?} and {:?}", l1.shape(), l2.shape());
         }
-        let mut sum = x.to_vec();
-        sum.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK)).for_each(|(sum, y)| {
-            sum.iter_mut().zip(y).for_each(|(sum, y)| *sum += y);
+        let mut sum = vec![0.0; x.len()];
+        sum.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK)).for_each(|((sum, x), y)| {
+            sum.iter_mut().zip(x).zip(y).for_each(|((sum, x), y)| *sum = x + y);
         });
         Ok((CpuStorage::F32(sum), l1.shape().clone()))
     }

@@ -20,8 +20,8 @@ const MIN_AREA: usize = 1024;
 /// Most elements of the transformed kernels of a block of output channels (16 MiB of f32).
 const KERNELS_MAX: usize = 4 << 20;
 
-/// Most elements of the transformed input of a strip (16 MiB of f32), if one row of tiles has fewer.
-const INPUTS_MAX: usize = 4 << 20;
+/// Most elements of the transformed input of a strip (8 MiB of f32), if one row of tiles has fewer.
+const INPUTS_MAX: usize = 2 << 20;
 
 /// Kernels that are transformed together.
 const LANES: usize = 16;

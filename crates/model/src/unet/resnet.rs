@@ -38,9 +38,14 @@ impl ResNet {
 
     /// `x: (B, C, H, W)`, `time: (B, T)` after its SiLU; returns `(B, C', H, W)`.
     pub(super) fn forward<V: Value>(&self, x: &V, time: &Tensor) -> candle_core::Result<V> {
-        let h = x.normalise(&self.norm1)?.activate(Activation::Silu)?.through(&self.conv1)?;
-        let h = h.shift_channels(&self.time.apply(time)?)?;
-        let h = h.normalise(&self.norm2)?.activate(Activation::Silu)?.through(&self.conv2)?;
+        // Each result replaces the one before, whose memory the next may then take.
+        let mut h = x.normalise(&self.norm1)?;
+        h = h.activate(Activation::Silu)?;
+        h = h.through(&self.conv1)?;
+        h = h.shift_channels(&self.time.apply(time)?)?;
+        h = h.normalise(&self.norm2)?;
+        h = h.activate(Activation::Silu)?;
+        h = h.through(&self.conv2)?;
         match &self.shortcut {
             Some(shortcut) => x.through(shortcut)?.add(&h),
             None => x.add(&h),

@@ -6,7 +6,7 @@ use super::{
 use crate::{
     error::Result,
     layers::{group_norm, layer_norm, linear, linear_no_bias, pointwise_as_linear},
-    ops::{AttentionMask, Linear, Norm},
+    ops::{AttentionMask, Linear, Norm, swap_last},
     value::Value,
     weights::Scope,
 };
@@ -94,7 +94,9 @@ impl Layer {
         let x = spread(&tokens, context.primal().dim(0)?)?;
         let x = self.cross_attention.attend(&query, context, Some((&self.identity, observe)))?.add(&x)?;
         drop((tokens, query));
-        let h = x.normalise(&self.norm3)?.through(&self.expand)?.geglu()?;
+        let mut h = x.normalise(&self.norm3)?;
+        h = h.through(&self.expand)?;
+        h = h.geglu()?;
         h.through(&self.contract)?.add(&x)
     }
 }
@@ -146,7 +148,7 @@ impl Transformer {
 
     /// `x: (B or 1, C, H, W)`.
     pub(super) fn begin<V: Value>(&self, x: V) -> candle_core::Result<Begun<V>> {
-        let tokens = x.normalise(&self.norm)?.linear_map(|t| t.flatten_from(2)?.transpose(1, 2)?.contiguous())?;
+        let tokens = x.normalise(&self.norm)?.linear_map(|t| swap_last(&t.flatten_from(2)?))?;
         let asking = self.layers[0].begin(&tokens.through(&self.proj_in)?)?;
         Ok(Begun { image: x, asking })
     }
@@ -160,7 +162,6 @@ impl Transformer {
             h = layer.end(layer.begin(&h)?, context, observe)?;
         }
         let h = h.through(&self.proj_out)?;
-        h.linear_map(|t| t.transpose(1, 2)?.contiguous()?.reshape((batch, channels, height, width)))?
-            .add(&spread(&begun.image, batch)?)
+        h.linear_map(|t| swap_last(t)?.reshape((batch, channels, height, width)))?.add(&spread(&begun.image, batch)?)
     }
 }
