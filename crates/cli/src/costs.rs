@@ -8,7 +8,7 @@ use memscope_eval::{
     table::{Cell, Column, ColumnKind},
 };
 use memscope_model::{
-    cost::Speed,
+    cost::{Speed, Workload},
     hub::FetchPlan,
     memory::{AvailableMemory, available_memory, size},
 };
@@ -18,7 +18,13 @@ use crate::{
     args::{CostArgs, ModelArgs},
     downloads,
     output::{print, print_json, print_table},
+    progress::Progress,
 };
+
+/// What a command without measurements plans for its model.
+pub(crate) fn of_work(model: &ModelArgs, work: Workload, progress: &Progress) -> anyhow::Result<ModelPlan> {
+    Ok(ModelPlan::of_work(&downloads::blueprint(model, progress)?, model.options().execution, work))
+}
 
 /// Refuses runs that do not fit into memory, unless the user wants them nevertheless.
 pub(crate) fn check<'p>(plans: impl IntoIterator<Item = &'p ModelPlan>, costs: CostArgs) -> anyhow::Result<()> {
@@ -36,11 +42,18 @@ pub(crate) enum Item {
 
 impl Item {
     /// A model named on the command line, with what is planned for it if it is there.
-    pub(crate) fn of(model: &ModelArgs, plan: impl FnOnce() -> anyhow::Result<ModelPlan>) -> anyhow::Result<Self> {
+    fn of(model: &ModelArgs, plan: impl FnOnce() -> anyhow::Result<ModelPlan>) -> anyhow::Result<Self> {
         Ok(match downloads::missing(&model.source()?)? {
             Some(download) => Self::Download(download),
             None => Self::Plan(Box::new(plan()?)),
         })
+    }
+
+    fn plan(&self) -> Option<&ModelPlan> {
+        match self {
+            Self::Plan(plan) => Some(plan),
+            Self::Download(_) => None,
+        }
     }
 }
 
@@ -112,11 +125,21 @@ pub(crate) fn show(items: &[(String, Item)], json: bool, costs: CostArgs) -> any
     } else {
         print_report(&report)?
     }
-    let plans = items.iter().filter_map(|(_, item)| match item {
-        Item::Plan(plan) => Some(plan.as_ref()),
-        Item::Download(_) => None,
-    });
-    check(plans, costs)
+    check_items(items, costs)
+}
+
+/// [`show`] for a command with one model.
+pub(crate) fn show_one(
+    model: &ModelArgs,
+    json: bool,
+    plan: impl FnOnce() -> anyhow::Result<ModelPlan>,
+) -> anyhow::Result<()> {
+    show(&[(String::new(), Item::of(model, plan)?)], json, model.costs)
+}
+
+/// [`check`] for those items that are there.
+pub(crate) fn check_items(items: &[(String, Item)], costs: CostArgs) -> anyhow::Result<()> {
+    check(items.iter().filter_map(|(_, item)| item.plan()), costs)
 }
 
 fn print_report(report: &Report) -> anyhow::Result<()> {

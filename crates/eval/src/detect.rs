@@ -59,11 +59,7 @@ impl Detection {
     /// What scoring the prompts would ask of a model.
     pub fn plan(&self, blueprint: &Blueprint, execution: Execution, prompts: &[String]) -> ModelPlan {
         // Nothing is stored, so that the key does not matter.
-        let model = AskedModel {
-            fingerprint: String::new(),
-            arithmetic: execution.arithmetic(),
-            latent_shape: blueprint.latent_shape(),
-        };
+        let model = AskedModel::planned(blueprint, execution, String::new());
         ModelPlan::of_agenda(blueprint, execution, &self.agenda(model, prompts))
     }
 

@@ -199,11 +199,7 @@ impl Planner {
             self.stores.insert(fingerprint.clone(), store);
         }
         let store = self.stores.entry(fingerprint.clone()).or_insert_with(ScoreStore::in_memory);
-        let model = AskedModel {
-            fingerprint: fingerprint.clone(),
-            arithmetic: execution.arithmetic(),
-            latent_shape: draft.blueprint.latent_shape(),
-        };
+        let model = AskedModel::planned(&draft.blueprint, execution, fingerprint.clone());
         for (_, agenda) in draft.agendas(experiment, &model) {
             let keys = agenda.all_keys();
             if answers == Answers::Fresh {

@@ -7,7 +7,7 @@ use std::{
 
 use memscope_metric::{Ask, NetworkCalls, Probe, Quantity, Start, prefetch};
 use memscope_model::{
-    LatentDiffusion, NoiseGenerator, NoisePrecision, PromptEmbedding,
+    Blueprint, Execution, LatentDiffusion, NoiseGenerator, NoisePrecision, PromptEmbedding,
     cost::{Pass, Together, Workload},
     noise::initial_latents,
 };
@@ -165,6 +165,11 @@ pub struct AskedModel {
 }
 
 impl AskedModel {
+    /// A model that is not loaded yet.
+    pub fn planned(blueprint: &Blueprint, execution: Execution, fingerprint: String) -> Self {
+        Self { fingerprint, arithmetic: execution.arithmetic(), latent_shape: blueprint.latent_shape() }
+    }
+
     /// A loaded model.
     pub fn of(model: &LatentDiffusion) -> Self {
         Self {

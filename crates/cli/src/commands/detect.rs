@@ -18,8 +18,7 @@ use serde::Serialize;
 
 use crate::{
     args::Detect,
-    costs::{self, Item},
-    downloads,
+    costs, downloads,
     exit_code::UserError,
     output::{print_json, print_table},
     progress::Progress,
@@ -56,7 +55,7 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
             let blueprint = downloads::blueprint(&args.model, &progress)?;
             Ok(detection(args, &blueprint)?.0.plan(&blueprint, args.model.options().execution, &list.texts()))
         };
-        return costs::show(&[(String::new(), Item::of(&args.model, plan)?)], args.json, args.model.costs);
+        return costs::show_one(&args.model, args.json, plan);
     }
     progress.model(&source);
     let blueprint = downloads::blueprint(&args.model, &progress)?;

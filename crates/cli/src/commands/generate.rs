@@ -4,14 +4,8 @@ use memscope_model::{
     noise::initial_latents,
 };
 
-use crate::{
-    args::Generate,
-    costs::{self, Item},
-    downloads,
-    exit_code::UserError,
-    progress::Progress,
-};
-use memscope_eval::{Error as EvalError, estimate::ModelPlan, run::Watch};
+use crate::{args::Generate, costs, downloads, exit_code::UserError, progress::Progress};
+use memscope_eval::{Error as EvalError, run::Watch};
 
 /// `memscope generate`.
 pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
@@ -19,15 +13,9 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
         return Err(UserError::input(format!("--guidance {} is not a number", args.guidance)).into());
     }
     let mut progress = Progress::install()?;
-    let plan = || {
-        Ok(ModelPlan::of_work(
-            &downloads::blueprint(&args.model, &progress)?,
-            args.model.options().execution,
-            workload(args),
-        ))
-    };
+    let plan = || costs::of_work(&args.model, workload(args), &progress);
     if args.model.costs.dry_run {
-        return costs::show(&[(String::new(), Item::of(&args.model, plan)?)], args.json, args.model.costs);
+        return costs::show_one(&args.model, args.json, plan);
     }
     std::fs::create_dir_all(&args.out).map_err(|source| EvalError::Write { path: args.out.clone(), source })?;
     let model = downloads::open(&args.model, &plan()?)?;

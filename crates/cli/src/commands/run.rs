@@ -164,10 +164,5 @@ pub(crate) fn check_memory(experiments: &[(&str, &Experiment)], options: &RunOpt
     if options.costs.ignore_memory {
         return Ok(());
     }
-    let items = plan(experiments, options, |_| Ok(None))?;
-    let plans = items.iter().filter_map(|(_, item)| match item {
-        Item::Plan(plan) => Some(plan.as_ref()),
-        Item::Download(_) => None,
-    });
-    costs::check(plans, options.costs)
+    costs::check_items(&plan(experiments, options, |_| Ok(None))?, options.costs)
 }

@@ -3,7 +3,6 @@ use std::path::Path;
 use memscope_baselines::token_significance;
 use memscope_eval::{
     Error as EvalError,
-    estimate::ModelPlan,
     run::Watch,
     table::{Cell, Column, ColumnKind, ResultTable},
 };
@@ -17,8 +16,7 @@ use serde::Serialize;
 
 use crate::{
     args::Tokens,
-    costs::{self, Item},
-    downloads,
+    costs, downloads,
     exit_code::UserError,
     output::{print_json, print_table},
     progress::Progress,
@@ -41,15 +39,9 @@ struct Report {
 /// `memscope tokens`.
 pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
     let progress = Progress::install()?;
-    let plan = || {
-        Ok(ModelPlan::of_work(
-            &downloads::blueprint(&args.model, &progress)?,
-            args.model.options().execution,
-            workload(args),
-        ))
-    };
+    let plan = || costs::of_work(&args.model, workload(args), &progress);
     if args.model.costs.dry_run {
-        return costs::show(&[(String::new(), Item::of(&args.model, plan)?)], args.json, args.model.costs);
+        return costs::show_one(&args.model, args.json, plan);
     }
     let model = downloads::open(&args.model, &plan()?)?;
     let shape = model.latent_shape();

@@ -42,7 +42,7 @@ impl<'a, V: Value> Prepared<'a, V> {
 
     /// The network's raw output under prompts, see [`UNet::forward`].
     pub fn forward(&self, context: &V, observer: Option<&mut dyn AttentionObserver>) -> Result<V> {
-        check_batch(self.time.primal(), context.primal())?;
+        check_batch(&self.time, context.primal())?;
         let observe = &mut Observe(observer);
         let (transformer, index) = self.asks;
         let h = transformer.end(self.begun.clone(), context, observe)?;
