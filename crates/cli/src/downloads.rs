@@ -24,8 +24,8 @@ pub(crate) fn blueprint(model: &ModelArgs, progress: &Progress) -> anyhow::Resul
 /// Loads a model named on the command line, if what is planned fits into memory.
 pub(crate) fn open(model: &ModelArgs, plan: &ModelPlan) -> anyhow::Result<LatentDiffusion> {
     costs::check([plan], model.costs)?;
-    let source = model.source()?;
-    LatentDiffusion::load_with(&source, model.options()).with_context(|| format!("model {source}"))
+    LatentDiffusion::build(plan.blueprint.clone(), plan.execution)
+        .with_context(|| format!("model {}", plan.blueprint.source()))
 }
 
 /// What of a model would be downloaded; `None` for one that is there. The Hub is asked for names and sizes only.

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use memscope_model::{LatentDiffusion, LoadOptions, ModelSource, NoisePrecision, Schedule, noise::initial_latents};
+use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule, noise::initial_latents};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -82,8 +82,7 @@ struct Subject {
 impl Subject {
     fn load(experiment: &Experiment, source: &ModelSource, entry: &ModelEntry) -> Result<Self> {
         let draft = Draft::read(experiment, source, entry)?;
-        let options = LoadOptions { schedule: entry.schedule_check(), execution: experiment.execution() };
-        Ok(Self { model: LatentDiffusion::load_with(source, options)?, draft })
+        Ok(Self { model: LatentDiffusion::build(draft.blueprint.clone(), experiment.execution())?, draft })
     }
 
     /// One runner for each precision of the noise that a detector or probe needs.

@@ -2,7 +2,6 @@
 
 use crate::{
     config::Config,
-    cost::unet_cross_attention,
     error::{Error, Result},
     files::ModelFiles,
     fingerprint::known_fingerprint,
@@ -88,7 +87,7 @@ impl Blueprint {
 
     /// The UNet's cross-attention layers in forward order.
     pub fn cross_attention_layers(&self) -> Vec<CrossAttentionLayer> {
-        unet_cross_attention(&self.unet)
+        self.unet.cross_attention_layers()
     }
 
     /// The model's fingerprint where finding it takes no more than a look: embedded models, and folders whose files were

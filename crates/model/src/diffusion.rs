@@ -86,12 +86,16 @@ impl LatentDiffusion {
         Self::load_with(source, LoadOptions::default())
     }
 
-    /// Loads a model. The VAE is loaded when it is first needed. What is not on disk is not downloaded.
+    /// Loads a model. What is not on disk is not downloaded.
     pub fn load_with(source: &ModelSource, LoadOptions { schedule, execution }: LoadOptions) -> Result<Self> {
+        Self::build(Blueprint::read(source, schedule)?, execution)
+    }
+
+    /// Loads the model that a blueprint stands for. The VAE is loaded when it is first needed.
+    pub fn build(blueprint: Blueprint, execution: Execution) -> Result<Self> {
         let place = Place::open(execution)?;
-        let blueprint = Blueprint::read(source, schedule)?;
         let files = blueprint.files();
-        let text_encoder = TextEncoder::load(files, &place)?;
+        let text_encoder = TextEncoder::load(files, blueprint.text_encoder(), &place)?;
         let tokenizer = PromptTokenizer::from_files(
             &files.read("tokenizer/vocab.json")?,
             &files.read("tokenizer/merges.txt")?,
@@ -101,9 +105,10 @@ impl LatentDiffusion {
         )?
         // The reference environment has ftfy, which transformers then applies to every prompt.
         .with_text_fix(TextFix::Ftfy);
-        let unet = UNet::load(files, &place)?;
+        let unet = UNet::load(files, blueprint.unet().clone(), &place)?;
         let fingerprint = fingerprint(files)?;
         if blueprint.weights_origin() == WeightsOrigin::Random {
+            let source = blueprint.source();
             tracing::warn!("the weights of {source} are random: its scores say nothing about a trained model");
         }
         let vae = OnceLock::new();

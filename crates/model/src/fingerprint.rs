@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::UNIX_EPOCH,
 };
 
@@ -19,18 +20,28 @@ use crate::{
 
 /// The fingerprint of a model: SHA-256 (hex) over the sorted list of its files' names and hashes.
 pub(crate) fn fingerprint(files: &ModelFiles) -> Result<String> {
+    let Some(folder) = files.folder() else { return embedded_fingerprint(files) };
     let mut cache = Cache::open();
-    let fingerprint = combine(files, |name| match files.folder() {
-        Some(folder) => cache.hash(&folder.join(name), || sha256(name, files)),
-        None => sha256(name, files),
-    })?;
+    let fingerprint = combine(files, |name| cache.hash(&folder.join(name), || sha256(name, files)))?;
     cache.save();
+    Ok(fingerprint)
+}
+
+/// Plans, loading and reports ask for it; the bytes are part of the program.
+fn embedded_fingerprint(files: &ModelFiles) -> Result<String> {
+    static KNOWN: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(fingerprint) = known.get(&files.name()) {
+        return Ok(fingerprint.clone());
+    }
+    let fingerprint = combine(files, |name| sha256(name, files))?;
+    known.insert(files.name(), fingerprint.clone());
     Ok(fingerprint)
 }
 
 /// The same where no large file must be read for it.
 pub(crate) fn known_fingerprint(files: &ModelFiles) -> Option<String> {
-    let Some(folder) = files.folder() else { return fingerprint(files).ok() };
+    let Some(folder) = files.folder() else { return embedded_fingerprint(files).ok() };
     let mut cache = Cache::open();
     let unknown = |name: &str| Err(Error::Argument(format!("{name} has not been hashed")));
     combine(files, |name| cache.hash(&folder.join(name), || unknown(name))).ok()

@@ -104,13 +104,12 @@ impl Layer {
 
 impl TextEncoder {
     /// Loads `text_encoder/` of a model.
-    pub(crate) fn load(files: &ModelFiles, place: &Place) -> Result<Self> {
-        let shape = TextShape::from_config(&Config::read(files, "text_encoder/config.json")?)?;
+    pub(crate) fn load(files: &ModelFiles, shape: &TextShape, place: &Place) -> Result<Self> {
         let weights = Weights::open(files, "text_encoder", "model", place.clone())?;
         // Old checkpoints keep everything below `text_model`; newer ones may not.
         let prefix = "text_model.embeddings.token_embedding.weight";
         let scope = if weights.contains(prefix) { weights.root().at("text_model") } else { weights.root() };
-        let encoder = Self::build(&shape, &scope)?;
+        let encoder = Self::build(shape, &scope)?;
         weights.finish(&["embeddings.position_ids", "text_projection.weight"])?;
         Ok(encoder)
     }

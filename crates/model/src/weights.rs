@@ -173,11 +173,6 @@ impl Scope<'_> {
         Self { weights: self.weights, prefix }
     }
 
-    /// The dotted path of this scope.
-    pub(crate) fn path(&self) -> String {
-        self.prefix.clone()
-    }
-
     pub(crate) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         self.weights.get(&self.at(name).prefix, shape)
     }

@@ -1,7 +1,8 @@
 //! What a model costs, from its configurations alone: parameters, floating-point operations, memory, and with a
 //! calibration of this machine also seconds. No weights are read.
 //!
-//! A network is run on shapes instead of tensors ([`tally`]): one file for each network, in the order of its forward.
+//! A network is run on shapes instead of tensors ([`tally`]): one file for each network. The UNet's
+//! walks the plan that the network is built from, the others follow their forward.
 
 mod calibrate;
 mod flops;
@@ -20,7 +21,7 @@ pub use workload::{Pass, PassGroup, Together, Workload};
 
 pub(crate) use tally::Tally;
 pub(crate) use text_encoder::text_encoder;
-pub(crate) use unet::{unet, unet_cross_attention};
+pub(crate) use unet::unet;
 pub(crate) use vae::vae;
 
 use crate::blueprint::Blueprint;

@@ -1,7 +1,7 @@
 //! A forward on shapes: what it computes, how many parameters it reads, and how many numbers it holds at once.
 
 use super::{Flops, Pass};
-use crate::ops::{ATTENTION_TILE, CONV_UNFOLDED_MAX, Winograd};
+use crate::ops::{ATTENTION_BLOCK, ATTENTION_DERIVATIVE_TILE, ATTENTION_TILE, CONV_UNFOLDED_MAX, Winograd};
 
 /// The shape of one sample's value: an image, or tokens as a column of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,15 +226,15 @@ impl Tally {
         self.count(Flops { attention: products, ..Flops::default() });
         let y = self.hold(queries);
         let (rows, width) = (queries.area(), queries.channels);
-        let tile = ATTENTION_TILE.min(rows) * keys;
+        // The result, once more with its heads one after the other.
+        let result = self.samples * queries.len() as usize;
+        let two_tiles = 2 * self.threads * ATTENTION_DERIVATIVE_TILE.min(rows) * keys;
         self.briefly(match self.pass {
-            Pass::Prediction => self.threads * tile,
-            // The push-forward takes copies of its arguments and of their tangents, and a second tile.
-            Pass::Tangent => 2 * self.threads * tile + 2 * self.samples * (rows + 2 * keys) * width,
-            // The pull-back holds whole probabilities and their gradient, one sample a core, and three gradients.
-            Pass::Gradient | Pass::Trace => {
-                2 * self.threads.min(self.samples) * rows * keys + self.samples * (rows + 2 * keys) * width
-            }
+            Pass::Prediction => self.threads * ATTENTION_TILE.min(rows) * ATTENTION_BLOCK.min(keys) + result,
+            // The push-forward takes copies of its arguments and of their tangents.
+            Pass::Tangent => two_tiles + 2 * self.samples * (rows + 2 * keys) * width + result,
+            // The pull-back holds three gradients, the last of them twice.
+            Pass::Gradient | Pass::Trace => two_tiles + self.samples * (rows + 3 * keys) * width,
         });
         y
     }

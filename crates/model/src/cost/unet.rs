@@ -1,83 +1,44 @@
-//! The UNet's forward on shapes, in the order of `unet::UNet::forward`.
+//! The UNet's steps on shapes.
 
 use super::{
     Tally,
     tally::{Bias, Kernels, Shape},
 };
-use crate::unet::{CrossAttentionLayer, UNetShape};
+use crate::unet::{BodyPlan, Skip, UNetShape};
 
 /// A latent of this size under a prompt of `context` tokens.
 pub(crate) fn unet(t: &mut Tally, shape: &UNetShape, (height, width): (usize, usize), context: usize) {
     let walk = Walk { shape, context: Shape::tokens(context, shape.context_width) };
-    let (first, deepest) = (shape.levels[0].channels, shape.levels.len() - 1);
     t.at_level(0);
     t.scope(|t| {
-        let x = t.hold(Shape::tokens(1, first));
+        let x = t.hold(Shape::tokens(1, shape.levels[0].channels));
         let x = t.dense(x, shape.time_width(), Bias::With);
         t.dense(x, shape.time_width(), Bias::With)
     });
-    let latent = Shape::image(shape.in_channels, height, width);
-    t.hold(latent);
-    let mut h = t.conv(latent, first, 3, 1, Kernels::Own);
-    let mut skips = vec![h];
-    for (level, spec) in shape.levels.iter().enumerate() {
-        t.at_level(level);
-        for _ in 0..shape.layers_per_block {
-            h = walk.layer(t, h, level, spec.down_attention);
-            skips.push(h);
-        }
-        if level < deepest {
-            t.at_level(level + 1);
-            h = t.conv(h, spec.channels, 3, 2, Kernels::Own);
-            skips.push(h);
-        }
-    }
-    t.at_level(deepest);
-    h = walk.layer(t, h, deepest, true);
-    h = t.step(|t| t.replace(h, |t| walk.resnet(t, h, shape.levels[deepest].channels)));
-    for (level, spec) in shape.levels.iter().enumerate().rev() {
-        t.at_level(level);
-        for _ in 0..=shape.layers_per_block {
-            let skip = skips.pop().unwrap_or(h);
-            let both = t.hold(Shape { channels: h.channels + skip.channels, ..h });
-            t.free(h);
-            t.free(skip);
-            h = walk.layer(t, both, level, spec.up_attention);
-            t.free(both);
-        }
-        if level > 0 {
-            t.at_level(level - 1);
-            h = t.replace(h, |t| {
-                let wide = t.pointwise(Shape::image(h.channels, 2 * h.height, 2 * h.width));
-                t.conv(wide, spec.channels, 3, 1, Kernels::Own)
-            });
-        }
-    }
-    t.norm(h);
-    t.pointwise(h);
-    t.conv(h, shape.out_channels, 3, 1, Kernels::Own);
-}
-
-/// The cross-attention layers in forward order, as `UNet::cross_attention_layers` has them.
-pub(crate) fn unet_cross_attention(shape: &UNetShape) -> Vec<CrossAttentionLayer> {
-    let mut layers = vec![];
-    let mut block = |prefix: String, heads: usize, transformers: usize| {
-        for attention in 0..transformers {
-            for layer in 0..shape.transformer_layers {
-                let path = format!("{prefix}.attentions.{attention}.transformer_blocks.{layer}.attn2");
-                layers.push(CrossAttentionLayer { index: layers.len(), path, heads });
+    let mut h = t.hold(Shape::image(shape.in_channels, height, width));
+    // The latent belongs to the caller, and what is left for later steps stays.
+    let (mut skips, mut stays): (Vec<Shape>, _) = (vec![], true);
+    for step in shape.steps() {
+        t.at_level(step.level);
+        let skip = if step.skip == Skip::Take { skips.pop() } else { None };
+        let arrives = h;
+        h = t.step(|t| match skip {
+            Some(skip) => {
+                let both = t.hold(Shape { channels: h.channels + skip.channels, ..h });
+                t.free(skip);
+                t.free(h);
+                t.replace(both, |t| walk.body(t, both, &step.body))
             }
+            None => walk.body(t, h, &step.body),
+        });
+        if skip.is_none() && !stays {
+            t.free(arrives);
         }
-    };
-    let deepest = shape.levels.len() - 1;
-    for (i, level) in shape.levels.iter().enumerate().filter(|(_, level)| level.down_attention) {
-        block(format!("down_blocks.{i}"), level.heads, shape.layers_per_block);
+        stays = step.skip == Skip::Leave;
+        if stays {
+            skips.push(h);
+        }
     }
-    block("mid_block".into(), shape.levels[deepest].heads, 1);
-    for (i, level) in shape.levels.iter().rev().enumerate().filter(|(_, level)| level.up_attention) {
-        block(format!("up_blocks.{i}"), level.heads, shape.layers_per_block + 1);
-    }
-    layers
 }
 
 struct Walk<'a> {
@@ -86,12 +47,24 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// A ResNet and the transformer behind it; `x` stays.
-    fn layer(&self, t: &mut Tally, x: Shape, level: usize, attention: bool) -> Shape {
-        t.step(|t| {
-            let h = t.scope(|t| self.resnet(t, x, self.shape.levels[level].channels));
-            if attention { t.replace(h, |t| self.transformer(t, h)) } else { h }
-        })
+    /// What a step computes; `x` stays.
+    fn body(&self, t: &mut Tally, x: Shape, body: &BodyPlan) -> Shape {
+        match body {
+            BodyPlan::Convolution { outputs, stride, .. } => t.conv(x, *outputs, 3, *stride, Kernels::Own),
+            BodyPlan::Layer { outputs, transformer, .. } => {
+                let h = t.scope(|t| self.resnet(t, x, *outputs));
+                if transformer.is_some() { t.replace(h, |t| self.transformer(t, h)) } else { h }
+            }
+            BodyPlan::Upsample { channels, .. } => t.scope(|t| {
+                let wide = t.pointwise(Shape::image(x.channels, 2 * x.height, 2 * x.width));
+                t.conv(wide, *channels, 3, 1, Kernels::Own)
+            }),
+            BodyPlan::Out => t.scope(|t| {
+                t.norm(x);
+                t.pointwise(x);
+                t.conv(x, self.shape.out_channels, 3, 1, Kernels::Own)
+            }),
+        }
     }
 
     fn resnet(&self, t: &mut Tally, x: Shape, outputs: usize) -> Shape {

@@ -28,7 +28,9 @@ pub use sum::{add, shift_channels};
 pub use swap::swap_last;
 pub use upsample::upsample_nearest_2x;
 
-pub(crate) use attention::TILE as ATTENTION_TILE;
+pub(crate) use attention::{
+    BLOCK as ATTENTION_BLOCK, DERIVATIVE_TILE as ATTENTION_DERIVATIVE_TILE, TILE as ATTENTION_TILE,
+};
 pub(crate) use conv2d::UNFOLDED_MAX as CONV_UNFOLDED_MAX;
 pub(crate) use winograd::Winograd;
 

@@ -3,6 +3,7 @@
 mod build;
 mod config;
 mod observer;
+mod plan;
 mod prepared;
 mod resnet;
 mod step;
@@ -15,12 +16,14 @@ pub use observer::{AttentionObserver, CrossAttentionLayer};
 pub use prepared::Prepared;
 pub use trace::{Gradients, Trace};
 
+pub(crate) use plan::{BodyPlan, Skip};
+
 use candle_core::Tensor;
 use observer::Observe;
-use step::{Skip, Step};
+use step::Step;
 use time::TimeEmbedding;
 
-use crate::{config::Config, error::Result, execution::Place, files::ModelFiles, value::Value, weights::Weights};
+use crate::{error::Result, execution::Place, files::ModelFiles, value::Value, weights::Weights};
 
 /// The denoising network.
 pub struct UNet {
@@ -51,8 +54,7 @@ fn spread<V: Value>(x: &V, batch: usize) -> candle_core::Result<V> {
 
 impl UNet {
     /// Loads `unet/` of a model; every tensor of the file must belong to the configured network.
-    pub(crate) fn load(files: &ModelFiles, place: &Place) -> Result<Self> {
-        let shape = UNetShape::from_config(&Config::read(files, "unet/config.json")?)?;
+    pub(crate) fn load(files: &ModelFiles, shape: UNetShape, place: &Place) -> Result<Self> {
         let weights = Weights::open(files, "unet", "diffusion_pytorch_model", place.clone())?;
         let scope = weights.root();
         let steps = build::steps(&shape, &scope)?;
@@ -68,7 +70,7 @@ impl UNet {
 
     /// The cross-attention layers in forward order.
     pub fn cross_attention_layers(&self) -> Vec<CrossAttentionLayer> {
-        self.steps.iter().flat_map(Step::cross_attention_layers).cloned().collect()
+        self.shape.cross_attention_layers()
     }
 
     /// The network's raw output (ε or v).

@@ -5,7 +5,8 @@ use candle_core::{Result, Tensor};
 use super::{
     UNet, check_batch,
     observer::{AttentionObserver, Observe},
-    step::{Progress, Skip},
+    plan::Skip,
+    step::Progress,
     transformer::{Begun, Transformer},
 };
 use crate::value::Value;

@@ -3,7 +3,8 @@
 use candle_core::Tensor;
 
 use super::{
-    observer::{CrossAttentionLayer, Observe},
+    observer::Observe,
+    plan::Skip,
     resnet::ResNet,
     spread,
     transformer::{Begun, Transformer},
@@ -13,7 +14,7 @@ use crate::{
     value::Value,
 };
 
-/// One step. Skip connections form a stack: who takes one takes the last that was left.
+/// One step.
 pub(super) struct Step {
     pub(super) body: Body,
     pub(super) skip: Skip,
@@ -31,32 +32,10 @@ pub(super) enum Body {
     Out(Norm, Conv2d),
 }
 
-/// What a step has to do with skip connections.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Skip {
-    None,
-    /// Its result is also left for a later step.
-    Leave,
-    /// What an earlier step left joins what arrives, along the channels.
-    Take,
-}
-
 impl Step {
-    pub(super) fn new(body: Body, skip: Skip) -> Self {
-        Self { body, skip }
-    }
-
     /// Whether it looks at the prompt.
     pub(super) fn attends(&self) -> bool {
         matches!(self.body, Body::Layer(_, Some(_)))
-    }
-
-    pub(super) fn cross_attention_layers(&self) -> impl Iterator<Item = &CrossAttentionLayer> {
-        let transformer = match &self.body {
-            Body::Layer(_, transformer) => transformer.as_ref(),
-            _ => None,
-        };
-        transformer.into_iter().flat_map(Transformer::cross_attention_layers)
     }
 
     /// `h: (B or 1, C, H, W)`, `skip: (B or 1, C', H, W)`, `time: (B or 1, T)`, `context: (B, L, W)`. Takes `h` and

@@ -3,11 +3,7 @@
 
 use candle_core::{Tensor, Var, backprop::GradStore, bail};
 
-use super::{
-    UNet,
-    observer::Observe,
-    step::{Skip, Step},
-};
+use super::{UNet, observer::Observe, plan::Skip, step::Step};
 use crate::ops::add;
 
 /// A forward pass of the [`UNet`] that can be pulled back.

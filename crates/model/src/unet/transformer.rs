@@ -1,6 +1,7 @@
 use super::{
     config::{Projection, UNetShape},
     observer::{CrossAttentionLayer, Observe},
+    plan::TransformerPlan,
     spread,
 };
 use crate::{
@@ -115,35 +116,24 @@ pub(super) struct Begun<V> {
     asking: Asking<V>,
 }
 
-/// Hands out the identity of each cross-attention layer in forward order.
-pub(super) struct LayerCounter(pub(super) usize);
-
 impl Transformer {
-    pub(super) fn load(shape: &UNetShape, level: usize, counter: &mut LayerCounter, scope: &Scope) -> Result<Self> {
+    pub(super) fn load(shape: &UNetShape, plan: TransformerPlan, scope: &Scope) -> Result<Self> {
         const EPS: f64 = 1e-6;
-        let (width, heads) = (shape.levels[level].channels, shape.levels[level].heads);
+        let TransformerPlan { path, width, layers } = plan;
+        let scope = scope.at(path);
         let project = match shape.projection {
             Projection::Convolution => pointwise_as_linear,
             Projection::Linear => linear,
         };
-        let layers = (0..shape.transformer_layers)
-            .map(|i| {
-                let scope = scope.at("transformer_blocks").at(i);
-                let identity = CrossAttentionLayer { index: counter.0, path: scope.at("attn2").path(), heads };
-                counter.0 += 1;
-                Layer::load(width, shape.context_width, identity, &scope)
-            })
-            .collect::<Result<_>>()?;
+        let layers = layers.into_iter().enumerate().map(|(i, identity)| {
+            Layer::load(width, shape.context_width, identity, &scope.at("transformer_blocks").at(i))
+        });
         Ok(Self {
             norm: group_norm(shape.norm_groups, width, EPS, &scope.at("norm"))?,
             proj_in: project(width, width, &scope.at("proj_in"))?,
-            layers,
+            layers: layers.collect::<Result<_>>()?,
             proj_out: project(width, width, &scope.at("proj_out"))?,
         })
-    }
-
-    pub(super) fn cross_attention_layers(&self) -> impl Iterator<Item = &CrossAttentionLayer> {
-        self.layers.iter().map(|layer| &layer.identity)
     }
 
     /// `x: (B or 1, C, H, W)`.

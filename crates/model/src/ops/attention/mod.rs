@@ -1,10 +1,14 @@
-use candle_core::{CpuStorage, CustomOp3, D, Device, Error, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
+mod derivative;
+mod forward;
+mod sizes;
 
-use super::{
-    exp, f32_slice, is_fast, is_half, is_half_on_cpu, max_of, sum_of, sum_of_pairs, vectorized, widen, with_f32,
-};
-use crate::raw::{Mat, MatMut, Threads, Write, matmul};
+pub(crate) use derivative::TILE as DERIVATIVE_TILE;
+pub(crate) use forward::{BLOCK, TILE};
+
+use candle_core::{CpuStorage, CustomOp3, D, Device, Error, Layout, Result, Shape, Tensor, bail};
+use sizes::Sizes;
+
+use super::{f32_slice, is_fast, is_half, is_half_on_cpu, widen, with_f32};
 
 /// Which keys a query may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +54,8 @@ pub fn attention_pushforward(
     mask: AttentionMask,
 ) -> Result<Tensor> {
     if is_fast(q.0) {
-        return Forward { heads, mask }.pushforward(q, k, v);
+        let s = Forward { heads, mask }.sizes(q.0.shape(), k.0.shape(), v.0.shape())?;
+        return derivative::push_forward(s, q, k, v);
     }
     if is_half(q.0) {
         let wide = |(x, dx): WithTangent| Ok::<_, Error>((widen(x)?, dx.map(widen).transpose()?));
@@ -126,48 +131,11 @@ fn probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> R
     candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(q.dtype())
 }
 
-/// Queries of one tile: its scores stay in cache.
-pub(crate) const TILE: usize = 192;
-
+/// Attention as an operation of candle's.
 #[derive(Clone, Copy)]
 struct Forward {
     heads: usize,
     mask: AttentionMask,
-}
-
-/// Sizes of one call.
-#[derive(Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    queries: usize,
-    keys: usize,
-    width: usize,
-    head: usize,
-}
-
-/// Cuts `(B, N, heads·d)` into tiles: sample, first query, elements. No tile straddles two samples.
-fn tiles(out: &mut [f32], s: Sizes) -> Vec<(usize, usize, &mut [f32])> {
-    // Of one size, so that no core waits for the last.
-    let rows = s.queries.div_ceil(s.queries.div_ceil(TILE).max(1)).max(1);
-    let of_sample = move |(b, sample): (usize, _)| {
-        let tiles = <[f32]>::chunks_mut(sample, rows * s.width).enumerate();
-        tiles.map(move |(t, tile)| (b, t * rows, tile))
-    };
-    out.chunks_mut(s.queries * s.width).enumerate().flat_map(of_sample).collect()
-}
-
-/// What a softmax with values `p` makes of a change `d` of its arguments, in place and row by row: p ∘ (d − Σ p ∘ d).
-/// The matrix is symmetric, so it serves tangents and gradients.
-fn softmax_derivative(d: &mut [f32], p: &[f32], keys: usize) {
-    vectorized(
-        #[inline(always)]
-        || {
-            for (d, p) in d.chunks_mut(keys).zip(p.chunks(keys)) {
-                let mean = sum_of_pairs(d, p, |d, p| d * p);
-                d.iter_mut().zip(p).for_each(|(d, p)| *d = p * (*d - mean));
-            }
-        },
-    );
 }
 
 impl Forward {
@@ -176,128 +144,7 @@ impl Forward {
         if k != v || key_batch != batch || key_width != width || width % self.heads != 0 {
             bail!("attention: q {q:?}, k {k:?}, v {v:?} do not fit {} heads", self.heads);
         }
-        Ok(Sizes { batch, queries, keys, width, head: width / self.heads })
-    }
-
-    /// Softmax of one row of scores in place; `visible` keys count, the rest become zero.
-    #[inline(always)]
-    fn softmax_row(row: &mut [f32], visible: usize) {
-        let (row, hidden) = row.split_at_mut(visible);
-        hidden.fill(0.0);
-        let max = max_of(row);
-        row.iter_mut().for_each(|x| *x = exp(*x - max));
-        let inverse = 1.0 / sum_of(row, |x| x);
-        row.iter_mut().for_each(|x| *x *= inverse);
-    }
-
-    fn visible(&self, query: usize, keys: usize) -> usize {
-        match self.mask {
-            AttentionMask::None => keys,
-            AttentionMask::Causal => (query + 1).min(keys),
-        }
-    }
-
-    /// P of `rows` queries from `first` on, for one head: `scores: (rows, keys)`.
-    fn probabilities(&self, s: Sizes, q: &[f32], k: &[f32], first: usize, head: usize, scores: &mut [f32]) {
-        let rows = scores.len() / s.keys;
-        let q = Mat::new(&q[first * s.width + head * s.head..], (rows, s.head), (s.width, 1));
-        let k = Mat::new(&k[head * s.head..], (s.keys, s.head), (s.width, 1));
-        let scale = 1.0 / (s.head as f32).sqrt();
-        matmul(&mut MatMut::rows(scores, rows, s.keys), q, k.t(), scale, Write::Replace, Threads::One);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (i, row) in scores.chunks_mut(s.keys).enumerate() {
-                    Self::softmax_row(row, self.visible(first + i, s.keys));
-                }
-            },
-        );
-    }
-
-    /// [`attention_pushforward`] tile by tile.
-    fn pushforward(&self, q: WithTangent, k: WithTangent, v: WithTangent) -> Result<Tensor> {
-        let s = self.sizes(q.0.shape(), k.0.shape(), v.0.shape())?;
-        let elements = |(x, dx): WithTangent| -> Result<(Vec<f32>, Option<Vec<f32>>)> {
-            let flat = |x: &Tensor| x.flatten_all()?.to_vec1();
-            Ok((flat(x)?, dx.map(flat).transpose()?))
-        };
-        let ((q, dq), (k, dk), (v, dv)) = (elements(q)?, elements(k)?, elements(v)?);
-        let (query_len, key_len) = (s.queries * s.width, s.keys * s.width);
-        let mut out = vec![0.0; s.batch * query_len];
-        tiles(&mut out, s).into_par_iter().for_each_init(
-            || (vec![0.0; TILE * s.keys], vec![0.0; TILE * s.keys]),
-            |(p, dp), (b, first, tile)| {
-                let rows = tile.len() / s.width;
-                let (p, dp) = (&mut p[..rows * s.keys], &mut dp[..rows * s.keys]);
-                let (q, k) = (&q[b * query_len..][..query_len], &k[b * key_len..][..key_len]);
-                let scale = 1.0 / (s.head as f32).sqrt();
-                for head in 0..self.heads {
-                    let offset = head * s.head;
-                    let queries = |x| Mat::new(x, (rows, s.head), (s.width, 1));
-                    let keys = |x| Mat::new(x, (s.keys, s.head), (s.width, 1));
-                    self.probabilities(s, q, k, first, head, p);
-                    let mut write = Write::Replace;
-                    if let Some(dq) = &dq {
-                        let dq = queries(&dq[b * query_len + first * s.width + offset..]);
-                        let mut dst = MatMut::rows(dp, rows, s.keys);
-                        matmul(&mut dst, dq, keys(&k[offset..]).t(), scale, write, Threads::One);
-                        write = Write::Add;
-                    }
-                    if let Some(dk) = &dk {
-                        let (q, dk) = (queries(&q[first * s.width + offset..]), keys(&dk[b * key_len + offset..]));
-                        matmul(&mut MatMut::rows(dp, rows, s.keys), q, dk.t(), scale, write, Threads::One);
-                        write = Write::Add;
-                    }
-                    let mut dst = MatMut::new(&mut tile[offset..], (rows, s.head), s.width);
-                    let scores_move = write == Write::Add;
-                    if scores_move {
-                        softmax_derivative(dp, p, s.keys);
-                        let v = keys(&v[b * key_len + offset..]);
-                        matmul(&mut dst, Mat::rows(dp, rows, s.keys), v, 1.0, Write::Replace, Threads::One);
-                    }
-                    if let Some(dv) = &dv {
-                        let dv = keys(&dv[b * key_len + offset..]);
-                        let write = if scores_move { Write::Add } else { Write::Replace };
-                        matmul(&mut dst, Mat::rows(p, rows, s.keys), dv, 1.0, write, Threads::One);
-                    }
-                }
-            },
-        );
-        Tensor::from_vec(out, (s.batch, s.queries, s.width), &Device::Cpu)
-    }
-
-    fn backward(&self, s: Sizes, [q, k, v, grad]: [&[f32]; 4]) -> [Vec<f32>; 3] {
-        let (query_len, key_len) = (s.queries * s.width, s.keys * s.width);
-        let mut gq = vec![0.0; s.batch * query_len];
-        let mut gk = vec![0.0; s.batch * key_len];
-        let mut gv = vec![0.0; s.batch * key_len];
-        let samples = gq.par_chunks_mut(query_len).zip(gk.par_chunks_mut(key_len)).zip(gv.par_chunks_mut(key_len));
-        samples.enumerate().for_each(|(b, ((gq, gk), gv))| {
-            let (q, grad) = (&q[b * query_len..][..query_len], &grad[b * query_len..][..query_len]);
-            let (k, v) = (&k[b * key_len..][..key_len], &v[b * key_len..][..key_len]);
-            let threads = if s.batch == 1 { Threads::Pool } else { Threads::One };
-            let scale = 1.0 / (s.head as f32).sqrt();
-            let mut p = vec![0.0; s.queries * s.keys];
-            let mut gp = vec![0.0; s.queries * s.keys];
-            for head in 0..self.heads {
-                let offset = head * s.head;
-                let by_query = |x| Mat::new(x, (s.queries, s.head), (s.width, 1));
-                let by_key = |x| Mat::new(x, (s.keys, s.head), (s.width, 1));
-                self.probabilities(s, q, k, 0, head, &mut p);
-                let mut dst = MatMut::rows(&mut gp, s.queries, s.keys);
-                matmul(&mut dst, by_query(&grad[offset..]), by_key(&v[offset..]).t(), 1.0, Write::Replace, threads);
-                let p_mat = Mat::rows(&p, s.queries, s.keys);
-                let mut dst = MatMut::new(&mut gv[offset..], (s.keys, s.head), s.width);
-                matmul(&mut dst, p_mat.t(), by_query(&grad[offset..]), 1.0, Write::Replace, threads);
-                softmax_derivative(&mut gp, &p, s.keys);
-                let gs = Mat::rows(&gp, s.queries, s.keys);
-                let mut dst = MatMut::new(&mut gq[offset..], (s.queries, s.head), s.width);
-                matmul(&mut dst, gs, by_key(&k[offset..]), scale, Write::Replace, threads);
-                let mut dst = MatMut::new(&mut gk[offset..], (s.keys, s.head), s.width);
-                matmul(&mut dst, gs.t(), by_query(&q[offset..]), scale, Write::Replace, threads);
-            }
-        });
-        [gq, gk, gv]
+        Ok(Sizes { batch, queries, keys, heads: self.heads, head: width / self.heads, mask: self.mask })
     }
 }
 
@@ -317,24 +164,7 @@ impl CustomOp3 for Forward {
     ) -> Result<(CpuStorage, Shape)> {
         let (q, k, v) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?, f32_slice(s3, l3)?);
         let s = self.sizes(l1.shape(), l2.shape(), l3.shape())?;
-        let (query_len, key_len) = (s.queries * s.width, s.keys * s.width);
-        let mut out = vec![0.0; s.batch * query_len];
-        tiles(&mut out, s).into_par_iter().for_each_init(
-            || vec![0.0; TILE * s.keys],
-            |scores, (b, first, tile)| {
-                let rows = tile.len() / s.width;
-                let scores = &mut scores[..rows * s.keys];
-                let (q, k, v) =
-                    (&q[b * query_len..][..query_len], &k[b * key_len..][..key_len], &v[b * key_len..][..key_len]);
-                for head in 0..self.heads {
-                    self.probabilities(s, q, k, first, head, scores);
-                    let v = Mat::new(&v[head * s.head..], (s.keys, s.head), (s.width, 1));
-                    let mut dst = MatMut::new(&mut tile[head * s.head..], (rows, s.head), s.width);
-                    matmul(&mut dst, Mat::rows(scores, rows, s.keys), v, 1.0, Write::Replace, Threads::One);
-                }
-            },
-        );
-        Ok((CpuStorage::F32(out), l1.shape().clone()))
+        Ok((CpuStorage::F32(forward::attend(s, q, k, v)), l1.shape().clone()))
     }
 
     fn bwd(
@@ -348,7 +178,7 @@ impl CustomOp3 for Forward {
         let grad = grad.contiguous()?;
         let s = self.sizes(q.shape(), k.shape(), v.shape())?;
         let [gq, gk, gv] = with_f32(q, |q| {
-            with_f32(k, |k| with_f32(v, |v| with_f32(&grad, |grad| self.backward(s, [q, k, v, grad]))))
+            with_f32(k, |k| with_f32(v, |v| with_f32(&grad, |grad| derivative::pull_back(s, [q, k, v, grad]))))
         })????;
         let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), &Device::Cpu).map(Some);
         Ok((tensor(gq, q)?, tensor(gk, k)?, tensor(gv, v)?))
