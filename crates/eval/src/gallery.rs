@@ -111,6 +111,7 @@ pub(crate) fn draw(
         let names = names(model.fingerprint(), seed, *memorized, i, images);
         if !names.iter().all(|name| folder.join(name).is_file()) {
             let prompt = model.encode_prompts(&[&known.text])?.remove(0);
+            model.release_text_encoder();
             let drawn = model.sample(latents.clone(), &prompt, &empty, Sampling::default(), |_| Ok(()))?;
             for (name, latent) in names.iter().zip(&drawn) {
                 model.decode_image(latent)?.save_png(&folder.join(name))?;

@@ -356,6 +356,7 @@ impl<'a> Runner<'a> {
             tasks.iter().flat_map(|task| task.chunks.iter().flat_map(|chunk| chunk.prompts.iter().copied())).collect();
         let empty = self.model.encode_prompts(&[""])?.remove(0);
         let embeddings = self.encode_needed(&needed)?;
+        self.model.release_text_encoder();
         let calls = NetworkCalls::default();
         let mut cost = RunCost::default();
         let mut network = Duration::ZERO;

@@ -103,6 +103,7 @@ impl Timed<'_> {
         let texts: Vec<&str> = self.prompts.iter().map(String::as_str).cycle().take(TIMED_PROMPTS).collect();
         let empty = self.model.encode_prompts(&[""])?.remove(0);
         let prompts = self.model.encode_prompts(&texts)?;
+        self.model.release_text_encoder();
         let mut timings = vec![];
         for &n in self.generations {
             for (entry, protocol, detector) in &self.detectors {

@@ -68,9 +68,9 @@ impl Value for Dual {
     fn concat_channels(&self, other: &Self) -> Result<Self> {
         let tangent = match (&self.tangent, &other.tangent) {
             (None, None) => None,
-            _ => Some(Tensor::cat(&[self.tangent()?, other.tangent()?], 1)?),
+            _ => Some(ops::concat_channels(&self.tangent()?, &other.tangent()?)?),
         };
-        Ok(Self { primal: Tensor::cat(&[&self.primal, &other.primal], 1)?, tangent })
+        Ok(Self { primal: ops::concat_channels(&self.primal, &other.primal)?, tangent })
     }
 
     fn normalise(&self, norm: &Norm) -> Result<Self> {

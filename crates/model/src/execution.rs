@@ -105,7 +105,7 @@ impl DeviceChoice {
             }
             Device::new_cuda(ordinal).map_err(|e| Error::Device {
                 device: self.to_string(),
-                reason: e.to_string(),
+                reason: message(&e),
                 remedy: "see nvidia-smi for the devices there are, or choose the device cpu",
             })
         };
@@ -118,6 +118,14 @@ impl DeviceChoice {
             }),
             Self::Auto => Ok(Device::Cpu),
         }
+    }
+}
+
+/// What went wrong, without the backtrace that candle adds to its errors when it is asked for one.
+fn message(error: &candle_core::Error) -> String {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => inner.to_string(),
+        other => other.to_string(),
     }
 }
 

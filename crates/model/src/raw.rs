@@ -1,9 +1,16 @@
-//! The only unsafe code of the crate: matrix products over borrowed slices, and memory-mapped files.
+//! The only unsafe code of the crate: matrix products over borrowed slices, vectors made in pieces, and memory-mapped
+//! files.
 #![allow(unsafe_code)]
 
-use std::{fs::File, io, path::Path};
+use std::{
+    fs::File,
+    io,
+    mem::{ManuallyDrop, MaybeUninit},
+    path::Path,
+};
 
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 /// A read-only strided matrix over a slice: element (i, j) is `data[i * row_stride + j * col_stride]`.
 #[derive(Clone, Copy)]
@@ -120,10 +127,50 @@ pub(crate) fn matmul(dst: &mut MatMut, lhs: Mat, rhs: Mat, scale: f32, write: Wr
     }
 }
 
+/// A vector made by all cores in pieces of `piece` elements, the last of which may be shorter. `write` is given the number
+/// of a piece and its elements: zeros that have just come into the core's cache, where `vec![0.0; len]` would have one
+/// core write all of them to memory first.
+pub(crate) fn in_pieces(len: usize, piece: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let mut data: Vec<MaybeUninit<f32>> = Vec::with_capacity(len);
+    // SAFETY: the capacity is there, and these elements may be uninitialised.
+    unsafe { data.set_len(len) };
+    data.par_chunks_mut(piece.max(1)).enumerate().for_each(|(i, piece)| {
+        for x in piece.iter_mut() {
+            x.write(0.0);
+        }
+        // SAFETY: all elements have been written, and MaybeUninit<f32> has the layout of f32.
+        write(i, unsafe { &mut *(std::ptr::from_mut(piece) as *mut [f32]) });
+    });
+    let mut data = ManuallyDrop::new(data);
+    // SAFETY: the parts of a vector whose elements have all been written, by the pieces that cover it.
+    unsafe { Vec::from_raw_parts(data.as_mut_ptr().cast(), data.len(), data.capacity()) }
+}
+
+/// Zeros, written by all cores.
+pub(crate) fn zeros(len: usize) -> Vec<f32> {
+    const PIECE: usize = 1 << 16;
+    in_pieces(len, PIECE, |_, _| ())
+}
+
 /// Maps a file into memory for reading.
 pub(crate) fn map_file(path: &Path) -> io::Result<memmap2::Mmap> {
     let file = File::open(path)?;
     // SAFETY: weight files are opened read-only and are not changed while a model is loaded; whoever
     // truncates one under a running program gets a bus error, as with every memory-mapped reader.
     unsafe { memmap2::Mmap::map(&file) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_is_written_once() {
+        for (len, piece) in [(0, 3), (1, 3), (7, 3), (9, 3), (5, 0)] {
+            let data = in_pieces(len, piece, |i, piece| piece.iter_mut().for_each(|x| *x += i as f32));
+            let expected: Vec<f32> = (0..len).map(|i| (i / piece.max(1)) as f32).collect();
+            assert_eq!(data, expected);
+        }
+        assert_eq!(zeros(200_000), vec![0.0; 200_000]);
+    }
 }

@@ -20,7 +20,6 @@ pub struct TextEncoder {
     layers: Vec<Layer>,
     final_norm: Norm,
     width: usize,
-    context_length: usize,
 }
 
 struct Layer {
@@ -123,18 +122,7 @@ impl TextEncoder {
             layers: (0..shape.layers).map(|i| Layer::load(shape, &layers.at(i))).collect::<Result<_>>()?,
             final_norm: layer_norm(shape.width, shape.eps, &scope.at("final_layer_norm"))?,
             width: shape.width,
-            context_length: shape.context_length,
         })
-    }
-
-    /// Width of the prompt embedding.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Number of token positions.
-    pub fn context_length(&self) -> usize {
-        self.context_length
     }
 
     /// `ids: B rows of L`; returns `(B, L, width)`, the last hidden state after the final layer norm.

@@ -59,7 +59,7 @@ impl Value for Tensor {
     }
 
     fn concat_channels(&self, other: &Self) -> Result<Self> {
-        Tensor::cat(&[self, other], 1)
+        ops::concat_channels(self, other)
     }
 
     fn normalise(&self, norm: &Norm) -> Result<Self> {

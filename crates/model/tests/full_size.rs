@@ -6,9 +6,9 @@ mod common;
 
 use std::{collections::HashMap, env, path::PathBuf};
 
-use candle_core::{DType, Device, Tensor, safetensors};
-use common::relative_l2;
-use memscope_model::{LatentDiffusion, ModelSource, WeightsOrigin};
+use candle_core::{DType, Tensor};
+use common::{device, read_tensors, relative_l2};
+use memscope_model::{Execution, LatentDiffusion, LoadOptions, ModelSource, WeightsOrigin};
 use serde::Deserialize;
 
 /// Of the relative L2 error; both sides compute in f32.
@@ -34,7 +34,9 @@ impl Proof {
         let folder = env::var_os("MEMSCOPE_FULL_SIZE").map(PathBuf::from).expect(
             "MEMSCOPE_FULL_SIZE names the folder that scripts/full_size/make_full_size.py wrote, see its README.md",
         );
-        let model = LatentDiffusion::load(&ModelSource::folder(folder.join(name)));
+        let execution = Execution { device: device(), ..Execution::default() };
+        let options = LoadOptions { execution, ..LoadOptions::default() };
+        let model = LatentDiffusion::load_with(&ModelSource::folder(folder.join(name)), options);
         let model = model.unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(model.weights_origin(), WeightsOrigin::Random);
         Self { folder, name, model, tensors: HashMap::new() }.with("reference")
@@ -42,9 +44,7 @@ impl Proof {
 
     /// Adds the tensors of one of the model's files.
     fn with(mut self, part: &str) -> Self {
-        let path = self.folder.join(format!("{}.{part}.safetensors", self.name));
-        let tensors = safetensors::load(&path, &Device::Cpu);
-        self.tensors.extend(tensors.unwrap_or_else(|e| panic!("{}: {e}", path.display())));
+        self.tensors.extend(read_tensors(&self.folder.join(format!("{}.{part}.safetensors", self.name))));
         self
     }
 

@@ -3,13 +3,13 @@
 
 mod common;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::HashMap, path::PathBuf};
 
-use candle_core::{DType, Device, Tensor, Var, safetensors};
-use common::relative_l2;
+use candle_core::{DType, Device, Tensor, Var};
+use common::{device, read_tensors, relative_l2};
 use memscope_model::{
-    DeviceChoice, Dual, Execution, LatentDiffusion, LoadOptions, ModelSource, NetworkDtype, Parameterization,
-    PromptEmbedding, Sampling, Scales,
+    Dual, Execution, LatentDiffusion, LoadOptions, ModelSource, NetworkDtype, Parameterization, PromptEmbedding,
+    Sampling, Scales,
     unet::{AttentionObserver, CrossAttentionLayer, Gradients},
 };
 
@@ -28,22 +28,21 @@ fn load_in(model: &str, dtype: NetworkDtype) -> LatentDiffusion {
         true => ModelSource::Embedded(model.to_owned()),
         false => ModelSource::folder(fixtures().join("models").join(model)),
     };
-    let execution = Execution { dtype, device: DeviceChoice::Cpu };
+    let execution = Execution { dtype, device: device() };
     let options = LoadOptions { execution, ..LoadOptions::default() };
     LatentDiffusion::load_with(&source, options).unwrap_or_else(|e| panic!("{model}: {e}"))
 }
 
 struct Case {
     label: String,
-    tensors: BTreeMap<String, Tensor>,
+    tensors: HashMap<String, Tensor>,
 }
 
 impl Case {
     fn open(model: &str, case: &str) -> Self {
         let label = format!("{model}/{case}");
-        let path = fixtures().join(format!("{label}.safetensors"));
-        let tensors = safetensors::load(path, &Device::Cpu).unwrap_or_else(|e| panic!("{label}: {e}"));
-        Self { label, tensors: tensors.into_iter().collect() }
+        let tensors = read_tensors(&fixtures().join(format!("{label}.safetensors")));
+        Self { label, tensors }
     }
 
     fn get(&self, name: &str) -> &Tensor {
@@ -107,7 +106,7 @@ fn half_precision_differs_by_its_rounding_alone() {
             let output = model.predict(&model.latents(x).unwrap(), &[981; 3], &context, None).unwrap();
             assert_eq!(output.dtype(), format.dtype());
             case.assert_close("output.t981", &output, tolerance);
-            texts.assert_close("last_hidden_state", &model.text_encoder().forward(&ids).unwrap(), tolerance);
+            texts.assert_close("last_hidden_state", &model.text_encoder().unwrap().forward(&ids).unwrap(), tolerance);
         }
     }
 }
@@ -118,9 +117,12 @@ fn text_encoders() {
         let (model, case) = (load(name), Case::open(name, "text_encoder"));
         let ids: Vec<Vec<u32>> = case.get("input_ids").to_dtype(DType::U32).unwrap().to_vec2().unwrap();
         let rows: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
-        case.assert_close("last_hidden_state", &model.text_encoder().forward(&rows).unwrap(), 1e-5);
+        case.assert_close("last_hidden_state", &model.text_encoder().unwrap().forward(&rows).unwrap(), 1e-5);
         let empty = model.encode_prompts(&[""]).unwrap();
         assert_eq!(&empty[0].tokens.ids, ids.last().expect("a last row"), "{name}: the empty prompt");
+        model.release_text_encoder();
+        let again = model.encode_prompts(&[""]).unwrap();
+        assert!(same_numbers(&again[0].embedding, &empty[0].embedding), "{name}: the text encoder read again");
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.out).map_err(|source| EvalError::Write { path: args.out.clone(), source })?;
     let model = downloads::open(&args.model, &plan()?)?;
     let embeddings = model.encode_prompts(&["", args.prompt.as_str()])?;
+    model.release_text_encoder();
     let [empty, prompt] = embeddings.as_slice() else {
         anyhow::bail!("two prompts gave {} embeddings", embeddings.len())
     };

@@ -49,9 +49,11 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
     let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, generations, shape);
     let latents: Vec<&[f32]> = noise.chunks(shape.0 * shape.1 * shape.2).collect();
     let empty = model.encode_prompts(&[""])?.remove(0);
+    let prompts = args.prompts.iter().map(|text| model.encode_prompts(&[text]));
+    let prompts = prompts.collect::<memscope_model::Result<Vec<_>>>()?.concat();
+    model.release_text_encoder();
     let mut reports = vec![];
-    for text in &args.prompts {
-        let prompt = model.encode_prompts(&[text])?.remove(0);
+    for (text, prompt) in args.prompts.iter().zip(&prompts) {
         if let Some(cut) = &prompt.tokens.cut {
             tracing::warn!("the model does not read the end of the prompt: '{cut}'");
         }
@@ -60,7 +62,7 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
             if progress.stop_requested() {
                 return Err(EvalError::Stopped.into());
             }
-            let norms = token_significance(&model, &prompt, &empty, x)?;
+            let norms = token_significance(&model, prompt, &empty, x)?;
             sums.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
         }
         let token = |(token, sum): (String, f64)| Significance { token, gradient_norm: sum / generations as f64 };

@@ -14,10 +14,10 @@ use crate::{
 /// Resident memory at the peak of a run, in bytes; an estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryNeed {
-    /// Weights.
+    /// Weights of the UNet and the text encoder.
     pub weights: u64,
-    /// What the largest call of a network holds: activations, skip connections and the largest temporary of an
-    /// operation.
+    /// What is held beyond them at the peak: activations, skip connections, the largest temporary of an operation, a
+    /// VAE. All prompts are encoded before the first prediction, so that these first fill the room of the text encoder.
     pub working: u64,
     /// The program itself, its tables and figures.
     pub program: u64,
@@ -43,15 +43,16 @@ impl Blueprint {
     pub fn memory(&self, work: &Workload, storage: DType) -> MemoryNeed {
         let parameters = self.parameters();
         let number = storage.size_in_bytes() as u64;
-        let vae = if work.images > 0 { parameters.vae * ACTIVATION_BYTES } else { 0 };
         let passes = work.passes.iter().map(|group| self.pass_numbers(work, group, storage));
-        let prompts = work.prompts.min(work.batch.max(1));
-        let text = (prompts > 0).then(|| self.text_tally(tally(Pass::Prediction, prompts, storage)).most());
         let image = (work.images > 0).then(|| self.vae_tally().most());
-        let working = passes.chain(text).chain(image).max().unwrap_or(0);
+        let predicting = passes.chain(image).max().unwrap_or(0);
+        let vae = if work.images > 0 { parameters.vae } else { 0 };
+        let prompts = work.prompts.min(work.batch.max(1));
+        let encoding = if prompts > 0 { self.text_tally(tally(Pass::Prediction, prompts, storage)).most() } else { 0 };
+        let room = parameters.text_encoder * number;
         MemoryNeed {
-            weights: (parameters.unet + parameters.text_encoder) * number + vae,
-            working: working * ACTIVATION_BYTES,
+            weights: parameters.unet * number + room,
+            working: (ACTIVATION_BYTES * encoding).max((ACTIVATION_BYTES * (predicting + vae)).saturating_sub(room)),
             program: PROGRAM,
         }
     }

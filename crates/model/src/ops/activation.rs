@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
 
 use super::{CHUNK, exp, f32_slice, is_fast, is_half, vectorized, widen};
+use crate::raw::in_pieces;
 
 /// A pointwise non-linearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,25 +108,23 @@ struct Forward(Activation);
 struct Derivative(Activation);
 
 fn map(x: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+    in_pieces(x.len(), CHUNK, |i, y| {
+        let x = &x[i * CHUNK..];
         vectorized(
             #[inline(always)]
             || y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)),
         );
-    });
-    y
+    })
 }
 
 fn map2(x: &[f32], d: &[f32], slope: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(d.par_chunks(CHUNK)).for_each(|((y, x), d)| {
+    in_pieces(x.len(), CHUNK, |i, y| {
+        let (x, d) = (&x[i * CHUNK..], &d[i * CHUNK..]);
         vectorized(
             #[inline(always)]
             || y.iter_mut().zip(x).zip(d).for_each(|((y, x), d)| *y = slope(*x) * d),
         );
-    });
-    y
+    })
 }
 
 impl CustomOp1 for Forward {

@@ -1,8 +1,8 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, winograd::Winograd, with_f32};
-use crate::raw::{Mat, MatMut, Threads, Write, matmul};
+use super::{Affine, f32_slice, is_fast, is_half_on_cpu, scratch::with_scratch, widen, winograd::Winograd, with_f32};
+use crate::raw::{Mat, MatMut, Threads, Write, in_pieces, matmul, zeros};
 
 /// A frozen 2-D convolution: `weight: (O, C, k, k)`, `bias: (O,)`, square stride and zero padding.
 #[derive(Clone, Debug)]
@@ -227,14 +227,11 @@ struct Pullback {
     geometry: Geometry,
 }
 
-/// Fills `(samples, O, area)` with the bias of each channel, or leaves it for the product to replace.
-fn start_from_bias(out: &mut [f32], bias: Option<&[f32]>, area: usize) -> Write {
+/// `(planes, area)` holding the bias of each channel, or something for the product to replace.
+fn start_from_bias(planes: usize, area: usize, bias: Option<&[f32]>) -> (Vec<f32>, Write) {
     match bias {
-        Some(bias) => {
-            out.par_chunks_mut(area).enumerate().for_each(|(i, plane)| plane.fill(bias[i % bias.len()]));
-            Write::Add
-        }
-        None => Write::Replace,
+        Some(bias) => (in_pieces(planes * area, area, |i, plane| plane.fill(bias[i % bias.len()])), Write::Add),
+        None => (zeros(planes * area), Write::Replace),
     }
 }
 
@@ -269,8 +266,7 @@ impl Forward {
         }
         let (area, taps, out_channels) = (g.out_area(), g.taps(), g.out_channels);
         let weight = Mat::rows(weight, out_channels, taps);
-        let mut y = vec![0.0; g.batch * out_channels * area];
-        let write = start_from_bias(&mut y, bias, area);
+        let (mut y, write) = start_from_bias(g.batch * out_channels, area, bias);
         if g.is_pointwise() {
             for (y, x) in y.chunks_mut(out_channels * area).zip(x.chunks(taps * area)) {
                 let mut y = MatMut::rows(y, out_channels, area);
@@ -279,21 +275,23 @@ impl Forward {
             return y;
         }
         let together = g.samples_per_product();
-        let mut unfolded = vec![0.0; taps * together * area];
-        for (y, x) in y.chunks_mut(together * out_channels * area).zip(x.chunks(together * g.channels * g.in_area())) {
-            let samples = y.len() / (out_channels * area);
-            let unfolded = &mut unfolded[..taps * samples * area];
-            g.unfold(x, samples, unfolded);
-            let rhs = Mat::rows(unfolded, taps, samples * area);
-            if samples == 1 {
-                matmul(&mut MatMut::rows(y, out_channels, area), weight, rhs, 1.0, write, Threads::Pool);
-            } else {
-                let mut product = vec![0.0; y.len()];
-                let mut dst = MatMut::rows(&mut product, out_channels, samples * area);
-                matmul(&mut dst, weight, rhs, 1.0, Write::Replace, Threads::Pool);
-                scatter_samples(&product, samples, out_channels, area, write, y);
+        with_scratch([taps * together * area], |[unfolded]| {
+            let images = x.chunks(together * g.channels * g.in_area());
+            for (y, x) in y.chunks_mut(together * out_channels * area).zip(images) {
+                let samples = y.len() / (out_channels * area);
+                let unfolded = &mut unfolded[..taps * samples * area];
+                g.unfold(x, samples, unfolded);
+                let rhs = Mat::rows(unfolded, taps, samples * area);
+                if samples == 1 {
+                    matmul(&mut MatMut::rows(y, out_channels, area), weight, rhs, 1.0, write, Threads::Pool);
+                } else {
+                    let mut product = zeros(y.len());
+                    let mut dst = MatMut::rows(&mut product, out_channels, samples * area);
+                    matmul(&mut dst, weight, rhs, 1.0, Write::Replace, Threads::Pool);
+                    scatter_samples(&product, samples, out_channels, area, write, y);
+                }
             }
-        }
+        });
         y
     }
 }

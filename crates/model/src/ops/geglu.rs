@@ -5,6 +5,7 @@ use super::{
     activation::{Activation, activate, activation_derivative, gelu, gelu_slope},
     f32_slice, is_fast, is_half, vectorized, widen,
 };
+use crate::raw::in_pieces;
 
 /// GEGLU without its projection: `x: (…, 2F)` holds values then gates; returns `(…, F)` = value · gelu(gate), exact erf.
 pub fn geglu(x: &Tensor) -> Result<Tensor> {
@@ -59,9 +60,8 @@ impl CustomOp1 for Forward {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
         let (width, shape) = half_width(layout)?;
-        let mut y = vec![0.0; x.len() / 2];
-        y.par_chunks_mut(width).zip(x.par_chunks(2 * width)).for_each(|(y, x)| {
-            let (value, gate) = x.split_at(width);
+        let y = in_pieces(x.len() / 2, width, |row, y| {
+            let (value, gate) = x[2 * width * row..][..2 * width].split_at(width);
             vectorized(
                 #[inline(always)]
                 || y.iter_mut().zip(value).zip(gate).for_each(|((y, v), g)| *y = v * gelu(*g)),

@@ -1,8 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
 
 use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, with_f32};
-use crate::raw::{Mat, MatMut, Threads, Write, matmul};
+use crate::raw::{Mat, MatMut, Threads, Write, in_pieces, matmul, zeros};
 
 /// A frozen affine map over the last dimension: `y = x Wᵀ + b`, `W: (out, in)`, `b: (out,)`.
 #[derive(Clone, Debug)]
@@ -83,13 +82,11 @@ impl CustomOp1 for Product {
             _ => bail!("linear: the input {:?} does not end in {from} features", layout.shape()),
         }
         let rows = x.len() / from;
-        let mut y = vec![0.0; rows * to];
-        let write = match &self.bias {
+        let (mut y, write) = match &self.bias {
             Some(bias) => {
-                with_f32(bias, |bias| y.par_chunks_mut(to).for_each(|row| row.copy_from_slice(bias)))?;
-                Write::Add
+                (with_f32(bias, |bias| in_pieces(rows * to, to, |_, row| row.copy_from_slice(bias)))?, Write::Add)
             }
-            None => Write::Replace,
+            None => (zeros(rows * to), Write::Replace),
         };
         with_f32(&self.weight, |weight| {
             let weight = Mat::rows(weight, out_features, in_features);

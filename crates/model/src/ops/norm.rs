@@ -2,6 +2,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Te
 use rayon::prelude::*;
 
 use super::{f32_slice, is_fast, is_half, sum_of, sum_of_pairs, vectorized, widen, with_f32};
+use crate::raw::in_pieces;
 
 /// A frozen group or layer normalisation with its affine part: y = w · (x − mean) / √(var + ε) + b,
 /// mean and (biased) variance over each group of channels and all positions, or over the last dimension.
@@ -176,10 +177,10 @@ impl CustomOp1 for Forward {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
         let rows = self.0.rows(layout.shape())?;
-        let mut y = vec![0.0; x.len()];
-        with_f32(&self.0.weight, |weight| {
+        let y = with_f32(&self.0.weight, |weight| {
             with_f32(&self.0.bias, |bias| {
-                y.par_chunks_mut(rows.len()).zip(x.par_chunks(rows.len())).enumerate().for_each(|(row, (y, x))| {
+                in_pieces(x.len(), rows.len(), |row, y| {
+                    let x = &x[row * rows.len()..][..rows.len()];
                     let (weight, bias) = (rows.of(row, weight), rows.of(row, bias));
                     vectorized(
                         #[inline(always)]
@@ -192,7 +193,7 @@ impl CustomOp1 for Forward {
                             shift_channels(y, rows.area, bias);
                         },
                     );
-                });
+                })
             })
         })??;
         Ok((CpuStorage::F32(y), layout.shape().clone()))

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
 
 use super::{CHUNK, f32_slice, is_fast};
+use crate::raw::in_pieces;
 
 /// Elementwise sum of equal shapes.
 pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
@@ -33,8 +33,8 @@ impl CustomOp2 for Add {
         if l1.shape() != l2.shape() {
             bail!("a sum of {:?} and {:?}", l1.shape(), l2.shape());
         }
-        let mut sum = vec![0.0; x.len()];
-        sum.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK)).for_each(|((sum, x), y)| {
+        let sum = in_pieces(x.len(), CHUNK, |i, sum| {
+            let (x, y) = (&x[i * CHUNK..], &y[i * CHUNK..]);
             sum.iter_mut().zip(x).zip(y).for_each(|((sum, x), y)| *sum = x + y);
         });
         Ok((CpuStorage::F32(sum), l1.shape().clone()))
@@ -56,9 +56,9 @@ impl CustomOp2 for Shift {
         if shift.len() != batch * channels {
             bail!("{:?} channels cannot be shifted by {:?}", l1.shape(), l2.shape());
         }
-        let mut y = x.to_vec();
-        y.par_chunks_mut((height * width).max(1)).zip(shift).for_each(|(plane, shift)| {
-            plane.iter_mut().for_each(|y| *y += shift);
+        let area = height * width;
+        let y = in_pieces(x.len(), area, |i, plane| {
+            plane.iter_mut().zip(&x[i * area..]).for_each(|(y, x)| *y = x + shift[i]);
         });
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }

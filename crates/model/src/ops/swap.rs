@@ -2,6 +2,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{f32_slice, is_fast};
+use crate::raw::zeros;
 
 /// Swaps the last two dimensions: `x: (B, M, N)`; returns `(B, N, M)`, contiguous.
 pub fn swap_last(x: &Tensor) -> Result<Tensor> {
@@ -24,7 +25,7 @@ impl CustomOp1 for Swap {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
         let (batch, m, n) = layout.shape().dims3()?;
-        let mut y = vec![0.0; x.len()];
+        let mut y = zeros(x.len());
         for (y, x) in y.chunks_mut((m * n).max(1)).zip(x.chunks((m * n).max(1))) {
             y.par_chunks_mut(TOGETHER * m).enumerate().for_each(|(block, y)| {
                 for (i, row) in x.chunks(n).enumerate() {

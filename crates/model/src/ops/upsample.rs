@@ -2,6 +2,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{f32_slice, is_fast};
+use crate::raw::in_pieces;
 
 /// Nearest-neighbour upsampling by two: `x: (B, C, H, W)`; returns `(B, C, 2H, 2W)`.
 pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {
@@ -27,8 +28,8 @@ impl CustomOp1 for Upsample {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
         let (batch, channels, height, width) = layout.shape().dims4()?;
-        let mut y = vec![0.0; 4 * x.len()];
-        y.par_chunks_mut(4 * width).zip(x.par_chunks(width)).for_each(|(rows, x)| {
+        let y = in_pieces(4 * x.len(), 4 * width, |row, rows| {
+            let x = &x[row * width..][..width];
             let (first, second) = rows.split_at_mut(2 * width);
             for (pair, x) in first.chunks_mut(2).zip(x) {
                 pair.fill(*x);

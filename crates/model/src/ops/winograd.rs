@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::vectorized;
-use crate::raw::{Mat, MatMut, Threads, Write, matmul};
+use super::{scratch::with_scratch, vectorized};
+use crate::raw::{Mat, MatMut, Threads, Write, matmul, zeros};
 
 /// Positions of a transformed tile.
 const POSITIONS: usize = 16;
@@ -36,10 +36,10 @@ pub(crate) struct Winograd {
 }
 
 /// The factors and products of the 16 matrix products.
-struct Buffers {
-    kernels: Vec<f32>,
-    inputs: Vec<f32>,
-    products: Vec<f32>,
+struct Buffers<'a> {
+    kernels: &'a mut [f32],
+    inputs: &'a mut [f32],
+    products: &'a mut [f32],
 }
 
 /// One row of each of the 16 matrices.
@@ -85,14 +85,24 @@ impl Winograd {
 
     /// Works on blocks of output channels and strips of tile rows, so that what is transformed stays small.
     fn convolve(self, x: &[f32], weight: &[f32], bias: Option<&[f32]>, block: usize, strip: usize) -> Vec<f32> {
+        let (channels, tiles) = (self.channels, strip * (self.width / 2));
+        let mut y = zeros(x.len() / channels * self.out_channels);
+        let sizes = [block * channels, channels * tiles, block * tiles].map(|numbers| POSITIONS * numbers);
+        with_scratch(sizes, |[kernels, inputs, products]| {
+            self.convolve_in(&mut Buffers { kernels, inputs, products }, (x, weight, bias), (block, strip), &mut y);
+        });
+        y
+    }
+
+    fn convolve_in(
+        self,
+        buffers: &mut Buffers,
+        (x, weight, bias): (&[f32], &[f32], Option<&[f32]>),
+        (block, strip): (usize, usize),
+        y: &mut [f32],
+    ) {
         let Self { channels, out_channels, height, width } = self;
         let area = height * width;
-        let mut buffers = Buffers {
-            kernels: vec![0.0; POSITIONS * block * channels],
-            inputs: vec![0.0; POSITIONS * channels * strip * (width / 2)],
-            products: vec![0.0; POSITIONS * block * strip * (width / 2)],
-        };
-        let mut y = vec![0.0; x.len() / channels * out_channels];
         for (first, weight) in weight.chunks(9 * channels * block).enumerate().map(|(i, w)| (i * block, w)) {
             let outputs = first..first + weight.len() / (9 * channels);
             self.transform_kernels(weight, &mut buffers.kernels[..POSITIONS * outputs.len() * channels]);
@@ -100,11 +110,10 @@ impl Winograd {
             for (x, y) in x.chunks(channels * area).zip(y.chunks_mut(out_channels * area)) {
                 let y = &mut y[outputs.start * area..outputs.end * area];
                 for start in (0..height / 2).step_by(strip) {
-                    self.convolve_strip(x, start..(start + strip).min(height / 2), bias, &mut buffers, y);
+                    self.convolve_strip(x, start..(start + strip).min(height / 2), bias, buffers, y);
                 }
             }
         }
-        y
     }
 
     /// Some rows of tiles of one image, for the output channels that the transformed kernels stand for.

@@ -1,6 +1,24 @@
-//! What several tests compare tensors with.
+//! Where networks are tested, and what tensors are compared with.
 
-use candle_core::{DType, Tensor};
+use std::{collections::HashMap, env, path::Path};
+
+use candle_core::{DType, Device, Tensor, safetensors};
+use memscope_model::DeviceChoice;
+
+/// The device under test: the CPU, or what `MEMSCOPE_TEST_DEVICE` names, e.g. `cuda:0`.
+pub(crate) fn device() -> DeviceChoice {
+    let named = env::var("MEMSCOPE_TEST_DEVICE").ok();
+    named.map_or(DeviceChoice::Cpu, |name| name.parse().unwrap_or_else(|e| panic!("MEMSCOPE_TEST_DEVICE: {e}")))
+}
+
+/// Reads a file of tensors to the device under test.
+pub(crate) fn read_tensors(path: &Path) -> HashMap<String, Tensor> {
+    let device = match device() {
+        DeviceChoice::Cuda(ordinal) => Device::new_cuda(ordinal).expect("the device under test"),
+        _ => Device::Cpu,
+    };
+    safetensors::load(path, &device).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
 
 fn flat(tensor: &Tensor) -> Vec<f64> {
     tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()?.to_vec1()).expect("a readable tensor")

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 
 use super::sizes::{Place, Sizes, even};
 use crate::{
-    ops::{exp, max_of, sum_of, vectorized},
-    raw::{Mat, MatMut, Threads, Write, matmul},
+    ops::{exp, max_of, scratch::with_scratch, sum_of, vectorized},
+    raw::{Mat, MatMut, Threads, Write, matmul, zeros},
 };
 
 /// Most queries of a tile. The more, the less often a block of keys is packed for its product.
@@ -22,10 +22,14 @@ pub(super) fn attend(s: Sizes, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
 
 fn attend_in(s: Sizes, inputs: [&[f32]; 3], tile: usize, block: usize) -> Vec<f32> {
     // (B, heads, N, d), so that a tile of one head lies together.
-    let mut out = vec![0.0; s.batch * s.queries * s.width()];
+    let mut out = zeros(s.batch * s.queries * s.width());
     s.tiles(&mut out, tile).into_par_iter().for_each_init(
-        || Tile { scores: vec![0.0; tile * block], softmax: vec![Softmax::NOTHING; tile] },
-        |scratch, (place, first, out)| scratch.attend(s, inputs, place, first, block, out),
+        || vec![Softmax::NOTHING; tile],
+        |softmax, (place, first, out)| {
+            with_scratch([tile * block], |[scores]| {
+                Tile { scores, softmax }.attend(s, inputs, place, first, block, out);
+            });
+        },
     );
     s.merge_heads(out, s.queries)
 }
@@ -56,12 +60,12 @@ impl Softmax {
 }
 
 /// Some queries of one head.
-struct Tile {
-    scores: Vec<f32>,
-    softmax: Vec<Softmax>,
+struct Tile<'a> {
+    scores: &'a mut [f32],
+    softmax: &'a mut [Softmax],
 }
 
-impl Tile {
+impl Tile<'_> {
     /// `out: (rows, d)` for the queries from `first` on.
     fn attend(&mut self, s: Sizes, [q, k, v]: [&[f32]; 3], place: Place, first: usize, block: usize, out: &mut [f32]) {
         let rows = out.len() / s.head;

@@ -1,9 +1,7 @@
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::AttentionMask;
-use crate::raw::Mat;
+use crate::raw::{Mat, in_pieces};
 
 /// Sizes of one attention: `q: (B, N, heads·d)`, `k, v: (B, L, heads·d)`.
 #[derive(Clone, Copy)]
@@ -69,15 +67,13 @@ impl Sizes {
         if self.heads == 1 {
             return x;
         }
-        let mut merged = vec![0.0; x.len()];
-        merged.par_chunks_mut(self.width().max(1)).enumerate().for_each(|(row, merged)| {
+        in_pieces(x.len(), self.width(), |row, merged| {
             let (sample, token) = (row / tokens, row % tokens);
             for (head, merged) in merged.chunks_mut(self.head).enumerate() {
                 let start = ((sample * self.heads + head) * tokens + token) * self.head;
                 merged.copy_from_slice(&x[start..start + self.head]);
             }
-        });
-        merged
+        })
     }
 }
 
