@@ -20,6 +20,8 @@ pub struct Speed {
     levels: Vec<Flops>,
 }
 
+/// Work before the first measurement: cores that were idle take about a tenth of a second to reach their speed.
+const WARM_UP: Duration = Duration::from_millis(200);
 /// Time for all measurements together.
 const LARGE: Duration = Duration::from_millis(700);
 const SMALL: Duration = Duration::from_millis(120);
@@ -60,17 +62,15 @@ impl Speed {
 
 impl Blueprint {
     /// Times a convolution, a feed-forward layer and an attention of each resolution, with the norms and activations
-    /// that go with them, on seeded random numbers and on all cores: about a second, a tenth for a small network.
+    /// that go with them, on seeded random numbers and on all cores: about a second, a third for a small network.
     pub fn calibrate(&self) -> Result<Speed> {
         let tally = self.unet_tally(Tally::of_one(Pass::Prediction));
         let kinds = tally.levels().iter().flat_map(|f| [f.convolution, f.dense, f.attention]);
         let count = kinds.filter(|flops| *flops > 0.0).count().max(1);
-        let bench = Bench {
-            budget: if self.is_small() { SMALL } else { LARGE } / count as u32,
-            is_small: self.is_small(),
-            numbers: Numbers::new(),
-        };
         let (_, height, width) = self.latent_shape();
+        let mut bench = Bench { budget: WARM_UP, is_small: self.is_small(), numbers: Numbers::new() };
+        bench.convolution(self.unet().levels[0].channels, self.unet().norm_groups, (height, width))?;
+        bench.budget = if self.is_small() { SMALL } else { LARGE } / count as u32;
         let level = |(i, flops): (usize, &Flops)| {
             let (level, area) = (&self.unet().levels[i], (height >> i, width >> i));
             let rate = |work: f64, measure: &dyn Fn() -> Result<f64>| if work > 0.0 { measure() } else { Ok(0.0) };

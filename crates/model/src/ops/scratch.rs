@@ -28,7 +28,8 @@ mod tests {
     #[test]
     fn parts_are_apart_and_nested_calls_have_their_own() {
         let sum = with_scratch([3, 2], |[a, b]| {
-            (a.fill(1.0), b.fill(2.0));
+            a.fill(1.0);
+            b.fill(2.0);
             with_scratch([4], |[c]| c.fill(3.0));
             a.iter().chain(b.iter()).sum::<f32>()
         });
