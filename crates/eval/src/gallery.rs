@@ -58,6 +58,10 @@ fn names(fingerprint: &str, seed: u64, memorized: bool, i: usize, images: usize)
     (0..images).map(|g| format!("{model}-{seed}-{class}-{i:02}-{g}.png")).collect()
 }
 
+fn are_drawn(names: &[String], folder: &Path) -> bool {
+    names.iter().all(|name| folder.join(name).is_file())
+}
+
 /// What drawing those pictures would ask of a model that are not there yet; `classes` says of each prompt whether it is
 /// memorized, and an unknown model has no pictures.
 pub(crate) fn workload(
@@ -69,9 +73,7 @@ pub(crate) fn workload(
 ) -> Workload {
     let seed = experiment.file().noise.seeds.first().copied().unwrap_or_default();
     let drawn = |(i, memorized): &(usize, &bool)| {
-        fingerprint.is_some_and(|fingerprint| {
-            names(fingerprint, seed, **memorized, *i, images).iter().all(|name| folder.join(name).is_file())
-        })
+        fingerprint.is_some_and(|fingerprint| are_drawn(&names(fingerprint, seed, **memorized, *i, images), folder))
     };
     let prompts = classes.iter().enumerate().filter(|prompt| !drawn(prompt)).count();
     let mut work = Workload { prompts, images: prompts * images, batch: 1, ..Workload::default() };
@@ -100,19 +102,24 @@ pub(crate) fn draw(
     let shape = model.latent_shape();
     let noise = initial_latents(experiment.generator(), NoisePrecision::F32, seed, images, shape);
     let latents: Vec<Vec<f32>> = noise.chunks(shape.0 * shape.1 * shape.2).map(<[f32]>::to_vec).collect();
-    let empty = model.encode_prompts(&[""])?.remove(0);
+    let encode = |text: &str| Ok::<_, Error>(model.encode_prompts(&[text])?.remove(0));
+    let pictures = prompts.iter().enumerate().map(|(i, (memorized, known))| {
+        let names = names(model.fingerprint(), seed, *memorized, i, images);
+        let undrawn = if are_drawn(&names, folder) { None } else { Some(encode(&known.text)?) };
+        Ok((names, undrawn))
+    });
+    let pictures = pictures.collect::<Result<Vec<_>>>()?;
+    let empty = if pictures.iter().any(|(_, undrawn)| undrawn.is_some()) { Some(encode("")?) } else { None };
+    model.release_text_encoder();
     let mut rows = vec![];
-    for (i, (memorized, known)) in prompts.iter().enumerate() {
+    for (i, ((memorized, known), (names, undrawn))) in prompts.iter().zip(pictures).enumerate() {
         if watch.stop_requested() {
             return Err(Error::Stopped);
         }
         watch.progress(i, prompts.len());
         let class = class_name(*memorized);
-        let names = names(model.fingerprint(), seed, *memorized, i, images);
-        if !names.iter().all(|name| folder.join(name).is_file()) {
-            let prompt = model.encode_prompts(&[&known.text])?.remove(0);
-            model.release_text_encoder();
-            let drawn = model.sample(latents.clone(), &prompt, &empty, Sampling::default(), |_| Ok(()))?;
+        if let (Some(prompt), Some(empty)) = (&undrawn, &empty) {
+            let drawn = model.sample(latents.clone(), prompt, empty, Sampling::default(), |_| Ok(()))?;
             for (name, latent) in names.iter().zip(&drawn) {
                 model.decode_image(latent)?.save_png(&folder.join(name))?;
             }

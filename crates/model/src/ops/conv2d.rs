@@ -326,7 +326,7 @@ impl CustomOp1 for Pullback {
         let grad = f32_slice(storage, layout)?;
         let g = &self.geometry;
         let (area, taps, out_channels) = (g.out_area(), g.taps(), g.out_channels);
-        let mut out = vec![0.0; g.batch * g.channels * g.in_area()];
+        let mut out = zeros(g.batch * g.channels * g.in_area());
         with_f32(&self.weight, |weight| {
             let weight_t = Mat::rows(weight, out_channels, taps).t();
             if g.is_pointwise() {
@@ -337,17 +337,18 @@ impl CustomOp1 for Pullback {
                 return;
             }
             let together = g.samples_per_product();
-            let mut unfolded = vec![0.0; taps * together * area];
             let image = g.channels * g.in_area();
-            for (out, grad) in out.chunks_mut(together * image).zip(grad.chunks(together * out_channels * area)) {
-                let samples = out.len() / image;
-                let unfolded = &mut unfolded[..taps * samples * area];
-                let gathered = gather_samples(grad, samples, out_channels, area);
-                let gathered = Mat::rows(&gathered, out_channels, samples * area);
-                let mut dst = MatMut::rows(unfolded, taps, samples * area);
-                matmul(&mut dst, weight_t, gathered, 1.0, Write::Replace, Threads::Pool);
-                g.fold(unfolded, samples, out);
-            }
+            with_scratch([taps * together * area], |[unfolded]| {
+                for (out, grad) in out.chunks_mut(together * image).zip(grad.chunks(together * out_channels * area)) {
+                    let samples = out.len() / image;
+                    let unfolded = &mut unfolded[..taps * samples * area];
+                    let gathered = gather_samples(grad, samples, out_channels, area);
+                    let gathered = Mat::rows(&gathered, out_channels, samples * area);
+                    let mut dst = MatMut::rows(unfolded, taps, samples * area);
+                    matmul(&mut dst, weight_t, gathered, 1.0, Write::Replace, Threads::Pool);
+                    g.fold(unfolded, samples, out);
+                }
+            });
         })?;
         Ok((CpuStorage::F32(out), Shape::from((g.batch, g.channels, g.height, g.width))))
     }

@@ -1,5 +1,4 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
 
 use super::{
     activation::{Activation, activate, activation_derivative, gelu, gelu_slope},
@@ -83,23 +82,21 @@ impl CustomOp2 for Pullback {
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, grad) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
         let (width, _) = half_width(l1)?;
-        let mut out = vec![0.0; x.len()];
-        out.par_chunks_mut(2 * width).zip(x.par_chunks(2 * width)).zip(grad.par_chunks(width)).for_each(
-            |((out, x), grad)| {
-                let (d_value, d_gate) = out.split_at_mut(width);
-                let (value, gate) = x.split_at(width);
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        let (gate, d_gate) = (&gate[..width], &mut d_gate[..width]);
-                        for (i, grad) in grad.iter().enumerate().take(width) {
-                            d_value[i] = grad * gelu(gate[i]);
-                            d_gate[i] = grad * value[i] * gelu_slope(gate[i]);
-                        }
-                    },
-                );
-            },
-        );
+        let out = in_pieces(x.len(), 2 * width, |row, out| {
+            let (d_value, d_gate) = out.split_at_mut(width);
+            let (value, gate) = x[2 * width * row..][..2 * width].split_at(width);
+            let grad = &grad[width * row..][..width];
+            vectorized(
+                #[inline(always)]
+                || {
+                    let (gate, d_gate) = (&gate[..width], &mut d_gate[..width]);
+                    for (i, grad) in grad.iter().enumerate().take(width) {
+                        d_value[i] = grad * gelu(gate[i]);
+                        d_gate[i] = grad * value[i] * gelu_slope(gate[i]);
+                    }
+                },
+            );
+        });
         Ok((CpuStorage::F32(out), l1.shape().clone()))
     }
 }
@@ -112,21 +109,19 @@ impl CustomOp2 for Pushforward {
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, dx) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
         let (width, shape) = half_width(l1)?;
-        let mut out = vec![0.0; x.len() / 2];
-        out.par_chunks_mut(width).zip(x.par_chunks(2 * width)).zip(dx.par_chunks(2 * width)).for_each(
-            |((out, x), dx)| {
-                let ((value, gate), (d_value, d_gate)) = (x.split_at(width), dx.split_at(width));
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        let (gate, d_gate) = (&gate[..width], &d_gate[..width]);
-                        for (i, out) in out.iter_mut().enumerate().take(width) {
-                            *out = d_value[i] * gelu(gate[i]) + value[i] * gelu_slope(gate[i]) * d_gate[i];
-                        }
-                    },
-                );
-            },
-        );
+        let out = in_pieces(x.len() / 2, width, |row, out| {
+            let both = 2 * width * row..2 * width * (row + 1);
+            let ((value, gate), (d_value, d_gate)) = (x[both.clone()].split_at(width), dx[both].split_at(width));
+            vectorized(
+                #[inline(always)]
+                || {
+                    let (gate, d_gate) = (&gate[..width], &d_gate[..width]);
+                    for (i, out) in out.iter_mut().enumerate().take(width) {
+                        *out = d_value[i] * gelu(gate[i]) + value[i] * gelu_slope(gate[i]) * d_gate[i];
+                    }
+                },
+            );
+        });
         Ok((CpuStorage::F32(out), shape))
     }
 }

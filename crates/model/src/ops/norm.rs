@@ -1,5 +1,4 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
 
 use super::{f32_slice, is_fast, is_half, sum_of, sum_of_pairs, vectorized, widen, with_f32};
 use crate::raw::in_pieces;
@@ -234,19 +233,15 @@ impl CustomOp2 for Derivative {
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, d) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
         let rows = self.norm.rows(l1.shape())?;
-        let mut out = vec![0.0; x.len()];
-        with_f32(&self.norm.weight, |weight| {
-            out.par_chunks_mut(rows.len())
-                .zip(x.par_chunks(rows.len()))
-                .zip(d.par_chunks(rows.len()))
-                .enumerate()
-                .for_each(|(row, ((out, x), d))| {
-                    let weight = rows.of(row, weight);
-                    vectorized(
-                        #[inline(always)]
-                        || self.row(x, d, weight, rows.area, out),
-                    );
-                });
+        let out = with_f32(&self.norm.weight, |weight| {
+            in_pieces(x.len(), rows.len(), |row, out| {
+                let of_row = row * rows.len()..(row + 1) * rows.len();
+                let (x, d, weight) = (&x[of_row.clone()], &d[of_row], rows.of(row, weight));
+                vectorized(
+                    #[inline(always)]
+                    || self.row(x, d, weight, rows.area, out),
+                );
+            })
         })?;
         Ok((CpuStorage::F32(out), l1.shape().clone()))
     }

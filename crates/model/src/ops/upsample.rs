@@ -1,5 +1,4 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
 
 use super::{f32_slice, is_fast};
 use crate::raw::in_pieces;
@@ -52,9 +51,8 @@ impl CustomOp1 for SumPool {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let grad = f32_slice(storage, layout)?;
         let (batch, channels, height, width) = layout.shape().dims4()?;
-        let mut out = vec![0.0; grad.len() / 4];
-        out.par_chunks_mut(width / 2).zip(grad.par_chunks(2 * width)).for_each(|(out, rows)| {
-            let (first, second) = rows.split_at(width);
+        let out = in_pieces(grad.len() / 4, width / 2, |row, out| {
+            let (first, second) = grad[2 * width * row..][..2 * width].split_at(width);
             for ((out, a), b) in out.iter_mut().zip(first.chunks(2)).zip(second.chunks(2)) {
                 *out = a[0] + a[1] + b[0] + b[1];
             }

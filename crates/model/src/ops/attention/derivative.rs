@@ -8,8 +8,8 @@ use super::{
     sizes::{Place, Sizes, even},
 };
 use crate::{
-    ops::{exp, max_of, sum_of, sum_of_pairs, vectorized},
-    raw::{Mat, MatMut, Threads, Write, matmul},
+    ops::{exp, max_of, scratch::with_scratch, sum_of, sum_of_pairs, vectorized},
+    raw::{Mat, MatMut, Threads, Write, matmul, zeros},
 };
 
 /// Most queries of a tile: its probabilities and their derivatives stay in a shared cache.
@@ -70,10 +70,9 @@ pub(super) fn push_forward(s: Sizes, q: WithTangent, k: WithTangent, v: WithTang
     let ((q, dq), (k, dk), (v, dv)) = (elements(q)?, elements(k)?, elements(v)?);
     let tile = s.tile();
     // (B, heads, N, d).
-    let mut out = vec![0.0; s.batch * s.queries * s.width()];
-    s.tiles(&mut out, tile).into_par_iter().for_each_init(
-        || (vec![0.0; tile * s.keys], vec![0.0; tile * s.keys]),
-        |(p, dp), (place, first, out)| {
+    let mut out = zeros(s.batch * s.queries * s.width());
+    s.tiles(&mut out, tile).into_par_iter().for_each(|(place, first, out)| {
+        with_scratch([tile * s.keys; 2], |[p, dp]| {
             let rows = out.len() / s.head;
             let (p, dp) = (&mut p[..rows * s.keys], &mut dp[..rows * s.keys]);
             let (queries, keys) = (first..first + rows, 0..s.keys);
@@ -99,22 +98,21 @@ pub(super) fn push_forward(s: Sizes, q: WithTangent, k: WithTangent, v: WithTang
                 let dv = s.of_keys(dv, place, keys);
                 matmul(&mut out, Mat::rows(p, rows, s.keys), dv, 1.0, write, Threads::One);
             }
-        },
-    );
+        });
+    });
     Tensor::from_vec(s.merge_heads(out, s.queries), (s.batch, s.queries, s.width()), &Device::Cpu)
 }
 
 /// The gradients in q, k and v, given that in the result. Heads run side by side; the tiles of one add up in order.
 pub(super) fn pull_back(s: Sizes, [q, k, v, grad]: [&[f32]; 4]) -> [Vec<f32>; 3] {
     let tile = s.tile();
-    let gradient = |tokens| vec![0.0; s.batch * tokens * s.width()];
+    let gradient = |tokens| zeros(s.batch * tokens * s.width());
     // (B, heads, N or L, d).
     let (mut gq, mut gk, mut gv) = (gradient(s.queries), gradient(s.keys), gradient(s.keys));
     let (query_len, key_len) = ((s.queries * s.head).max(1), (s.keys * s.head).max(1));
     let heads = gq.par_chunks_mut(query_len).zip(gk.par_chunks_mut(key_len)).zip(gv.par_chunks_mut(key_len));
-    heads.enumerate().for_each_init(
-        || (vec![0.0; tile * s.keys], vec![0.0; tile * s.keys]),
-        |(p, gp), (place, ((gq, gk), gv))| {
+    heads.enumerate().for_each(|(place, ((gq, gk), gv))| {
+        with_scratch([tile * s.keys; 2], |[p, gp]| {
             let (k_all, v_all) = (s.of_keys(k, place, 0..s.keys), s.of_keys(v, place, 0..s.keys));
             let (mut gk, mut gv) = (MatMut::rows(gk, s.keys, s.head), MatMut::rows(gv, s.keys, s.head));
             let mut write = Write::Replace;
@@ -132,7 +130,7 @@ pub(super) fn pull_back(s: Sizes, [q, k, v, grad]: [&[f32]; 4]) -> [Vec<f32>; 3]
                 matmul(&mut gk, gp.t(), q_tile, s.scale(), write, Threads::One);
                 write = Write::Add;
             }
-        },
-    );
+        });
+    });
     [s.merge_heads(gq, s.queries), s.merge_heads(gk, s.keys), s.merge_heads(gv, s.keys)]
 }
