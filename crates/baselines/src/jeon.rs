@@ -1,4 +1,4 @@
-//! Sharpness of the log-probability along the guidance direction (Jeon et al. 2025; protocol §5).
+//! Sharpness of the log-probability along the guidance direction (Jeon et al. 2025; docs/spec/protocol.md §5).
 
 use candle_core::Tensor;
 use memscope_metric::{Ask, Detector, Measure, OwnCalls, Probe, Quantity, ResolvedProtocol, Score, T_NORM};

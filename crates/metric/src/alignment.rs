@@ -1,4 +1,4 @@
-//! The quantities of Theorem 1 where a network's score has them (theory §1).
+//! The quantities of Theorem 1 where a network's score has them (docs/spec/theory.md §1).
 
 use memscope_model::{
     Error, PredictionInput, Result,

@@ -1,4 +1,4 @@
-//! The Hessian of the log-probability along a prompt's trajectory (Figure 1; theory §2).
+//! The Hessian of the log-probability along a prompt's trajectory (Figure 1; docs/spec/theory.md §2).
 
 use std::{cell::RefCell, collections::HashMap, num::NonZeroUsize};
 
@@ -67,8 +67,8 @@ pub struct HessianSpectrum {
 pub(crate) const BATCH: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
 /// Seed of the random probes, the same for every prompt and timestep, so that curves differ by what they show alone.
 const SEED: u64 = 0;
-/// The numbers of every timestep and kind: three variances (theory §2) with their standard errors, the mean
-/// eigenvalue, and 1 − tr J²/tr JJᵀ.
+/// The numbers of every timestep and kind: three variances (docs/spec/theory.md §2) with their standard errors, the
+/// mean eigenvalue, and 1 − tr J²/tr JJᵀ.
 const FIELDS: [&str; 8] = [
     "symmetrized",
     "symmetrized_error",

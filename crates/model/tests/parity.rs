@@ -319,7 +319,7 @@ fn attention_maps() {
     }
 }
 
-/// The score of Jeon's metric: its factor on the output, protocol §5.
+/// The score of Jeon's metric: its factor on the output, docs/spec/protocol.md §5.
 fn jeon_factor(model: &LatentDiffusion) -> f64 {
     let Scales { a, s } = model.schedule().scales(981).unwrap();
     match model.schedule().parameterization() {
