@@ -160,7 +160,8 @@ mod tests {
     /// Python 3.11, `csv.DictReader` on the same texts.
     #[test]
     fn quotes_are_read_as_python_reads_them() {
-        let text = "n,prompt,source\n1,red apple,web\n2,a 12\" ruler,web\n3,\"Best\" mug ever,web\n4,\"a \"\"b\"\", c\",web\n";
+        let text =
+            "n,prompt,source\n1,red apple,web\n2,a 12\" ruler,web\n3,\"Best\" mug ever,web\n4,\"a \"\"b\"\", c\",web\n";
         assert_eq!(column(text, "prompt"), ["red apple", "a 12\" ruler", "Best mug ever", "a \"b\", c"]);
     }
 
@@ -170,7 +171,7 @@ mod tests {
         assert_eq!(column("prompt\tscore\nred; apple\t1\n", "prompt"), ["red; apple"]);
         assert_eq!(column("prompt\nred; apple\n", "prompt"), ["red; apple"]);
         assert_eq!(column("a;b,prompt\n1;2,red\n3;4,blue; dark\n", "prompt"), ["red", "blue; dark"]);
-        let error = read("t.csv", "a;b,c\n1;2\n", None).unwrap_err().to_string();
+        let error = read("t.csv", "a;b,c\n1;2,3\n", None).unwrap_err().to_string();
         assert!(error.contains("several delimiters"), "{error}");
     }
 

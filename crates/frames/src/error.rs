@@ -35,7 +35,9 @@ pub enum Error {
         most: u64,
     },
     /// The name's ending says a format that is not read.
-    #[error("{file}: files that end in .{extension} are not read; use .txt (one prompt a line), .csv, .tsv, .jsonl, .json or .parquet")]
+    #[error(
+        "{file}: files that end in .{extension} are not read; use .txt (one prompt a line), .csv, .tsv, .jsonl, .json or .parquet"
+    )]
     Extension {
         /// The file.
         file: String,

@@ -94,7 +94,9 @@ impl Table {
         let names: Vec<String> = columns.into_iter().map(|column| format!("'{}'", excerpt(&column.name))).collect();
         match names.len() {
             0 => "none".to_owned(),
-            count if count > MOST_NAMES => format!("{} and {} more", names[..MOST_NAMES].join(", "), count - MOST_NAMES),
+            count if count > MOST_NAMES => {
+                format!("{} and {} more", names[..MOST_NAMES].join(", "), count - MOST_NAMES)
+            }
             _ => names.join(", "),
         }
     }

@@ -19,7 +19,10 @@ pub(crate) fn decode<'b>(file: &str, bytes: &'b [u8], format: Format) -> Result<
     match utf16 {
         Some((rest, unit)) if matches!(format, Format::Csv | Format::Tsv) => {
             if rest.len() % 2 != 0 {
-                return Err(Error::form(file, "is UTF-16 text that ends in the middle of a character; save it as UTF-8"));
+                return Err(Error::form(
+                    file,
+                    "is UTF-16 text that ends in the middle of a character; save it as UTF-8",
+                ));
             }
             let units = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
             let text: std::result::Result<String, _> = char::decode_utf16(units).collect();

@@ -10,7 +10,9 @@ use crate::{
 pub fn number(text: &str, comma: DecimalComma) -> Option<f64> {
     let text = text.trim();
     match comma {
-        DecimalComma::Yes if text.matches(',').count() == 1 && !text.contains('.') => text.replace(',', ".").parse().ok(),
+        DecimalComma::Yes if text.matches(',').count() == 1 && !text.contains('.') => {
+            text.replace(',', ".").parse().ok()
+        }
         _ => text.parse().ok(),
     }
 }
@@ -85,9 +87,8 @@ impl Column {
         {
             return Err(self.wrong(table, row, "1 and -1, or 1 and 0, but not both -1 and 0"));
         }
-        let of = |(row, cell): (usize, &Cell)| {
-            cell.text().and_then(label).ok_or_else(|| self.wrong(table, row, EXPECTED))
-        };
+        let of =
+            |(row, cell): (usize, &Cell)| cell.text().and_then(label).ok_or_else(|| self.wrong(table, row, EXPECTED));
         self.cells.iter().enumerate().map(of).collect()
     }
 }
@@ -130,7 +131,8 @@ mod tests {
             let table = table(false, cells);
             table.columns[0].labels(&table).map_err(|e| e.to_string())
         };
-        for pair in [["1", "0"], ["1.0", "0.0"], ["TRUE", "FALSE"], ["yes", "No"], ["1", "-1"], ["memorized", "Non-Memorized"]]
+        for pair in
+            [["1", "0"], ["1.0", "0.0"], ["TRUE", "FALSE"], ["yes", "No"], ["1", "-1"], ["memorized", "Non-Memorized"]]
         {
             assert_eq!(labels(&pair).unwrap(), [true, false], "{pair:?}");
         }
