@@ -1,6 +1,7 @@
 //! What the program's exit status means. Scripts may rely on it.
 
 use memscope_eval::{Error as EvalError, export::ExportError};
+use memscope_frames::Error as FrameError;
 use memscope_model::{Error as ModelError, download::DownloadError};
 
 /// Exit statuses of errors; clap itself ends with 2 on arguments it cannot understand.
@@ -62,10 +63,11 @@ impl ExitCode {
             | EvalError::Scores { .. }
             | EvalError::Protocol(_)
             | EvalError::Stats(_)
-            | EvalError::Frame { .. }
             | EvalError::Results { .. }
             | EvalError::Read { .. } => Self::Input,
             EvalError::Write { .. } | EvalError::DamagedStore { .. } | EvalError::StoreInUse { .. } => Self::Output,
+            EvalError::Table(FrameError::Write { .. } | FrameError::OutputExtension { .. }) => Self::Output,
+            EvalError::Table(_) => Self::Input,
             EvalError::Export(ExportError::BadName { .. }) => Self::Internal,
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use memscope_metric::Detector;
 use memscope_model::{Blueprint, Execution, LatentDiffusion, WeightsOrigin};
-use polars::prelude::Column;
+use memscope_frames::FrameColumn as Column;
 use serde::Serialize;
 
 use crate::{

@@ -86,14 +86,9 @@ pub enum Error {
         /// Why, and how to mend it.
         reason: String,
     },
-    /// A data frame could not be written or read.
-    #[error("{}: {reason}", path.display())]
-    Frame {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    /// A table of the user could not be read or written.
+    #[error(transparent)]
+    Table(#[from] memscope_frames::Error),
 
     // Running.
     /// The model failed.

@@ -20,7 +20,6 @@ pub mod paper;
 pub mod paper_lists;
 pub mod probes;
 pub mod profile;
-mod prompt_format;
 pub mod prompts;
 pub mod registry;
 pub mod run;
@@ -36,7 +35,7 @@ mod warning;
 
 pub use error::{Error, Result};
 pub use experiment::{Experiment, ExperimentFile};
-pub use frames::{FrameFormat, read_labelled_scores, write_frame};
+pub use frames::{LabelledScores, read_labelled_scores};
 pub use store::{Key, ScoreStore};
 pub use table::ResultTable;
 pub use warning::Warning;

@@ -8,6 +8,7 @@ use std::{
     str::FromStr,
 };
 
+use memscope_frames::Format;
 use memscope_model::{
     cache_folder,
     download::{Client, DownloadError, Remote},
@@ -18,7 +19,6 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Error, Result},
-    prompt_format::ListFormat,
 };
 
 /// The variable that names another place than GitHub for the lists, e.g. a mirror.
@@ -236,8 +236,8 @@ impl PaperList {
         }
     }
 
-    pub(crate) fn format(self) -> ListFormat {
-        ListFormat::of(Path::new(self.published().path))
+    pub(crate) fn format(self) -> Format {
+        Format::of(Path::new(self.published().path)).unwrap_or(Format::Lines)
     }
 }
 

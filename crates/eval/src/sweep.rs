@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use polars::prelude::Column as FrameColumn;
+use memscope_frames::{FrameColumn, write_frame};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,6 @@ use crate::{
     error::{Error, Result},
     experiment::{Experiment, TableKind},
     export::ExportSet,
-    frames::write_frame,
     manifest::write_atomically,
     session::{self, Answers, COMPLETE, FORMATS, Observer},
     table::{Cell, CellValue, Column, ColumnKind, ResultTable},

@@ -2,7 +2,7 @@ use std::{io::Read, path::Path};
 
 use anyhow::Context;
 use memscope_eval::{
-    FrameFormat, ResultTable,
+    ResultTable,
     detect::{Detection, DetectionResult},
     experiment::noise_precision,
     prompts,
@@ -10,8 +10,8 @@ use memscope_eval::{
     run::{NoisePlan, NoiseSharing},
     session::Observer,
     table::{Cell, Column, ColumnKind},
-    write_frame,
 };
+use memscope_frames::{OutputFormat, write_frame};
 use memscope_metric::{Protocol, ResolvedProtocol};
 use memscope_model::{Blueprint, LatentDiffusion, WeightsOrigin};
 use serde::Serialize;
@@ -43,7 +43,7 @@ struct Report<'a> {
 /// `memscope detect`.
 pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     if let Some(path) = &args.out {
-        FrameFormat::of(path)?;
+        OutputFormat::of(path)?;
     }
     let list = read_prompts(&args.prompts)?;
     let mut progress = Progress::install()?;
