@@ -101,4 +101,4 @@ pub(crate) struct Resampling {
 }
 
 pub(crate) static GOLDEN: LazyLock<Fixture> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../fixtures/stats.json")).expect("the fixture is well-formed"));
+    LazyLock::new(|| serde_json::from_str(include_str!("../../fixtures/stats.json")).expect("the fixture is well-formed"));

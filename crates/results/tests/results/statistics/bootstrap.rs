@@ -1,6 +1,6 @@
 //! The bootstrap against numpy's, its seeding, and its pairing.
 
-use memscope_eval::stats::{Bootstrap, DeLong, Interval, ScoreSet, Statistic, TprRule};
+use memscope_results::stats::{Bootstrap, DeLong, Interval, ScoreSet, Statistic, TprRule};
 
 use crate::golden::{GOLDEN, Scores};
 use crate::reference::set;

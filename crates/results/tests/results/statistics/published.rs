@@ -1,7 +1,7 @@
 //! Worked examples of the evaluation rules.
 
 use approx::assert_abs_diff_eq;
-use memscope_eval::stats::{
+use memscope_results::stats::{
     CollinearPoints, Ddof, DeLong, Kde, Roc, ScoreSet, Summary, Tail, TprRule, auc, grid, kl_divergence, kl_on_grid,
     tpr_at_fpr,
 };

@@ -1,6 +1,6 @@
 //! What holds for all scores.
 
-use memscope_eval::stats::{
+use memscope_results::stats::{
     Class, CollinearPoints, DeLong, Logistic, Roc, ScoreSet, Split, TprRule, auc, best_accuracy, tpr_at_fpr,
 };
 use proptest::collection::vec;

@@ -1,7 +1,7 @@
 //! The paper's numbers, spot-checked, and the footnotes where they cannot be taken literally.
 
-use memscope_eval::paper::{Component, CosinePair, Gammas, Method, Model, Normalization, PaperCell, paper};
-use memscope_eval::table::{CellValue, Column, ColumnKind, ResultTable};
+use memscope_results::paper::{Component, CosinePair, Gammas, Method, Model, Normalization, PaperCell, paper};
+use memscope_results::table::{CellValue, Column, ColumnKind, ResultTable};
 
 const MODELS: [Model; 2] = [Model::Sd14, Model::Sd20];
 const METHODS: [Method; 4] = [Method::Ren, Method::Wen, Method::Jeon, Method::Ours];

@@ -1,6 +1,6 @@
 //! Every refusal, with its message.
 
-use memscope_eval::stats::{
+use memscope_results::stats::{
     Bootstrap, Class, Ddof, DeLong, Kde, Logistic, ScoreSet, Split, Statistic, StatsError, Summary, TprRule, grid,
     kl_divergence, tpr_at_fpr,
 };

@@ -1,7 +1,7 @@
 //! Parity with scikit-learn, `SciPy` and a numpy `DeLong` written from the definition.
 
 use approx::assert_relative_eq;
-use memscope_eval::stats::{
+use memscope_results::stats::{
     CollinearPoints, DeLong, Kde, Logistic, Roc, ScoreSet, TprRule, auc, best_accuracy, grid, kl_divergence,
     kl_on_grid, tpr_at_fpr,
 };

@@ -1,8 +1,8 @@
 //! Tables to write.
 
-use memscope_eval::paper::{Method, Model, paper};
-use memscope_eval::stats::{Ddof, Interval, Summary};
-use memscope_eval::table::{Cell, Column, ColumnKind, ResultTable};
+use memscope_results::paper::{Method, Model, paper};
+use memscope_results::stats::{Ddof, Interval, Summary};
+use memscope_results::table::{Cell, Column, ColumnKind, ResultTable};
 
 /// Every kind of cell, footnotes, marks, and text that each format must escape.
 pub(crate) fn table() -> ResultTable {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use memscope_eval::export::{ExportError, ExportSet, Format};
+use memscope_results::export::{ExportError, ExportSet, Format};
 
 use crate::sample;
 

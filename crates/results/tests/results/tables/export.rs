@@ -1,7 +1,7 @@
 //! Snapshots of every format.
 
-use memscope_eval::export::Format;
-use memscope_eval::table::ResultTable;
+use memscope_results::export::Format;
+use memscope_results::table::ResultTable;
 
 use crate::sample;
 

@@ -1,7 +1,7 @@
 //! What a table accepts and refuses.
 
-use memscope_eval::stats::{Ddof, Interval, Summary};
-use memscope_eval::table::{Cell, CellValue, Column, ColumnKind, ResultTable, TableError};
+use memscope_results::stats::{Ddof, Interval, Summary};
+use memscope_results::table::{Cell, CellValue, Column, ColumnKind, ResultTable, TableError};
 
 use crate::sample;
 
