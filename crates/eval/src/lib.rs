@@ -17,7 +17,6 @@ pub mod manifest;
 pub mod measures;
 pub mod network;
 pub mod paper;
-pub mod paper_lists;
 pub mod probes;
 pub mod profile;
 mod prompt_format;

@@ -1,27 +1,23 @@
 //! Latent diffusion models: load one, encode a prompt, predict at (x, t, prompt), sample, decode,
 //! differentiate.
 //!
-//! The nouns: a [`LatentDiffusion`] comes from a [`ModelSource`], which the [`hub`] can download; its
+//! The nouns: a [`LatentDiffusion`] comes from a [`ModelSource`], which `memscope_hub` can download; its
 //! [`Blueprint`] knows what it [costs](cost) before it is loaded; [`NoiseGenerator`] draws x_T as torch
 //! would; a [`Question`] is answered by a [`Prediction`]; [`Value`] is what may flow through the
 //! [`UNet`]: tensors (inference and reverse mode) or [`Dual`] numbers (forward mode).
 
 mod blueprint;
-mod cache;
 mod config;
 pub mod cost;
 mod diffusion;
-pub mod download;
 mod dual;
 mod error;
 mod execution;
 mod files;
 mod fingerprint;
-pub mod hub;
 mod layers;
 mod layout;
 pub mod memory;
-mod named;
 pub mod noise;
 pub mod ops;
 mod origin;
@@ -30,6 +26,7 @@ mod prediction;
 mod raw;
 mod sampler;
 mod schedule;
+mod selection;
 mod source;
 #[cfg(test)]
 mod test_util;
@@ -42,19 +39,18 @@ mod value;
 mod weights;
 
 pub use blueprint::Blueprint;
-pub use cache::{CACHE_VARIABLE, cache_folder};
 pub use diffusion::{LatentDiffusion, LoadOptions, PromptEmbedding, Question};
 pub use dual::Dual;
-pub use error::{Absence, Error, Result};
+pub use error::{Error, Result};
 pub use execution::{DeviceChoice, Execution, NetworkDtype};
-pub use layout::Variant;
-pub use named::{NAMED_MODELS, NamedModel};
+pub use memscope_hub::{HubModel, NamedModel, Variant};
 pub use noise::{NoiseGenerator, NoisePrecision};
 pub use origin::WeightsOrigin;
 pub use prediction::Prediction;
 pub use sampler::{RgbImage, Sampling, Step};
 pub use schedule::{Parameterization, Scales, Schedule, ScheduleCheck};
-pub use source::{HubModel, ModelSource};
+pub use selection::DiffusersFiles;
+pub use source::ModelSource;
 pub use text_encoder::TextEncoder;
 pub use tokenizer::{PromptTokenizer, Tokens};
 pub use unet::UNet;
