@@ -1,10 +1,10 @@
 //! Latent diffusion models: load one, encode a prompt, predict at (x, t, prompt), sample, decode,
 //! differentiate.
 //!
-//! The nouns: a [`LatentDiffusion`] comes from a [`ModelSource`], which `memscope_hub` can download; its
-//! [`Blueprint`] knows what it [costs](cost) before it is loaded; [`NoiseGenerator`] draws x_T as torch
-//! would; a [`Question`] is answered by a [`Prediction`]; [`Value`] is what may flow through the
-//! [`UNet`]: tensors (inference and reverse mode) or [`Dual`] numbers (forward mode).
+//! A [`LatentDiffusion`] comes from a [`ModelSource`], which `memscope_hub` can download; its [`Blueprint`] knows what it
+//! [costs](cost) before it is loaded; [`NoiseGenerator`] draws x_T as torch would; [`LatentDiffusion::predict_batch`]
+//! turns a [`PredictionInput`] into a [`Prediction`]; [`Value`] is what may flow through the [`UNet`]: tensors (inference
+//! and reverse mode) or [`Dual`] numbers (forward mode).
 
 mod blueprint;
 mod config;
@@ -15,15 +15,16 @@ mod error;
 mod execution;
 mod files;
 mod fingerprint;
+mod gemm;
 mod layers;
 mod layout;
 pub mod memory;
+mod mmap;
 pub mod noise;
 pub mod ops;
 mod origin;
 mod parts;
 mod prediction;
-mod raw;
 mod sampler;
 mod schedule;
 mod selection;
@@ -39,7 +40,7 @@ mod value;
 mod weights;
 
 pub use blueprint::Blueprint;
-pub use diffusion::{LatentDiffusion, LoadOptions, PromptEmbedding, Question};
+pub use diffusion::{LatentDiffusion, LoadOptions, PredictionInput, PromptEmbedding};
 pub use dual::Dual;
 pub use error::{Error, Result};
 pub use execution::{DeviceChoice, Execution, NetworkDtype};
