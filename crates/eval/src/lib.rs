@@ -15,7 +15,6 @@ pub mod gallery;
 pub mod manifest;
 pub mod measures;
 pub mod network;
-pub mod paper_lists;
 pub mod probes;
 pub mod profile;
 mod prompt_format;

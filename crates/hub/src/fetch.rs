@@ -2,10 +2,12 @@
 
 use std::{fs, ops::ControlFlow, path::PathBuf};
 
-use super::{FetchPlan, Hub, PlannedFile, Repository};
 use crate::{
-    download::{Client, DownloadError},
-    error::Result,
+    download::Client,
+    environment::Hub,
+    error::{Error, Result},
+    plan::{FetchPlan, PlannedFile},
+    repository::Repository,
 };
 
 /// Watches a download.
@@ -44,14 +46,14 @@ impl Hub {
     }
 
     /// Says of a refused file what the user can do about it.
-    fn explain(&self, plan: &FetchPlan, file: &PlannedFile, error: DownloadError) -> Result<()> {
-        if matches!(error, DownloadError::Status { status: 401 | 403, .. }) {
+    fn explain(&self, plan: &FetchPlan, file: &PlannedFile, error: Error) -> Result<()> {
+        if matches!(error, Error::Status { status: 401 | 403, .. }) {
             let client = Client::new()?;
             let response = client.head(&file.remote.url, self.token.as_deref())?;
             if !response.status().is_redirection() {
                 self.accept(&plan.model, &file.remote.url, &response)?;
             }
         }
-        Err(error.into())
+        Err(error)
     }
 }

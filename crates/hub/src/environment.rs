@@ -1,18 +1,14 @@
 //! The Hugging Face Hub: which files of a repository a model needs, what is there already, and how to get the rest.
 //! The cache is laid out as the Python library lays it out, so both find what the other has downloaded.
 
-mod cache;
-mod fetch;
-mod plan;
-mod select;
-
 use std::{env, fs, path::PathBuf};
 
-use crate::cache::variable_folder;
-
-pub(crate) use cache::{Repository, remembered};
-pub use fetch::FetchWatch;
-pub use plan::{FetchPlan, PlannedFile};
+use crate::{
+    error::{Absence, Error},
+    folder::variable_folder,
+    id::HubModel,
+    repository::remembered,
+};
 
 /// Whether the network may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +22,10 @@ pub enum Network {
 /// The Hub as the environment describes it.
 #[derive(Clone, Debug)]
 pub struct Hub {
-    endpoint: String,
-    token: Option<String>,
-    cache: PathBuf,
-    network: Network,
+    pub(crate) endpoint: String,
+    pub(crate) token: Option<String>,
+    pub(crate) cache: PathBuf,
+    pub(crate) network: Network,
 }
 
 impl Hub {
@@ -61,6 +57,21 @@ impl Hub {
     /// The cache folder.
     pub fn cache(&self) -> &std::path::Path {
         &self.cache
+    }
+
+    /// The folder of a model's snapshot in the cache, complete or not.
+    pub fn snapshot(&self, model: &HubModel) -> Option<PathBuf> {
+        remembered(&self.cache, &model.id, &model.revision)
+    }
+
+    /// The error that says that a model is not in the cache, and what to do.
+    pub fn not_there(&self, model: &HubModel, absence: Absence) -> Error {
+        Error::NotInCache {
+            model: model.to_string(),
+            argument: model.argument(),
+            cache: self.cache.clone(),
+            absence: Box::new(absence),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::download::DownloadError;
+use crate::error::Error;
 
 /// A repository's folder.
 pub(crate) struct Repository {
@@ -32,12 +32,12 @@ impl Repository {
         self.folder.join("blobs").join(etag)
     }
 
-    pub(crate) fn make_folders(&self) -> Result<(), DownloadError> {
+    pub(crate) fn make_folders(&self) -> Result<(), Error> {
         ["blobs", "refs", "snapshots"].iter().try_for_each(|name| make_folder(&self.folder.join(name)))
     }
 
     /// Lets the snapshot's file be the blob: a relative link, as the Python library makes it.
-    pub(crate) fn link(&self, commit: &str, file: &str, etag: &str) -> Result<(), DownloadError> {
+    pub(crate) fn link(&self, commit: &str, file: &str, etag: &str) -> Result<(), Error> {
         let place = self.snapshot(commit).join(file);
         let blob = self.blob(etag);
         if fs::canonicalize(&place).is_ok_and(|there| fs::canonicalize(&blob).is_ok_and(|blob| there == blob)) {
@@ -46,7 +46,7 @@ impl Repository {
         if let Some(parent) = place.parent() {
             make_folder(parent)?;
         }
-        let write = |source| DownloadError::Write { path: place.clone(), source };
+        let write = |source| Error::Write { path: place.clone(), source };
         match fs::remove_file(&place) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(write(error)),
             _ => {}
@@ -56,7 +56,7 @@ impl Repository {
     }
 
     /// Remembers which commit a branch or tag was.
-    pub(crate) fn remember(&self, revision: &str, commit: &str) -> Result<(), DownloadError> {
+    pub(crate) fn remember(&self, revision: &str, commit: &str) -> Result<(), Error> {
         if revision == commit {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl Repository {
         if let Some(parent) = path.parent() {
             make_folder(parent)?;
         }
-        fs::write(&path, commit).map_err(|source| DownloadError::Write { path, source })
+        fs::write(&path, commit).map_err(|source| Error::Write { path, source })
     }
 }
 
@@ -79,8 +79,8 @@ fn symlink(_: &Path, blob: &Path, link: &Path) -> io::Result<()> {
     fs::hard_link(blob, link).or_else(|_| fs::copy(blob, link).map(|_| ()))
 }
 
-fn make_folder(path: &Path) -> Result<(), DownloadError> {
-    fs::create_dir_all(path).map_err(|source| DownloadError::Write { path: path.to_owned(), source })
+fn make_folder(path: &Path) -> Result<(), Error> {
+    fs::create_dir_all(path).map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
 /// The snapshot of a repository in a cache, complete or not.

@@ -17,86 +17,7 @@ use ureq::{
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
-use crate::{cache::variable_folder, fingerprint::hex};
-
-/// Errors of downloading.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DownloadError {
-    /// No connection, or no answer.
-    #[error("cannot reach {url}: {reason}")]
-    Unreachable {
-        /// What was asked for.
-        url: String,
-        /// Why.
-        reason: String,
-    },
-    /// The server answered with an error.
-    #[error("{url}: the server answered {status}")]
-    Status {
-        /// What was asked for.
-        url: String,
-        /// HTTP status.
-        status: u16,
-    },
-    /// The server's answer is not what its protocol says.
-    #[error("{url}: {reason}")]
-    Answer {
-        /// What was asked for.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The connection ended too early, several times.
-    #[error(
-        "{url}: the connection ended after {got} of {expected} bytes; run the command again, it goes on from there"
-    )]
-    Interrupted {
-        /// What was asked for.
-        url: String,
-        /// Bytes that are kept.
-        got: u64,
-        /// Bytes of the whole file.
-        expected: u64,
-    },
-    /// The file is not the one that was announced; nothing of it is kept.
-    #[error(
-        "{url}: the SHA-256 is {got}, expected {expected}; nothing of it was kept. Run the command again; if it happens again, the file was changed at its source or on the way"
-    )]
-    WrongHash {
-        /// What was asked for.
-        url: String,
-        /// SHA-256 announced, in hex.
-        expected: String,
-        /// SHA-256 of what came, in hex.
-        got: String,
-    },
-    /// Another process downloads the same file.
-    #[error("{} is being downloaded by another process; wait for it", path.display())]
-    InUse {
-        /// The partial file.
-        path: PathBuf,
-    },
-    /// The file could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The certificates named by `SSL_CERT_FILE` cannot be used.
-    #[error("SSL_CERT_FILE {}: {reason}", path.display())]
-    Certificates {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The user asked to stop; what has come is kept.
-    #[error("stopped; what has come is kept, the same command goes on from here")]
-    Stopped,
-}
+use crate::{error::Error, folder::variable_folder};
 
 /// Told how many bytes of the file are there; may ask to stop.
 pub type Progress<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
@@ -127,7 +48,7 @@ const CHUNK: usize = 1 << 20;
 
 impl Client {
     /// A client.
-    pub fn new() -> Result<Self, DownloadError> {
+    pub fn new() -> Result<Self, Error> {
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .redirect_auth_headers(RedirectAuthHeaders::SameHost)
@@ -143,7 +64,7 @@ impl Client {
     }
 
     /// Asks for a small text and its status, redirects followed.
-    pub(crate) fn get(&self, url: &str, token: Option<&str>) -> Result<Response<Body>, DownloadError> {
+    pub(crate) fn get(&self, url: &str, token: Option<&str>) -> Result<Response<Body>, Error> {
         let mut request = self.agent.get(url);
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -152,7 +73,7 @@ impl Client {
     }
 
     /// Asks for the headers of a file; a redirect is an answer.
-    pub(crate) fn head(&self, url: &str, token: Option<&str>) -> Result<Response<Body>, DownloadError> {
+    pub(crate) fn head(&self, url: &str, token: Option<&str>) -> Result<Response<Body>, Error> {
         let mut request = self.agent.head(url).config().max_redirects(0).max_redirects_will_error(false).build();
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -162,14 +83,14 @@ impl Client {
 
     /// Downloads a file to `to`, whose folder exists. Until it is complete and checked it is called
     /// `to`.incomplete, and a later call goes on from there.
-    pub fn fetch(&self, remote: &Remote, to: &Path, progress: &mut Progress) -> Result<(), DownloadError> {
+    pub fn fetch(&self, remote: &Remote, to: &Path, progress: &mut Progress) -> Result<(), Error> {
         let partial = partial_path(to);
-        let write = |source| DownloadError::Write { path: partial.clone(), source };
+        let write = |source| Error::Write { path: partial.clone(), source };
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&partial).map_err(write)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DownloadError::InUse { path: partial }),
+            Err(TryLockError::WouldBlock) => return Err(Error::InUse { path: partial }),
             // Some network file systems have no locks; a mixed-up file would still fail its check.
             Err(TryLockError::Error(error)) => tracing::debug!("cannot lock {}: {error}", partial.display()),
         }
@@ -190,22 +111,16 @@ impl Client {
         if let Some(expected) = expected.filter(|expected| *expected != got) {
             drop(file);
             fs::remove_file(&partial).map_err(write)?;
-            return Err(DownloadError::WrongHash { url: remote.url.clone(), expected: expected.to_owned(), got });
+            return Err(Error::WrongHash { url: remote.url.clone(), expected: expected.to_owned(), got });
         }
         file.sync_all().map_err(write)?;
         // Windows renames no open file.
         drop(file);
-        fs::rename(&partial, to).map_err(|source| DownloadError::Write { path: to.to_owned(), source })
+        fs::rename(&partial, to).map_err(|source| Error::Write { path: to.to_owned(), source })
     }
 
     /// Reads until the file is whole; goes on after a broken connection as long as that brings something.
-    fn complete(
-        &self,
-        remote: &Remote,
-        body: &mut Partial,
-        path: &Path,
-        progress: &mut Progress,
-    ) -> Result<(), DownloadError> {
+    fn complete(&self, remote: &Remote, body: &mut Partial, path: &Path, progress: &mut Progress) -> Result<(), Error> {
         let mut fruitless = 0;
         while remote.size != Some(body.length) || body.length == 0 {
             let before = body.length;
@@ -218,8 +133,8 @@ impl Client {
                     if fruitless == ATTEMPTS {
                         let (url, got) = (remote.url.clone(), body.length);
                         return Err(match remote.size {
-                            Some(expected) => DownloadError::Interrupted { url, got, expected },
-                            None => DownloadError::Unreachable { url, reason },
+                            Some(expected) => Error::Interrupted { url, got, expected },
+                            None => Error::Unreachable { url, reason },
                         });
                     }
                 }
@@ -234,9 +149,9 @@ impl Client {
         body: &mut Partial,
         path: &Path,
         progress: &mut Progress,
-    ) -> Result<Ended, DownloadError> {
+    ) -> Result<Ended, Error> {
         let url = &remote.url;
-        let write = |source| DownloadError::Write { path: path.to_owned(), source };
+        let write = |source| Error::Write { path: path.to_owned(), source };
         let mut request = self.agent.get(url);
         if let Some(token) = &remote.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -258,13 +173,13 @@ impl Client {
                 return Ok(Ended::Early { reason: "the server cannot go on from there".into() });
             }
             status @ 500..=599 => return Ok(Ended::Early { reason: format!("the server answered {status}") }),
-            status => return Err(DownloadError::Status { url: url.clone(), status }),
+            status => return Err(Error::Status { url: url.clone(), status }),
         }
         let mut reader = response.into_body().into_with_config().limit(u64::MAX).reader();
         let mut chunk = vec![0; CHUNK];
         loop {
             if progress(body.length).is_break() {
-                return Err(DownloadError::Stopped);
+                return Err(Error::Stopped);
             }
             match reader.read(&mut chunk) {
                 Ok(0) => break,
@@ -275,7 +190,7 @@ impl Client {
             if let Some(size) = remote.size.filter(|size| body.length > *size) {
                 body.restart().map_err(write)?;
                 let reason = format!("the server sends more than the {size} bytes it announced");
-                return Err(DownloadError::Answer { url: url.clone(), reason });
+                return Err(Error::Answer { url: url.clone(), reason });
             }
         }
         match remote.size {
@@ -338,17 +253,22 @@ impl<'a> Partial<'a> {
     }
 }
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 fn range_start(response: &Response<Body>) -> Option<u64> {
     let value = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
     value.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
 }
 
-fn unreachable(url: &str, error: &ureq::Error) -> DownloadError {
-    DownloadError::Unreachable { url: url.to_owned(), reason: error.to_string() }
+fn unreachable(url: &str, error: &ureq::Error) -> Error {
+    Error::Unreachable { url: url.to_owned(), reason: error.to_string() }
 }
 
-fn certificates(path: &Path) -> Result<RootCerts, DownloadError> {
-    let fail = |reason: String| DownloadError::Certificates { path: path.to_owned(), reason };
+fn certificates(path: &Path) -> Result<RootCerts, Error> {
+    let fail = |reason: String| Error::Certificates { path: path.to_owned(), reason };
     let pem = fs::read(path).map_err(|e| fail(e.to_string()))?;
     let items = parse_pem(&pem).collect::<Result<Vec<_>, _>>().map_err(|e| fail(e.to_string()))?;
     let found: Vec<_> = items

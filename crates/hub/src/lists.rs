@@ -8,17 +8,14 @@ use std::{
     str::FromStr,
 };
 
-use memscope_model::{
-    cache_folder,
-    download::{Client, DownloadError, Remote},
-};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    download::{Client, Remote, hex},
     error::{Error, Result},
-    prompt_format::ListFormat,
+    folder::cache_folder,
 };
 
 /// The variable that names another place than GitHub for the lists, e.g. a mirror.
@@ -222,8 +219,8 @@ impl PaperList {
     }
 
     /// Its copy, whose hash is checked.
-    pub(crate) fn read(self) -> Result<Vec<u8>> {
-        let fail = |reason: String| Error::Prompts { file: self.to_string(), reason };
+    pub fn read(self) -> Result<Vec<u8>> {
+        let fail = |reason: String| Error::List { list: self.to_string(), reason };
         let path = self.path()?;
         let bytes = fs::read(&path)
             .map_err(|_| fail(format!("is not in {}; run `memscope data fetch paper`", path.display())))?;
@@ -236,8 +233,9 @@ impl PaperList {
         }
     }
 
-    pub(crate) fn format(self) -> ListFormat {
-        ListFormat::of(Path::new(self.published().path))
+    /// Its file in the repository that publishes it; the extension says how it is written.
+    pub fn file(self) -> &'static Path {
+        Path::new(self.published().path)
     }
 }
 
@@ -271,12 +269,12 @@ pub fn fetch(lists: &[PaperList], mut each: impl FnMut(PaperList, &Path) -> Cont
         let path = list.path()?;
         if !list.is_there() {
             if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(Error::write(folder))?;
+                fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
             }
             client.fetch(&remote(&list.published()), &path, &mut |_| ControlFlow::Continue(()))?;
         }
         if each(*list, &path).is_break() {
-            return Err(DownloadError::Stopped.into());
+            return Err(Error::Stopped);
         }
     }
     Ok(())
@@ -294,14 +292,10 @@ fn remote(published: &Published) -> Remote {
 
 /// The folder of all lists.
 pub fn lists_folder() -> Result<PathBuf> {
-    cache_folder().map(|folder| folder.join("prompts")).ok_or_else(|| Error::Prompts {
-        file: "cache folder".into(),
+    cache_folder().map(|folder| folder.join("prompts")).ok_or_else(|| Error::List {
+        list: "cache folder".into(),
         reason: "the system names none; set MEMSCOPE_CACHE to a folder for the paper's prompt lists".into(),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use ureq::{
     http::{Response, header::HeaderMap},
 };
 
-use super::{Hub, Network, Repository, select::select};
 use crate::{
-    download::{Client, DownloadError, Remote, partial_path},
+    download::{Client, Remote, partial_path},
+    environment::{Hub, Network},
     error::{Absence, Error, Result},
-    layout::{Variant, shards},
-    source::HubModel,
+    id::{HubModel, Variant},
+    repository::Repository,
+    selection::Selection,
 };
 
 /// A file to download.
@@ -24,14 +25,14 @@ pub struct PlannedFile {
     /// Its bytes.
     pub size: u64,
     /// Its hash as the Hub names it: SHA-256 for large files, git's SHA-1 for small ones.
-    pub(super) etag: String,
-    pub(super) remote: Remote,
+    pub(crate) etag: String,
+    pub(crate) remote: Remote,
 }
 
 /// The files of a model at a commit, and how much of them is missing.
 #[derive(Clone, Debug)]
 pub struct FetchPlan {
-    pub(super) model: HubModel,
+    pub(crate) model: HubModel,
     /// The commit.
     pub commit: String,
     /// Every file the model needs.
@@ -61,21 +62,21 @@ const HOPS: usize = 5;
 
 impl Hub {
     /// Asks the Hub what a model consists of. Errors where the network may not be asked or does not answer.
-    pub fn plan(&self, model: &HubModel) -> Result<FetchPlan> {
+    pub fn plan<S: Selection>(&self, model: &HubModel, selection: &S) -> std::result::Result<FetchPlan, S::Error> {
         if self.network == Network::Offline {
-            return Err(self.not_there(model, Absence::Offline));
+            return Err(self.not_there(model, Absence::Offline).into());
         }
         let client = Client::new()?;
         let listing = self.list(&client, model)?;
         let names: Vec<String> = listing.siblings.into_iter().map(|file| file.rfilename).collect();
-        let selection = select(&model.to_string(), &names, model.variant())?;
-        let mut paths = selection.files;
-        for (folder, index) in selection.indices {
+        let chosen = selection.choose(&names)?;
+        let mut paths = chosen.files;
+        for index in chosen.indices {
             let url = self.file_url(model, &listing.sha, &index);
             let response = client.get(&url, self.token.as_deref())?;
             self.accept(model, &url, &response)?;
             let bytes = read(&url, response, INDEX_LIMIT)?;
-            paths.extend(shards(folder, &format!("{}/{index}", model.id), &bytes)?);
+            paths.extend(selection.named_by(&index, &bytes)?);
         }
         let repository = Repository::new(&self.cache, &model.id);
         let files = paths.into_iter().map(|path| self.describe(&client, model, &listing.sha, path));
@@ -93,7 +94,7 @@ impl Hub {
     fn list(&self, client: &Client, model: &HubModel) -> Result<Listing> {
         let url = self.listing_url(model);
         let response = client.get(&url, self.token.as_deref()).map_err(|error| match error {
-            DownloadError::Unreachable { reason, .. } => {
+            Error::Unreachable { reason, .. } => {
                 let endpoint = self.endpoint.clone();
                 self.not_there(model, Absence::Unreachable { endpoint, reason })
             }
@@ -101,13 +102,13 @@ impl Hub {
         })?;
         self.accept(model, &url, &response)?;
         let body = read(&url, response, LISTING_LIMIT)?;
-        let listing: Listing = serde_json::from_slice(&body).map_err(|e| DownloadError::Answer {
+        let listing: Listing = serde_json::from_slice(&body).map_err(|e| Error::Answer {
             url: url.clone(),
             reason: format!("is not the Hub's description of a repository ({e})"),
         })?;
         match is_plain(&listing.sha) {
             true => Ok(listing),
-            false => Err(DownloadError::Answer { url, reason: format!("'{}' is no commit", listing.sha) }.into()),
+            false => Err(Error::Answer { url, reason: format!("'{}' is no commit", listing.sha) }.into()),
         }
     }
 
@@ -128,7 +129,7 @@ impl Hub {
             } else if !response.status().is_redirection() {
                 self.accept(model, &url, &response)?;
             }
-            let answer = |reason: &str| DownloadError::Answer { url: url.clone(), reason: reason.to_owned() };
+            let answer = |reason: &str| Error::Answer { url: url.clone(), reason: reason.to_owned() };
             let etag = text(headers, "x-linked-etag").or_else(|| text(headers, "etag"));
             let etag = etag.ok_or_else(|| answer("the answer has no ETag; is HF_ENDPOINT a mirror of the Hub?"))?;
             let etag = etag.trim_start_matches("W/").trim_matches('"').to_owned();
@@ -141,7 +142,7 @@ impl Hub {
             let remote = Remote { url: url.clone(), size: Some(size), sha256, token: self.token.clone() };
             return Ok(PlannedFile { path, size, etag, remote });
         }
-        Err(DownloadError::Answer { url, reason: "is redirected too often".into() }.into())
+        Err(Error::Answer { url, reason: "is redirected too often".into() }.into())
     }
 
     fn file_url(&self, model: &HubModel, commit: &str, path: &str) -> String {
@@ -149,7 +150,7 @@ impl Hub {
     }
 
     /// Refuses an error answer, in terms of what the user can do.
-    pub(super) fn accept(&self, model: &HubModel, url: &str, response: &Response<Body>) -> Result<()> {
+    pub(crate) fn accept(&self, model: &HubModel, url: &str, response: &Response<Body>) -> Result<()> {
         let status = response.status().as_u16();
         let unknown = || Error::UnknownRepository { model: model.to_string(), endpoint: self.endpoint.clone() };
         match (status, text(response.headers(), "x-error-code").unwrap_or_default()) {
@@ -169,21 +170,12 @@ impl Hub {
                 },
             }),
             (404, _) if url == self.listing_url(model) => Err(unknown()),
-            _ => Err(DownloadError::Status { url: url.to_owned(), status }.into()),
+            _ => Err(Error::Status { url: url.to_owned(), status }.into()),
         }
     }
 
     fn listing_url(&self, model: &HubModel) -> String {
         format!("{}/api/models/{}/revision/{}", self.endpoint, model.id, encode(&model.revision))
-    }
-
-    pub(crate) fn not_there(&self, model: &HubModel, absence: Absence) -> Error {
-        Error::NotInCache {
-            model: model.to_string(),
-            argument: model.argument(),
-            cache: self.cache.clone(),
-            absence: Box::new(absence),
-        }
     }
 }
 
@@ -204,9 +196,9 @@ impl FetchPlan {
     }
 }
 
-fn read(url: &str, response: Response<Body>, limit: u64) -> std::result::Result<Vec<u8>, DownloadError> {
+fn read(url: &str, response: Response<Body>, limit: u64) -> Result<Vec<u8>> {
     let body = response.into_body().into_with_config().limit(limit).read_to_vec();
-    body.map_err(|e| DownloadError::Answer { url: url.to_owned(), reason: e.to_string() })
+    body.map_err(|e| Error::Answer { url: url.to_owned(), reason: e.to_string() })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
