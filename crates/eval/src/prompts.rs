@@ -10,6 +10,7 @@ use std::{
 };
 
 use memscope_frames::{Columns, Format, Table, prompt_column};
+use memscope_hub::lists::PaperList;
 use memscope_model::ModelSource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
@@ -22,7 +23,6 @@ use serde::{
 
 use crate::{
     error::{Error, Result},
-    paper_lists::PaperList,
     warning::Warning,
 };
 
@@ -336,7 +336,7 @@ fn embedded_lines<T: for<'a> Deserialize<'a>>(file: &str, bytes: Option<&[u8]>) 
 /// # Errors
 /// The list is not in the cache or not the published one.
 pub fn published(list: PaperList) -> Result<PromptList> {
-    let table = memscope_frames::read_bytes(&list.to_string(), &list.read()?, list.format())?;
+    let table = memscope_frames::read_bytes(&list.to_string(), &list.read()?, Format::of(list.file())?)?;
     Ok(from_table(table, None)?.list)
 }
 
