@@ -68,8 +68,8 @@ impl ExitCode {
             | EvalError::Results { .. }
             | EvalError::Read { .. } => Self::Input,
             EvalError::Write { .. } | EvalError::DamagedStore { .. } | EvalError::StoreInUse { .. } => Self::Output,
-            EvalError::Table(FrameError::Write { .. } | FrameError::OutputExtension { .. }) => Self::Output,
-            EvalError::Table(_) => Self::Input,
+            EvalError::Frame(FrameError::Write { .. } | FrameError::OutputExtension { .. }) => Self::Output,
+            EvalError::Frame(_) => Self::Input,
             EvalError::Export(ExportError::BadName { .. }) => Self::Internal,
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,

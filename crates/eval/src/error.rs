@@ -88,7 +88,7 @@ pub enum Error {
     },
     /// A table of the user could not be read or written.
     #[error(transparent)]
-    Table(#[from] memscope_frames::Error),
+    Frame(#[from] memscope_frames::Error),
 
     // Running.
     /// The model failed.

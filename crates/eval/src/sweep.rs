@@ -173,5 +173,5 @@ fn write_long(path: &Path, axes: usize, table: &ResultTable) -> Result<()> {
         names.zip(texts).map(|(name, values)| FrameColumn::new(name.into(), values)).collect();
     let named = ["value", "std", "low", "high"].into_iter().zip(numbers);
     columns.extend(named.map(|(name, values)| FrameColumn::new(name.into(), values)));
-    write_frame(path, rows, columns)
+    Ok(write_frame(path, rows, columns)?)
 }

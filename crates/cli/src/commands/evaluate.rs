@@ -107,5 +107,5 @@ fn table(reports: &[Report]) -> anyhow::Result<memscope_eval::ResultTable> {
 }
 
 fn measured(mean: f64, [low, high]: [f64; 2]) -> Cell {
-    Cell::measured(Summary { mean, std: None }, Some(Interval { low, high }), 4)
+    Cell::measured(Summary { mean, std: None, count: 1 }, Some(Interval { low, high }), 4)
 }
