@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::HashMap, num::NonZeroUsize};
 use candle_core::{Tensor, Var};
 use memscope_model::{
     Dual, Error, LatentDiffusion, Parameterization, PromptEmbedding, Result, Value,
-    cost::{Pass, Together},
+    cost::{Pass, SamplesPerCall},
 };
 
 use crate::{
@@ -133,13 +133,16 @@ impl Measure for HessianSpectrum {
     /// The trajectory, and for every timestep the products with both Jacobians.
     fn own(&self) -> Vec<OwnCalls> {
         let jacobians = 2 * self.timesteps.len();
-        let products =
-            |pass, vectors| OwnCalls { pass, calls: jacobians * vectors, together: Together::Fixed(BATCH.get()) };
+        let products = |pass, vectors| OwnCalls {
+            pass,
+            calls: jacobians * vectors,
+            samples_per_call: SamplesPerCall::Fixed(BATCH.get()),
+        };
         let mut own = vec![walk_calls()];
         match self.method {
-            SpectrumMethod::Exact { dim } => own.push(products(Pass::Tangent, dim)),
+            SpectrumMethod::Exact { dim } => own.push(products(Pass::Jvp, dim)),
             SpectrumMethod::Stochastic { probes } => {
-                own.extend([Pass::Tangent, Pass::Gradient].map(|pass| products(pass, probes)));
+                own.extend([Pass::Jvp, Pass::Vjp].map(|pass| products(pass, probes)));
             }
         }
         own
