@@ -2,7 +2,7 @@
 //! ten seconds. The functions are those of the fuzz targets.
 
 #[path = "../../../fuzz/src/lib.rs"]
-#[allow(dead_code, reason = "the fuzz targets use all of it")]
+#[allow(dead_code, unreachable_pub, reason = "it is the library of the fuzz targets too")]
 mod drivers;
 
 use std::{
