@@ -60,6 +60,11 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages of memscope and its commands into a folder.
+    Man {
+        /// The folder; it is made if it does not exist.
+        folder: PathBuf,
+    },
     /// Explain the exit codes.
     #[command(name = "exit-codes", hide = true)]
     ExitCodes,
