@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use memscope_frames::FrameColumn as Column;
 use memscope_metric::Detector;
 use memscope_model::{Blueprint, Execution, LatentDiffusion, WeightsOrigin};
-use memscope_frames::FrameColumn as Column;
 use serde::Serialize;
 
 use crate::{
