@@ -3,7 +3,6 @@
 //! An [`ExperimentFile`] is checked into an [`Experiment`]; [`session::run`] asks the network what the
 //! [`ScoreStore`] does not hold yet, and every table is a query over the stored answers.
 
-pub mod compare;
 pub mod detect;
 pub mod detection;
 mod draft;
@@ -33,5 +32,5 @@ pub use error::{Error, Result};
 pub use experiment::{Experiment, ExperimentFile};
 pub use frames::{FrameFormat, read_labelled_scores, write_frame};
 // What moved to the results crate stays reachable by its old path until every user names the new one.
-pub use memscope_results::{ResultTable, Warning, export, paper, stats, table, warning};
+pub use memscope_results::{ResultTable, Warning, compare, export, paper, stats, table, warning};
 pub use store::{Key, ScoreStore};

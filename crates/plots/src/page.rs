@@ -4,7 +4,7 @@ use crate::geometry::Rect;
 use crate::legend::{Entry, Legend};
 use crate::scene::{Anchor, Scene};
 use crate::text::{self, LABEL, LEADING, SMALL};
-use crate::{Meta, Theme};
+use crate::Theme;
 
 /// Free space around the page in pixels.
 const MARGIN: f64 = 10.0;

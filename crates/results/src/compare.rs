@@ -2,16 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    session::MANIFEST,
+    files,
+    folder::{Folder, Results},
+    manifest::Manifest,
     table::{Cell, CellValue, Column, ColumnKind, ResultTable},
 };
 
@@ -68,73 +68,93 @@ impl Comparison {
 
 /// Compares the folders of one experiment, or two folders that hold experiments. `tolerance`: how far two numbers,
 /// spreads or interval ends may lie apart; for numbers above 1 in size, relative to it.
+///
+/// # Errors
+/// Where a folder holds no experiment, where the two have none in common ([`Error::NothingInCommon`]), and where a
+/// manifest or table cannot be read.
 pub fn compare(first: &Path, second: &Path, tolerance: f64) -> Result<Comparison> {
     let mut comparison = Comparison::default();
     let (a, b) = (experiments(first)?, experiments(second)?);
+    if !a.keys().any(|name| b.contains_key(name)) {
+        return Err(Error::NothingInCommon {
+            first: first.to_owned(),
+            first_names: a.into_keys().collect(),
+            second: second.to_owned(),
+            second_names: b.into_keys().collect(),
+        });
+    }
     let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     for name in names {
         match (a.get(name), b.get(name)) {
             (Some(a), Some(b)) => comparison.experiment(name, a, b, tolerance)?,
-            (one, _) => comparison.only_one(&format!("experiment {name}"), one.is_some()),
+            (one, _) => comparison.only_one(&format!("experiment {name}"), Side::of(one.is_some())),
         }
     }
     Ok(comparison)
 }
 
+/// An experiment with its manifest.
+type Known = (Folder, Manifest);
+
 /// Folders with a manifest: the folder itself, or those in it; by the experiment's name.
-fn experiments(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+fn experiments(folder: &Path) -> Result<BTreeMap<String, Known>> {
     let mut found = BTreeMap::new();
-    let entries = fs::read_dir(folder).map_err(Error::read(folder))?;
-    let below = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    for place in below.chain([folder.to_owned()]).filter(|place| place.join(MANIFEST).is_file()) {
-        let manifest = read_json(&place.join(MANIFEST))?;
-        let name = manifest["experiment"].as_str().unwrap_or_default().to_owned();
-        found.insert(name, place);
+    for place in Results::new(folder).experiments()? {
+        let manifest = place.manifest()?;
+        found.insert(manifest.experiment.clone(), (place, manifest));
     }
     if found.is_empty() {
-        return Err(Error::Results {
+        return Err(Error::NoResults {
             folder: folder.to_owned(),
-            reason: format!("holds no {MANIFEST}, nor does a folder in it; give a results folder of a complete run"),
+            reason: "holds no manifest.json, nor does a folder in it; give a results folder of a complete run".into(),
         });
     }
     Ok(found)
 }
 
-fn read_json(path: &Path) -> Result<Value> {
-    let bytes = fs::read(path).map_err(Error::read(path))?;
-    serde_json::from_slice(&bytes).map_err(|e| damaged(path, &e))
-}
+/// Most bytes of a table in JSON.
+pub const TABLE_LIMIT: u64 = 64 << 20;
 
-fn damaged(path: &Path, error: &serde_json::Error) -> Error {
-    Error::Results { folder: path.to_owned(), reason: error.to_string() }
-}
-
-fn tables(folder: &Path) -> Result<BTreeMap<String, ResultTable>> {
-    let folder = folder.join("tables");
+/// The tables of an experiment by name; an experiment of figures alone has none.
+fn tables(folder: &Folder) -> Result<BTreeMap<String, ResultTable>> {
     let mut tables = BTreeMap::new();
-    // An experiment of figures alone has none.
-    if !folder.is_dir() {
-        return Ok(tables);
-    }
-    for entry in fs::read_dir(&folder).map_err(Error::read(&folder))? {
-        let path = entry.map_err(Error::read(&folder))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            let bytes = fs::read(&path).map_err(Error::read(&path))?;
-            let table: ResultTable = serde_json::from_slice(&bytes).map_err(|e| damaged(&path, &e))?;
-            tables.insert(table.name().to_owned(), table);
-        }
+    for path in Folder::files(&folder.tables(), ".json") {
+        let table: ResultTable = files::read_json(&path, TABLE_LIMIT)?;
+        tables.insert(table.name().to_owned(), table);
     }
     Ok(tables)
 }
 
+/// One of the two sides.
+#[derive(Clone, Copy)]
+enum Side {
+    First,
+    Second,
+}
+
+impl Side {
+    /// The side that has something.
+    fn of(first_has_it: bool) -> Self {
+        if first_has_it { Self::First } else { Self::Second }
+    }
+}
+
 impl Comparison {
-    fn only_one(&mut self, what: &str, first: bool) {
-        let side = if first { "first" } else { "second" };
+    fn only_one(&mut self, what: &str, side: Side) {
+        let side = match side {
+            Side::First => "first",
+            Side::Second => "second",
+        };
         self.unmatched.push(format!("{what}: only on the {side} side"));
     }
 
-    fn experiment(&mut self, name: &str, first: &Path, second: &Path, tolerance: f64) -> Result<()> {
-        let (a, b) = (settings(&read_json(&first.join(MANIFEST))?), settings(&read_json(&second.join(MANIFEST))?));
+    fn experiment(&mut self, name: &str, first: &Known, second: &Known, tolerance: f64) -> Result<()> {
+        let (mut a, mut b) = (first.1.determinants(), second.1.determinants());
+        // Manifests of format 0 hold no experiment.
+        if !first.1.settings.is_empty() && !second.1.settings.is_empty() {
+            a.extend(first.1.settings.clone());
+            b.extend(second.1.settings.clone());
+        }
         for key in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
             let value = |side: &BTreeMap<String, String>| side.get(key).cloned().unwrap_or_else(|| "absent".into());
             if value(&a) != value(&b) {
@@ -142,11 +162,11 @@ impl Comparison {
                 self.settings.push(Difference { what, first: value(&a), second: value(&b) });
             }
         }
-        let (a, b) = (tables(first)?, tables(second)?);
+        let (a, b) = (tables(&first.0)?, tables(&second.0)?);
         for table in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
             match (a.get(table), b.get(table)) {
                 (Some(a), Some(b)) => self.table_pair(a, b, tolerance),
-                (one, _) => self.only_one(&format!("{name}: table {table}"), one.is_some()),
+                (one, _) => self.only_one(&format!("{name}: table {table}"), Side::of(one.is_some())),
             }
         }
         Ok(())
@@ -156,13 +176,13 @@ impl Comparison {
         let (a, b) = (keyed_rows(first), keyed_rows(second));
         for key in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
             let (Some(row_a), Some(row_b)) = (a.get(key), b.get(key)) else {
-                self.only_one(&format!("{}: row {key}", first.name()), a.contains_key(key));
+                self.only_one(&format!("{}: row {key}", first.name()), Side::of(a.contains_key(key)));
                 continue;
             };
             for (column, cell) in first.columns().iter().zip(row_a.iter()) {
                 let other = second.column_index(&column.key).and_then(|i| row_b.get(i));
                 let Some(other) = other else {
-                    self.only_one(&format!("{}: column {}", first.name(), column.key), true);
+                    self.only_one(&format!("{}: column {}", first.name(), column.key), Side::First);
                     continue;
                 };
                 let (x, y) = (numbers(&cell.value), numbers(&other.value));
@@ -226,32 +246,6 @@ fn show(numbers: &[Option<f64>; 4]) -> String {
     value + &std + &interval.map_or_else(String::new, |(low, high)| format!(" [{low}, {high}]"))
 }
 
-/// What determines the numbers, by path; costs, times, commits and warnings do not.
-fn settings(manifest: &Value) -> BTreeMap<String, String> {
-    let mut settings = BTreeMap::new();
-    collect("", manifest, &mut settings);
-    settings
-}
-
-const NOT_SETTINGS: [&str; 5] = ["cost", "planned", "seconds", "commit", "warnings"];
-
-fn collect(path: &str, value: &Value, settings: &mut BTreeMap<String, String>) {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields.iter().filter(|(key, _)| !NOT_SETTINGS.contains(&key.as_str())) {
-                collect(&below(key), value, settings);
-            }
-        }
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, item)| collect(&below(&i.to_string()), item, settings));
-        }
-        plain => {
-            settings.insert(path.to_owned(), plain.to_string());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,13 +256,5 @@ mod tests {
         assert!(!near(Some(0.9), Some(0.902), 1e-3));
         assert!(near(Some(1000.0), Some(1000.9), 1e-3));
         assert!(!near(Some(1.0), None, 1.0));
-    }
-
-    #[test]
-    fn times_are_no_settings() {
-        let manifest =
-            serde_json::json!({"seeds": [1, 2], "seconds": 3.0, "models": [{"source": "a", "cost": {"x": 1}}]});
-        let keys: Vec<String> = settings(&manifest).into_keys().collect();
-        assert_eq!(keys, ["models.0.source", "seeds.0", "seeds.1"]);
     }
 }
