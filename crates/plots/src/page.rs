@@ -5,6 +5,7 @@ use crate::legend::{Entry, Legend};
 use crate::scene::{Anchor, Scene};
 use crate::text::{self, LABEL, LEADING, SMALL};
 use crate::Theme;
+use memscope_results::figures::Meta;
 
 /// Free space around the page in pixels.
 const MARGIN: f64 = 10.0;

@@ -93,7 +93,7 @@ pub struct Folder {
 }
 
 /// Most bytes of a manifest.
-pub const MANIFEST_LIMIT: u64 = 64 << 20;
+const MANIFEST_LIMIT: u64 = 64 << 20;
 
 impl Folder {
     /// The folder at `root`; nothing is made.

@@ -46,7 +46,7 @@ pub(super) fn write(data: &FigureData) -> String {
                 for (fpr, tpr) in &curve.points {
                     out.row(&Row { part: "curve", series: &curve.name, numbers: [Some(*fpr), Some(*tpr), None, None] });
                 }
-                for band in &curve.band {
+                if let Some(band) = &curve.band {
                     for ((fpr, low), high) in band.fpr.iter().zip(&band.low).zip(&band.high) {
                         let numbers = [Some(*fpr), None, Some(*low), Some(*high)];
                         out.row(&Row { part: "band", series: &curve.name, numbers });
