@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use memscope_model::LatentDiffusion;
 use serde::Serialize;
 
 /// A warning with its remedy.
@@ -36,13 +37,24 @@ pub enum Warning {
         /// The prompt.
         prompt: String,
     },
-    /// Fewer negatives than one false positive at the asked rate needs.
-    FewNegatives {
-        /// Negatives there are.
-        negatives: usize,
+    /// Fewer non-memorized prompts than one false positive at the asked rate needs.
+    FewNonMemorized {
+        /// Non-memorized prompts there are.
+        non_memorized: usize,
         /// False-positive rate asked for.
-        fpr: f64,
+        target_fpr: f64,
     },
+}
+
+impl Warning {
+    /// A warning for each prompt that is longer than the model reads.
+    pub(crate) fn of_truncated<'p>(model: &LatentDiffusion, prompts: impl Iterator<Item = &'p str>) -> Vec<Self> {
+        let cut = |prompt: &str| {
+            let cut = model.tokenizer().encode(prompt).cut?;
+            Some(Self::TruncatedPrompt { prompt: prompt.to_owned(), cut })
+        };
+        prompts.filter_map(cut).collect()
+    }
 }
 
 impl fmt::Display for Warning {
@@ -58,11 +70,11 @@ impl fmt::Display for Warning {
             Self::InBothClasses { prompt } => {
                 write!(f, "'{prompt}' is in the memorized and in the non-memorized list; it counts in both")
             }
-            Self::FewNegatives { negatives, fpr } => write!(
+            Self::FewNonMemorized { non_memorized, target_fpr } => write!(
                 f,
-                "{negatives} non-memorized prompts: the smallest false-positive rate above zero is {:.4}, not {fpr}; use at least {}",
-                1.0 / *negatives as f64,
-                (1.0 / fpr).ceil()
+                "{non_memorized} non-memorized prompts: the smallest false-positive rate above zero is {:.4}, not {target_fpr}; use at least {}",
+                1.0 / *non_memorized as f64,
+                (1.0 / target_fpr).ceil()
             ),
         }
     }

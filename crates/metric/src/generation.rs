@@ -10,7 +10,7 @@ use std::{
 
 use memscope_model::{LatentDiffusion, Prediction, PromptEmbedding, Question, Result};
 
-use crate::measure::Ask;
+use crate::request::PredictionRequest;
 
 /// Predictions by timestep, computed once.
 #[derive(Debug, Default)]
@@ -46,17 +46,17 @@ impl NetworkCalls {
         self.conditional.load(Ordering::Relaxed)
     }
 
-    fn count(&self, ask: Ask) {
-        let counter = match ask {
-            Ask::Unconditional { .. } => &self.unconditional,
-            Ask::Conditional { .. } => &self.conditional,
+    fn count(&self, request: PredictionRequest) {
+        let counter = match request {
+            PredictionRequest::Unconditional { .. } => &self.unconditional,
+            PredictionRequest::Conditional { .. } => &self.conditional,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// A noise x_T with the empty prompt's predictions on it: shared by all prompts.
-pub struct Start<'a> {
+pub struct InitialNoise<'a> {
     model: &'a LatentDiffusion,
     empty: &'a PromptEmbedding,
     x: Vec<f32>,
@@ -64,15 +64,15 @@ pub struct Start<'a> {
     calls: &'a NetworkCalls,
 }
 
-impl<'a> Start<'a> {
+impl<'a> InitialNoise<'a> {
     /// `x`: flattened (C, H, W).
     pub fn new(model: &'a LatentDiffusion, empty: &'a PromptEmbedding, x: Vec<f32>, calls: &'a NetworkCalls) -> Self {
         Self { model, empty, x, answers: Answers::default(), calls }
     }
 
-    /// A probe of `prompt` from this noise.
-    pub fn probe(&'a self, prompt: &'a PromptEmbedding) -> Probe<'a> {
-        Probe { start: self, prompt, answers: Answers::default() }
+    /// A generation of `prompt` from this noise.
+    pub fn generation(&'a self, prompt: &'a PromptEmbedding) -> Generation<'a> {
+        Generation { noise: self, prompt, answers: Answers::default() }
     }
 
     fn question(&self, t: usize) -> Question<'_> {
@@ -81,27 +81,27 @@ impl<'a> Start<'a> {
 }
 
 /// One prompt under one noise. Predictions are asked for when first needed; [`prefetch`] asks for many
-/// probes in one batch.
-pub struct Probe<'a> {
-    start: &'a Start<'a>,
+/// generations in one batch.
+pub struct Generation<'a> {
+    noise: &'a InitialNoise<'a>,
     prompt: &'a PromptEmbedding,
     answers: Answers,
 }
 
-impl<'a> Probe<'a> {
+impl<'a> Generation<'a> {
     /// x_T, flattened (C, H, W).
     pub fn x(&self) -> &'a [f32] {
-        &self.start.x
+        &self.noise.x
     }
 
     /// Channels of the latent.
     pub fn channels(&self) -> usize {
-        self.start.model.latent_shape().0
+        self.noise.model.latent_shape().0
     }
 
     /// The model that is asked.
     pub fn model(&self) -> &'a LatentDiffusion {
-        self.start.model
+        self.noise.model
     }
 
     /// The prompt.
@@ -111,70 +111,70 @@ impl<'a> Probe<'a> {
 
     /// The empty prompt.
     pub fn empty(&self) -> &'a PromptEmbedding {
-        self.start.empty
+        self.noise.empty
     }
 
     /// The prediction under the prompt.
     pub fn conditional(&self, t: usize) -> Result<Arc<Prediction>> {
-        self.answer(Ask::Conditional { t })
+        self.answer(PredictionRequest::Conditional { t })
     }
 
     /// The prediction under the empty prompt.
     pub fn unconditional(&self, t: usize) -> Result<Arc<Prediction>> {
-        self.answer(Ask::Unconditional { t })
+        self.answer(PredictionRequest::Unconditional { t })
     }
 
-    fn known(&self, ask: Ask) -> Option<Arc<Prediction>> {
-        match ask {
-            Ask::Unconditional { t } => self.start.answers.get(t),
-            Ask::Conditional { t } => self.answers.get(t),
+    fn known(&self, request: PredictionRequest) -> Option<Arc<Prediction>> {
+        match request {
+            PredictionRequest::Unconditional { t } => self.noise.answers.get(t),
+            PredictionRequest::Conditional { t } => self.answers.get(t),
         }
     }
 
-    fn keep(&self, ask: Ask, prediction: Prediction) -> Arc<Prediction> {
-        self.start.calls.count(ask);
-        match ask {
-            Ask::Unconditional { t } => self.start.answers.insert(t, prediction),
-            Ask::Conditional { t } => self.answers.insert(t, prediction),
+    fn keep(&self, request: PredictionRequest, prediction: Prediction) -> Arc<Prediction> {
+        self.noise.calls.count(request);
+        match request {
+            PredictionRequest::Unconditional { t } => self.noise.answers.insert(t, prediction),
+            PredictionRequest::Conditional { t } => self.answers.insert(t, prediction),
         }
     }
 
-    fn question(&self, ask: Ask) -> Question<'_> {
-        match ask {
-            Ask::Unconditional { t } => self.start.question(t),
-            Ask::Conditional { t } => Question { x: self.x(), t, prompt: self.prompt },
+    fn question(&self, request: PredictionRequest) -> Question<'_> {
+        match request {
+            PredictionRequest::Unconditional { t } => self.noise.question(t),
+            PredictionRequest::Conditional { t } => Question { x: self.x(), t, prompt: self.prompt },
         }
     }
 
-    fn answer(&self, ask: Ask) -> Result<Arc<Prediction>> {
-        if let Some(known) = self.known(ask) {
+    fn answer(&self, request: PredictionRequest) -> Result<Arc<Prediction>> {
+        if let Some(known) = self.known(request) {
             return Ok(known);
         }
-        let mut answers = self.model().answer(&[self.question(ask)])?;
+        let mut answers = self.model().answer(&[self.question(request)])?;
         match answers.pop() {
-            Some(prediction) => Ok(self.keep(ask, prediction)),
+            Some(prediction) => Ok(self.keep(request, prediction)),
             None => Err(memscope_model::Error::Argument("the network gave no answer".into())),
         }
     }
 }
 
-/// Asks the network what `probes` need and do not know yet, `batch` samples at a time.
+/// Asks the network what `generations` need and do not know yet, `batch` samples at a time.
 ///
 /// Every batch holds one kind of question, so that an answer does not depend, by the rounding of matrix products, on
-/// what else is asked. The empty prompt is asked once for all probes that share it.
-pub fn prefetch(model: &LatentDiffusion, probes: &[Probe], asks: &[Ask], batch: usize) -> Result<()> {
-    for &ask in asks {
-        let mut starts = std::collections::BTreeSet::new();
-        let first_of_start = |probe: &&Probe| match ask {
-            Ask::Unconditional { .. } => starts.insert(std::ptr::from_ref(probe.start).addr()),
-            Ask::Conditional { .. } => true,
+/// what else is asked. The empty prompt is asked once for all generations that share it.
+pub fn prefetch(model: &LatentDiffusion, generations: &[Generation], requests: &[PredictionRequest], batch: usize) -> Result<()> {
+    for &request in requests {
+        let mut noises = std::collections::BTreeSet::new();
+        let first_of_noise = |generation: &&Generation| match request {
+            PredictionRequest::Unconditional { .. } => noises.insert(std::ptr::from_ref(generation.noise).addr()),
+            PredictionRequest::Conditional { .. } => true,
         };
-        let unknown: Vec<&Probe> =
-            probes.iter().filter(|probe| probe.known(ask).is_none()).filter(first_of_start).collect();
+        let unknown: Vec<&Generation> =
+            generations.iter().filter(|generation| generation.known(request).is_none()).filter(first_of_noise).collect();
         for chunk in unknown.chunks(batch.max(1)) {
-            let questions: Vec<Question> = chunk.iter().map(|probe| probe.question(ask)).collect();
-            for (probe, prediction) in chunk.iter().zip(model.answer(&questions)?) {
-                probe.keep(ask, prediction);
+            let questions: Vec<Question> = chunk.iter().map(|generation| generation.question(request)).collect();
+            for (generation, prediction) in chunk.iter().zip(model.answer(&questions)?) {
+                generation.keep(request, prediction);
             }
         }
     }

@@ -2,13 +2,8 @@
 
 use memscope_metric::{Detector, Score};
 
-use crate::{
-    error::{Error, Result},
-    registry::DetectorEntry,
-    run::Runner,
-    stats::ScoreSet,
-    store::ScoreStore,
-};
+use super::StoredPlan;
+use crate::{error::Result, spec::DetectorEntry, stats::ScoreSet};
 
 /// Scores of both classes under one seed.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +12,7 @@ pub struct SeedScores {
     pub seed: u64,
     /// One per memorized prompt.
     pub memorized: Vec<Score>,
-    /// One per other prompt.
+    /// One per non-memorized prompt.
     pub non_memorized: Vec<Score>,
 }
 
@@ -28,18 +23,24 @@ pub struct ClassValues {
     pub seed: u64,
     /// One per memorized prompt.
     pub memorized: Vec<f64>,
-    /// One per other prompt.
+    /// One per non-memorized prompt.
     pub non_memorized: Vec<f64>,
 }
 
 impl ClassValues {
     /// As the statistics want them.
+    ///
+    /// # Errors
+    /// When a class is empty or a number is not finite.
     pub fn as_set(&self) -> Result<ScoreSet<'_>> {
         Ok(ScoreSet::new(&self.memorized, &self.non_memorized)?)
     }
 }
 
 /// The sets of all seeds, as the statistics want them.
+///
+/// # Errors
+/// When a class is empty or a number is not finite.
 pub fn score_sets(values: &[ClassValues]) -> Result<Vec<ScoreSet<'_>>> {
     values.iter().map(ClassValues::as_set).collect()
 }
@@ -86,24 +87,19 @@ impl DetectorScores {
 }
 
 /// Reads the scores of a detector; everything it needs must have been measured.
-pub fn read_scores(
-    runner: &Runner,
-    store: &ScoreStore,
+pub(crate) fn read_scores(
+    stored: &StoredPlan,
     (entry, detector): (&DetectorEntry, &dyn Detector),
     generations: usize,
     seeds: &[u64],
     (memorized, non_memorized): (&[String], &[String]),
 ) -> Result<DetectorScores> {
-    let quantities = detector.quantities();
-    let missing = |prompt: &str| Error::NotMeasured { detector: entry.label(), prompt: prompt.to_owned() };
-    let located = runner.locate(&quantities).ok_or_else(|| missing("any prompt"))?;
-    let score = |prompt: &String, seed| match runner.read(store, &located, prompt, seed, generations) {
-        Some(values) => Ok(detector.score(&values)),
-        None => Err(missing(prompt)),
-    };
-    let of_class = |prompts: &[String], seed| prompts.iter().map(|p| score(p, seed)).collect::<Result<_>>();
+    let scorer = stored.scorer(&entry.label(), detector)?;
+    let of_class = |prompts: &[String], seed| prompts.iter().map(|p| scorer.score(p, seed, generations)).collect();
     let runs = seeds.iter().map(|&seed| {
-        Ok(SeedScores { seed, memorized: of_class(memorized, seed)?, non_memorized: of_class(non_memorized, seed)? })
+        let (memorized, non_memorized): (Result<_>, Result<_>) =
+            (of_class(memorized, seed), of_class(non_memorized, seed));
+        Ok(SeedScores { seed, memorized: memorized?, non_memorized: non_memorized? })
     });
     Ok(DetectorScores { detector: entry.clone(), generations, runs: runs.collect::<Result<_>>()? })
 }

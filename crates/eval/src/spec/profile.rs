@@ -2,11 +2,10 @@
 
 use serde::Deserialize;
 
+use super::{DetectorEntry, ExperimentFile, ModelEntry, TableKind};
 use crate::{
     error::{Error, Result},
-    experiment::{ExperimentFile, ModelEntry, TableKind},
     prompts::PromptSources,
-    registry::DetectorEntry,
 };
 
 /// What `reproduce TARGET --model NAME` changes in a target, as written in YAML.
@@ -62,9 +61,9 @@ impl ModelProfile {
         target.batch = target.batch.min(self.batch);
         for own in &self.detectors {
             for entry in &mut target.detectors {
-                let plain = DetectorEntry { seeds: entry.seeds.clone(), ..own.name.into() };
-                if *entry == plain {
-                    *entry = DetectorEntry { seeds: entry.seeds.clone(), ..own.clone() };
+                let seeds = entry.seeds().map(<[u64]>::to_vec);
+                if *entry == DetectorEntry::from(own.name()).with_seeds(seeds.clone()) {
+                    *entry = own.clone().with_seeds(seeds);
                 }
             }
         }
@@ -106,7 +105,7 @@ batch: 4
         assert_eq!(file.protocol, target.protocol);
         assert_eq!(file.detectors[0], target.detectors[0]);
         let anisotropy = &file.detectors[1];
-        assert_eq!((anisotropy.gammas.map(|g| g.norm), anisotropy.seeds.as_deref()), (Some(2.0), Some(&[42][..])));
+        assert_eq!((anisotropy.own_gammas().map(|g| g.norm), anisotropy.seeds()), (Some(2.0), Some(&[42][..])));
         assert_eq!(file.detectors[2], target.detectors[2]);
         file.check("t").unwrap();
     }

@@ -1,9 +1,9 @@
 //! The measures of a run, each once.
 
-use memscope_metric::{Ask, Measure, Quantity};
+use memscope_metric::{PredictionRequest, Measure, Quantity};
 
-/// A measure with what is asked about it often.
-pub(crate) struct Planned {
+/// A measure with its name and those of its values.
+pub(crate) struct PlannedMeasure {
     pub(crate) measure: Box<dyn Measure>,
     pub(crate) id: String,
     pub(crate) names: Vec<String>,
@@ -11,7 +11,7 @@ pub(crate) struct Planned {
     seeds: Option<Vec<u64>>,
 }
 
-impl Planned {
+impl PlannedMeasure {
     /// Whether it is wanted under a seed.
     pub(crate) fn under(&self, seed: u64) -> bool {
         self.seeds.as_ref().is_none_or(|seeds| seeds.contains(&seed))
@@ -20,14 +20,14 @@ impl Planned {
 
 /// Measures by position, no two with the same id.
 #[derive(Default)]
-pub struct Measures(Vec<Planned>);
+pub struct Measures(Vec<PlannedMeasure>);
 
 impl Measures {
     /// Adds a measure under some seeds, or all where `None`; one that is there already serves both.
     pub fn add(&mut self, measure: Box<dyn Measure>, seeds: Option<&[u64]>) {
         let id = measure.id();
         let Some(known) = self.0.iter_mut().find(|planned| planned.id == id) else {
-            self.0.push(Planned { id, names: measure.names(), measure, seeds: seeds.map(<[u64]>::to_vec) });
+            self.0.push(PlannedMeasure { id, names: measure.names(), measure, seeds: seeds.map(<[u64]>::to_vec) });
             return;
         };
         match (&mut known.seeds, seeds) {
@@ -38,16 +38,16 @@ impl Measures {
         }
     }
 
-    pub(crate) fn all(&self) -> &[Planned] {
+    pub(crate) fn all(&self) -> &[PlannedMeasure] {
         &self.0
     }
 
-    /// What some of them ask, each question once.
-    pub(crate) fn asks<'m>(of: impl IntoIterator<Item = &'m Planned>) -> Vec<Ask> {
-        let mut asks: Vec<Ask> = of.into_iter().flat_map(|planned| planned.measure.asks()).collect();
-        asks.sort_unstable();
-        asks.dedup();
-        asks
+    /// What some of them request, each prediction once.
+    pub(crate) fn requests<'m>(of: impl IntoIterator<Item = &'m PlannedMeasure>) -> Vec<PredictionRequest> {
+        let mut requests: Vec<PredictionRequest> = of.into_iter().flat_map(|planned| planned.measure.requests()).collect();
+        requests.sort_unstable();
+        requests.dedup();
+        requests
     }
 
     /// Where quantities stand among the values; `None` for one that is not measured.

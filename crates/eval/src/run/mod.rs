@@ -1,0 +1,15 @@
+//! Running what is planned: the executor, the store, progress, and experiments as a whole.
+
+mod executor;
+mod experiment;
+mod session;
+mod store;
+mod sweep;
+
+pub use executor::{Watch, execute};
+pub use experiment::{LoadedTask, Observer, Outcome, run};
+pub use session::Session;
+pub use store::MeasurementStore;
+pub use sweep::{SweepOutcome, run_sweep};
+
+pub(crate) use crate::tasks::is_whole_picture;
