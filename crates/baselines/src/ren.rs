@@ -1,11 +1,11 @@
-//! Entropy of cross-attention (Ren et al. 2024; protocol §6).
+//! Entropy of cross-attention (Ren et al. 2024; docs/spec/protocol.md §6).
 
 use std::collections::BTreeSet;
 
 use candle_core::{DType, Tensor};
 use memscope_metric::{
-    PredictionRequest, Detector, Measure, OwnCalls, Generation, Quantity, ResolvedProtocol, Score, T_NORM, ddim_timesteps, walk,
-    walk_calls,
+    Detector, Generation, Measure, OwnCalls, PredictionRequest, Quantity, ResolvedProtocol, Score, T_NORM,
+    ddim_timesteps, walk, walk_calls,
 };
 use memscope_model::{
     Blueprint, Error, LatentDiffusion, Result,
@@ -136,12 +136,18 @@ fn late(generations: &[Generation]) -> Result<Vec<Vec<f64>>> {
 }
 
 /// The attention to each token, averaged over queries, heads and the wanted layers (all where `None`).
-fn attention(generations: &[Generation], latents: &[Vec<f32>], t: usize, layer: Option<usize>) -> Result<Vec<Vec<f32>>> {
+fn attention(
+    generations: &[Generation],
+    latents: &[Vec<f32>],
+    t: usize,
+    layer: Option<usize>,
+) -> Result<Vec<Vec<f32>>> {
     let Some(first) = generations.first() else { return Ok(vec![]) };
     let maps = first.model().in_parts(generations.len(), |range| {
         let rows = range.len();
         let x = first.model().latents(latents[range.clone()].concat())?;
-        let prompts: Vec<&Tensor> = generations[range].iter().map(|generation| &generation.prompt().embedding).collect();
+        let prompts: Vec<&Tensor> =
+            generations[range].iter().map(|generation| &generation.prompt().embedding).collect();
         let mut watched = Watched { layer, maps: vec![] };
         first.model().predict(&x, &vec![t; rows], &Tensor::stack(&prompts, 0)?, Some(&mut watched))?;
         LatentDiffusion::rows(&Tensor::stack(&watched.maps, 0)?.mean(0)?)

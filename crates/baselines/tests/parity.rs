@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor, safetensors};
 use memscope_baselines::{Jeon, Ren, RenMode, SharpnessPower, Wen, token_significance};
-use memscope_metric::{Detector, NetworkCalls, Protocol, ResolvedProtocol, InitialNoise};
+use memscope_metric::{Detector, InitialNoise, NetworkCalls, Protocol, ResolvedProtocol};
 use memscope_model::{LatentDiffusion, ModelSource, PromptEmbedding, Tokens};
 
 const MODELS: [&str; 4] = ["tiny-sd1", "tiny-sd2", "emoji-eps", "emoji-v"];

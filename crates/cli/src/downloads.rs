@@ -4,7 +4,7 @@ use std::{io::IsTerminal, ops::ControlFlow};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memscope_eval::{estimate::ModelPlan, run::Watch};
+use memscope_eval::{plan::ModelPlan, run::Watch};
 use memscope_model::{
     Blueprint, HubModel, LatentDiffusion, ModelSource,
     hub::{FetchPlan, FetchWatch, Hub},
@@ -33,6 +33,14 @@ pub(crate) fn missing(source: &ModelSource) -> anyhow::Result<Option<FetchPlan>>
     let ModelSource::Hub(model) = source else { return Ok(None) };
     let hub = Hub::from_env();
     if model.is_cached(&hub) { Ok(None) } else { Ok(Some(hub.plan(model)?)) }
+}
+
+/// The model, if it is one of the Hub and the cache lacks it; nobody is asked.
+pub(crate) fn not_cached(source: &ModelSource) -> Option<&HubModel> {
+    match source {
+        ModelSource::Hub(model) if !model.is_cached(&Hub::from_env()) => Some(model),
+        _ => None,
+    }
 }
 
 /// Downloads a model of the Hub if the cache lacks it; without network that is one error that says what to do.

@@ -65,7 +65,10 @@ impl ExitCode {
             | EvalError::Frame { .. }
             | EvalError::Results { .. }
             | EvalError::Read { .. } => Self::Input,
-            EvalError::Write { .. } | EvalError::DamagedStore { .. } | EvalError::StoreInUse { .. } => Self::Output,
+            EvalError::Write { .. }
+            | EvalError::DamagedStore { .. }
+            | EvalError::ConflictingRecords { .. }
+            | EvalError::StoreInUse { .. } => Self::Output,
             EvalError::Export(ExportError::BadName { .. }) => Self::Internal,
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,

@@ -2,6 +2,7 @@
 
 mod allocator;
 mod args;
+mod cached;
 mod commands;
 mod costs;
 mod downloads;

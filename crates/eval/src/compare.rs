@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Result},
-    session::MANIFEST,
+    run::MANIFEST,
     table::{Cell, CellValue, Column, ColumnKind, ResultTable},
 };
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     error::{Error, Result},
-    run::RunCost,
+    plan::RunCost,
     warning::Warning,
 };
 

@@ -1,15 +1,15 @@
-//! The quantities of Theorem 1 where a network's score has them (theory §1).
+//! The quantities of Theorem 1 where a network's score has them (docs/spec/theory.md §1).
 
 use memscope_model::{
-    Error, Question, Result,
-    cost::{Pass, Together},
+    Error, PredictionInput, Result,
+    cost::{Pass, SamplesPerCall},
 };
 use nalgebra::{DMatrix, DVector};
 
 use crate::{
+    generation::Generation,
     hessian::{BATCH, ScoreKind, ScoreProducts},
     measure::{Measure, OwnCalls},
-    generation::Generation,
     request::PredictionRequest,
     theory::{Local, dense},
     trajectory::{along, walk_calls},
@@ -56,9 +56,9 @@ impl Measure for Alignment {
     /// The trajectory, and for every timestep both predictions and all products with both Jacobians.
     fn own(&self) -> Vec<OwnCalls> {
         let products = OwnCalls {
-            pass: Pass::Tangent,
+            pass: Pass::Jvp,
             calls: self.timesteps.len() * 2 * self.dim,
-            together: Together::Fixed(BATCH.get()),
+            samples_per_call: SamplesPerCall::Fixed(BATCH.get()),
         };
         vec![walk_calls(), OwnCalls::predictions(self.timesteps.len() * 2, 2), products]
     }
@@ -73,9 +73,9 @@ impl Measure for Alignment {
 }
 
 fn at(generation: &Generation, x: &[f32], t: usize) -> Result<[f64; FIELDS.len()]> {
-    let questions = [generation.empty(), generation.prompt()].map(|prompt| Question { x, t, prompt });
+    let inputs = [generation.empty(), generation.prompt()].map(|prompt| PredictionInput { x, t, prompt });
     let scores: Vec<DVector<f64>> =
-        generation.model().answer(&questions)?.iter().map(|prediction| prediction.score(x).into()).collect();
+        generation.model().predict_batch(&inputs)?.iter().map(|prediction| prediction.score(x).into()).collect();
     let products = ScoreProducts::new(generation, x, t)?;
     let failed = |reason: String| Error::Argument(format!("alignment at t = {t}: {reason}"));
     let hessian = |kind| {

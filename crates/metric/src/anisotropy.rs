@@ -1,4 +1,4 @@
-//! The paper's metric: M = γ_cos · C + γ_norm · N (Eq. 14; protocol §3).
+//! The paper's metric: M = γ_cos · C + γ_norm · N (Eq. 14; docs/spec/protocol.md §3).
 
 use crate::{
     detector::{Detector, Quantity, Score},
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(score.value, 5.0 + 2.0 * 0.375);
         assert_eq!(score.parts, [("norm", 5.0), ("cosine", 0.375)]);
         assert_eq!(m.measures().len(), 2);
-        assert_eq!(m.quantities()[1].name, "cosine/x,c|x/channel_mean/model_output/none");
+        assert_eq!(m.quantities()[1].name, "cosine/unconditional_delta/channel_mean/model_output/none");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use memscope_model::{LatentDiffusion, Prediction, PromptEmbedding, Question, Result};
+use memscope_model::{LatentDiffusion, Prediction, PredictionInput, PromptEmbedding, Result};
 
 use crate::request::PredictionRequest;
 
@@ -75,8 +75,8 @@ impl<'a> InitialNoise<'a> {
         Generation { noise: self, prompt, answers: Answers::default() }
     }
 
-    fn question(&self, t: usize) -> Question<'_> {
-        Question { x: &self.x, t, prompt: self.empty }
+    fn input(&self, t: usize) -> PredictionInput<'_> {
+        PredictionInput { x: &self.x, t, prompt: self.empty }
     }
 }
 
@@ -139,10 +139,10 @@ impl<'a> Generation<'a> {
         }
     }
 
-    fn question(&self, request: PredictionRequest) -> Question<'_> {
+    fn input(&self, request: PredictionRequest) -> PredictionInput<'_> {
         match request {
-            PredictionRequest::Unconditional { t } => self.noise.question(t),
-            PredictionRequest::Conditional { t } => Question { x: self.x(), t, prompt: self.prompt },
+            PredictionRequest::Unconditional { t } => self.noise.input(t),
+            PredictionRequest::Conditional { t } => PredictionInput { x: self.x(), t, prompt: self.prompt },
         }
     }
 
@@ -150,8 +150,8 @@ impl<'a> Generation<'a> {
         if let Some(known) = self.known(request) {
             return Ok(known);
         }
-        let mut answers = self.model().answer(&[self.question(request)])?;
-        match answers.pop() {
+        let mut predictions = self.model().predict_batch(&[self.input(request)])?;
+        match predictions.pop() {
             Some(prediction) => Ok(self.keep(request, prediction)),
             None => Err(memscope_model::Error::Argument("the network gave no answer".into())),
         }
@@ -162,18 +162,26 @@ impl<'a> Generation<'a> {
 ///
 /// Every batch holds one kind of question, so that an answer does not depend, by the rounding of matrix products, on
 /// what else is asked. The empty prompt is asked once for all generations that share it.
-pub fn prefetch(model: &LatentDiffusion, generations: &[Generation], requests: &[PredictionRequest], batch: usize) -> Result<()> {
+pub fn prefetch(
+    model: &LatentDiffusion,
+    generations: &[Generation],
+    requests: &[PredictionRequest],
+    batch: usize,
+) -> Result<()> {
     for &request in requests {
         let mut noises = std::collections::BTreeSet::new();
         let first_of_noise = |generation: &&Generation| match request {
             PredictionRequest::Unconditional { .. } => noises.insert(std::ptr::from_ref(generation.noise).addr()),
             PredictionRequest::Conditional { .. } => true,
         };
-        let unknown: Vec<&Generation> =
-            generations.iter().filter(|generation| generation.known(request).is_none()).filter(first_of_noise).collect();
+        let unknown: Vec<&Generation> = generations
+            .iter()
+            .filter(|generation| generation.known(request).is_none())
+            .filter(first_of_noise)
+            .collect();
         for chunk in unknown.chunks(batch.max(1)) {
-            let questions: Vec<Question> = chunk.iter().map(|generation| generation.question(request)).collect();
-            for (generation, prediction) in chunk.iter().zip(model.answer(&questions)?) {
+            let inputs: Vec<PredictionInput> = chunk.iter().map(|generation| generation.input(request)).collect();
+            for (generation, prediction) in chunk.iter().zip(model.predict_batch(&inputs)?) {
                 generation.keep(request, prediction);
             }
         }

@@ -24,6 +24,7 @@ mod trajectory;
 pub use alignment::Alignment;
 pub use anisotropy::Anisotropy;
 pub use detector::{Detector, Quantity, Score};
+pub use generation::{Generation, InitialNoise, NetworkCalls, prefetch};
 pub use hessian::{HessianSpectrum, ScoreJacobian, ScoreKind, ScoreProducts, SpectrumMethod};
 pub use measure::{Measure, OwnCalls};
 pub use options::{
@@ -31,7 +32,6 @@ pub use options::{
 };
 pub use outputs::Outputs;
 pub use pair::{Pair, channel_cosines};
-pub use generation::{NetworkCalls, Generation, InitialNoise, prefetch};
 pub use protocol::{Gammas, Protocol, ProtocolError, ResolvedProtocol, T_NORM, ddim_timesteps};
 pub use request::PredictionRequest;
 pub use statistic::{PairMeasure, Statistic};

@@ -2,11 +2,7 @@
 
 use memscope_model::Result;
 
-use crate::{
-    measure::Measure,
-    generation::Generation,
-    request::PredictionRequest,
-};
+use crate::{generation::Generation, measure::Measure, request::PredictionRequest};
 
 /// u and c at one timestep on pure noise, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

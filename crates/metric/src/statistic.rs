@@ -4,10 +4,10 @@ use std::fmt;
 
 use crate::{
     bf16::ScalarFactor,
+    generation::Generation,
     measure::Measure,
     options::{CosineMode, CosineReduction, Normalization, Numerics, Space},
     pair::Pair,
-    generation::Generation,
     request::PredictionRequest,
 };
 

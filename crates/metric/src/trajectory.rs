@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use memscope_model::{Error, LatentDiffusion, Prediction, Question, Result, Sampling};
+use memscope_model::{Error, LatentDiffusion, Prediction, PredictionInput, Result, Sampling};
 
 use crate::{
+    generation::Generation,
     measure::{Measure, OwnCalls},
     options::{Normalization, Numerics},
     pair::Pair,
-    generation::Generation,
-    request::PredictionRequest,
     protocol::ddim_timesteps,
+    request::PredictionRequest,
     statistic::Statistic,
 };
 
@@ -88,9 +88,9 @@ fn predictions(
     t: usize,
 ) -> Result<(Predictions, Predictions)> {
     let pairs = || generations.iter().zip(latents);
-    let empty = pairs().map(|(generation, x)| Question { x, t, prompt: generation.empty() });
-    let prompts = pairs().map(|(generation, x)| Question { x, t, prompt: generation.prompt() });
-    let mut unconditional = model.answer(&empty.chain(prompts).collect::<Vec<_>>())?;
+    let empty = pairs().map(|(generation, x)| PredictionInput { x, t, prompt: generation.empty() });
+    let prompts = pairs().map(|(generation, x)| PredictionInput { x, t, prompt: generation.prompt() });
+    let mut unconditional = model.predict_batch(&empty.chain(prompts).collect::<Vec<_>>())?;
     let conditional = unconditional.split_off(generations.len());
     Ok((unconditional, conditional))
 }

@@ -5,8 +5,8 @@ use std::{collections::HashMap, convert::Infallible, num::NonZeroUsize, path::Pa
 
 use candle_core::{DType, Device, Tensor, safetensors};
 use memscope_metric::{
-    NetworkCalls, ScoreKind, ScoreProducts, InitialNoise,
-    theory::{Jacobian, Generation, exact, stochastic},
+    InitialNoise, NetworkCalls, ScoreKind, ScoreProducts,
+    theory::{Generation, Jacobian, exact, stochastic},
 };
 use memscope_model::{LatentDiffusion, ModelSource, PromptEmbedding, Tokens};
 

@@ -2,7 +2,10 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use candle_core::{DType, Tensor};
@@ -36,6 +39,8 @@ pub struct LatentDiffusion {
     text_encoder: Mutex<Option<Arc<TextEncoder>>>,
     unet: UNet,
     vae: OnceLock<Vae>,
+    /// Samples that the UNet has been asked for.
+    predicted: AtomicUsize,
 }
 
 /// How a model is loaded; by default in f32 on the device that is there, with the protocol's schedule.
@@ -56,9 +61,9 @@ pub struct PromptEmbedding {
     pub tokens: Tokens,
 }
 
-/// One question to the network: its output for a latent at a timestep under a prompt.
+/// What the network is given for one prediction: a latent, its timestep and a prompt.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct PredictionInput<'a> {
     /// Latent, flattened (C, H, W).
     pub x: &'a [f32],
     /// Timestep.
@@ -67,21 +72,21 @@ pub struct Question<'a> {
     pub prompt: &'a PromptEmbedding,
 }
 
-impl Question<'_> {
+impl PredictionInput<'_> {
     fn shares_latent(&self, other: &Self) -> bool {
         self.t == other.t && self.x == other.x
     }
 }
 
-/// How a batch is cut.
+/// How a batch is split.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    /// Small parts side by side, one core each: a small network spends less on an operation than on sharing it.
-    SideBySide,
-    /// Samples one after the other, all cores on each operation: the memory of a large network is that of one sample.
-    OneByOne,
-    /// Not at all: a GPU wants the whole batch.
-    Whole,
+enum BatchSplit {
+    /// Small parts in parallel, one core each: a small network spends less on an operation than on sharing it.
+    ParallelParts,
+    /// One sample after the other, all cores on each operation: the memory of a large network is that of one sample.
+    SingleSamples,
+    /// Not at all: a GPU is fastest with the whole batch.
+    WholeBatch,
 }
 
 impl LatentDiffusion {
@@ -116,7 +121,17 @@ impl LatentDiffusion {
             tracing::warn!("the weights of {source} are random: its scores say nothing about a trained model");
         }
         let (text_encoder, vae) = (Mutex::new(Some(text_encoder)), OnceLock::new());
-        Ok(Self { blueprint, fingerprint, execution, place, tokenizer, text_encoder, unet, vae })
+        Ok(Self {
+            blueprint,
+            fingerprint,
+            execution,
+            place,
+            tokenizer,
+            text_encoder,
+            unet,
+            vae,
+            predicted: AtomicUsize::new(0),
+        })
     }
 
     /// What its configurations say.
@@ -154,7 +169,7 @@ impl LatentDiffusion {
         self.place.device_name()
     }
 
-    /// What the rounding of its answers depends on: the number format, and the kind of device if it is not the CPU.
+    /// What the rounding of its predictions depends on: the number format, and the kind of device if it is not the CPU.
     pub fn arithmetic(&self) -> String {
         self.execution.dtype.on(self.place.device.is_cpu())
     }
@@ -220,22 +235,34 @@ impl LatentDiffusion {
         rows.map(|(i, tokens)| Ok(PromptEmbedding { embedding: hidden.get(i)?, tokens })).collect()
     }
 
-    /// Cuts a batch of `samples` into parts and answers each by `f`, in order, as suits network and device.
+    /// Splits a batch of `samples` into parts as suits network and device, and returns `f` of each part, in order.
     pub fn in_parts<R: Send>(&self, samples: usize, f: impl Fn(Range<usize>) -> Result<R> + Sync) -> Result<Vec<R>> {
-        match self.cut() {
+        match self.batch_split() {
             _ if samples == 0 => Ok(vec![]),
-            Cut::SideBySide => parts::map(samples, f),
-            Cut::OneByOne => (0..samples).map(|i| f(i..i + 1)).collect(),
-            Cut::Whole => Ok(vec![f(0..samples)?]),
+            BatchSplit::ParallelParts => parts::map(samples, f),
+            BatchSplit::SingleSamples => (0..samples).map(|i| f(i..i + 1)).collect(),
+            BatchSplit::WholeBatch => Ok(vec![f(0..samples)?]),
         }
     }
 
-    fn cut(&self) -> Cut {
+    fn batch_split(&self) -> BatchSplit {
         match self.blueprint.is_small() {
-            _ if !self.place.device.is_cpu() => Cut::Whole,
-            true => Cut::SideBySide,
-            false => Cut::OneByOne,
+            _ if !self.place.device.is_cpu() => BatchSplit::WholeBatch,
+            true => BatchSplit::ParallelParts,
+            false => BatchSplit::SingleSamples,
         }
+    }
+
+    /// How many samples the UNet has been asked for since the model was loaded: a batch of 32 counts 32, and a pass with a
+    /// tangent or a gradient counts as one of its values.
+    pub fn predicted_samples(&self) -> usize {
+        self.predicted.load(Ordering::Relaxed)
+    }
+
+    /// Counts the samples of a network call by its prompt embeddings: (B, L, W).
+    fn count(&self, embeddings: &Tensor) -> Result<()> {
+        self.predicted.fetch_add(embeddings.dim(0)?, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The network's raw output, see [`UNet::forward`]; for derivatives give a `Var` or a `Dual`, or see
@@ -247,50 +274,57 @@ impl LatentDiffusion {
         embeddings: &V,
         observer: Option<&mut dyn AttentionObserver>,
     ) -> Result<V> {
+        self.count(embeddings.primal())?;
         Ok(self.unet.forward(x, timesteps, embeddings, observer)?)
     }
 
     /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`].
     pub fn trace(&self, x: &Tensor, timesteps: &[usize], embeddings: &Tensor) -> Result<Trace<'_>> {
+        self.count(embeddings)?;
         Ok(self.unet.trace(x, timesteps, embeddings)?)
     }
 
-    /// Answers questions in one batch; fails when an answer holds NaN or infinity.
-    pub fn answer(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
-        if self.cut() == Cut::OneByOne {
-            return self.answer_one_by_one(questions);
+    /// The predictions for a batch of inputs, in order.
+    ///
+    /// # Errors
+    ///
+    /// When a prediction holds NaN or infinity, a timestep is not one of the schedule, a latent has another size than
+    /// [`Self::latent_shape`], or an operation fails.
+    pub fn predict_batch(&self, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
+        if self.batch_split() == BatchSplit::SingleSamples {
+            return self.predict_one_by_one(inputs);
         }
-        Ok(self.in_parts(questions.len(), |range| self.answer_part(&questions[range]))?.concat())
+        Ok(self.in_parts(inputs.len(), |range| self.predict_part(&inputs[range]))?.concat())
     }
 
-    /// What the network makes of a latent before it looks at the prompt serves all questions that follow one another
-    /// about it.
-    fn answer_one_by_one(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
-        let mut answers = Vec::with_capacity(questions.len());
-        for run in questions.chunk_by(Question::shares_latent) {
+    /// What comes before the first cross-attention is computed once for adjacent inputs that share latent and timestep.
+    fn predict_one_by_one(&self, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
+        let mut predictions = Vec::with_capacity(inputs.len());
+        for run in inputs.chunk_by(PredictionInput::shares_latent) {
             let prepared = self.unet.prepare(&self.latents(run[0].x.to_vec())?, &[run[0].t])?;
-            for question in run {
-                let output = prepared.forward(&question.prompt.embedding.unsqueeze(0)?, None)?;
-                answers.extend(self.predictions(&output, std::slice::from_ref(question))?);
+            for input in run {
+                self.predicted.fetch_add(1, Ordering::Relaxed);
+                let output = prepared.forward(&input.prompt.embedding.unsqueeze(0)?, None)?;
+                predictions.extend(self.predictions(&output, std::slice::from_ref(input))?);
             }
         }
-        Ok(answers)
+        Ok(predictions)
     }
 
-    fn answer_part(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
-        let is_shared = questions.windows(2).all(|pair| pair[0].shares_latent(&pair[1]));
-        let places = if is_shared { &questions[..questions.len().min(1)] } else { questions };
+    fn predict_part(&self, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
+        let is_shared = inputs.windows(2).all(|pair| pair[0].shares_latent(&pair[1]));
+        let places = if is_shared { &inputs[..inputs.len().min(1)] } else { inputs };
         let x = self.latents(places.iter().flat_map(|q| q.x.iter().copied()).collect())?;
         let timesteps: Vec<usize> = places.iter().map(|q| q.t).collect();
-        let embeddings: Vec<&Tensor> = questions.iter().map(|q| &q.prompt.embedding).collect();
-        self.predictions(&self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?, questions)
+        let embeddings: Vec<&Tensor> = inputs.iter().map(|input| &input.prompt.embedding).collect();
+        self.predictions(&self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?, inputs)
     }
 
-    fn predictions(&self, output: &Tensor, questions: &[Question]) -> Result<Vec<Prediction>> {
+    fn predictions(&self, output: &Tensor, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
         Self::rows(output)?
             .into_iter()
-            .zip(questions)
-            .map(|(output, Question { t, .. })| {
+            .zip(inputs)
+            .map(|(output, PredictionInput { t, .. })| {
                 if output.iter().any(|x| !x.is_finite()) {
                     return Err(Error::NonFiniteOutput {
                         what: format!("the prediction of {} at t = {t}", self.source()),

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     layout::Variant,
-    raw,
+    mmap,
 };
 
 /// Bytes of a weight file: part of the program, or on disk.
@@ -138,7 +138,7 @@ impl ModelFiles {
             Self::Embedded(model) => model.file(file).map(Bytes::Static).ok_or_else(|| self.missing(file)),
             Self::Folder { path, .. } => {
                 let path = path.join(file);
-                let map = raw::map_file(&path).map_err(|e| self.read_error(path.clone(), file, e))?;
+                let map = mmap::map_file(&path).map_err(|e| self.read_error(path.clone(), file, e))?;
                 Ok(Bytes::OnDisk { map: Arc::new(map), path })
             }
         }

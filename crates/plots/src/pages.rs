@@ -8,9 +8,9 @@ use std::{
 use memscope_eval::{
     Error as EvalError, ExperimentFile, ResultTable,
     export::PlainTable,
-    gallery::{GalleryRow, INDEX},
-    session::{COMPLETE, GALLERY, MANIFEST, TIMING_TABLE},
+    run::{COMPLETE, GALLERY, MANIFEST, TIMING_TABLE},
     table::ColumnKind,
+    tasks::{GALLERY_INDEX, GalleryRow},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -212,7 +212,7 @@ fn figures(folder: &Path) -> Result<Vec<Block>> {
 
 /// A sheet per model.
 fn sheets(folder: &Path) -> Result<Vec<Block>> {
-    let index = folder.join(INDEX);
+    let index = folder.join(GALLERY_INDEX);
     if !index.is_file() {
         return Ok(vec![]);
     }

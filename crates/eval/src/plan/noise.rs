@@ -12,7 +12,7 @@ pub enum NoiseSharing {
     #[default]
     Shared,
     /// The generator is seeded anew for each prompt with seed + position in its list, and 4 more on `torch-cuda`,
-    /// as Wen's released code leaves its CUDA generators (protocol §4).
+    /// as Wen's released code leaves its CUDA generators (docs/spec/protocol.md §4).
     PerPrompt,
 }
 

@@ -102,7 +102,7 @@ impl Price {
         self.work.images += other.work.images;
         self.work.batch = self.work.batch.max(other.work.batch);
         for group in other.work.passes {
-            let same = |known: &&mut PassGroup| known.pass == group.pass && known.together == group.together;
+            let same = |known: &&mut PassGroup| known.pass == group.pass && known.samples_per_call == group.samples_per_call;
             match self.work.passes.iter_mut().find(same) {
                 Some(known) => known.calls += group.calls,
                 None => self.work.passes.push(group),

@@ -1,4 +1,4 @@
-//! Theorem 1 of the paper, checked on sampled instances (theory §1).
+//! Theorem 1 of the paper, checked on sampled instances (docs/spec/theory.md §1).
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     export::ExportSet,
     manifest::write_atomically,
-    session::{COMPLETE, FORMATS},
+    run::{COMPLETE, FORMATS},
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 
@@ -34,6 +34,9 @@ impl TheoremOutcome {
 }
 
 /// Samples `count` valid instances and checks the paper's bound and the sharper √(1 − r²); writes `results/theorem1`.
+///
+/// # Errors
+/// When a file cannot be written.
 pub fn verify(count: usize, seed: u64, results: &Path) -> Result<TheoremOutcome> {
     let folder = results.join("theorem1");
     fs::create_dir_all(&folder).map_err(Error::write(&folder))?;

@@ -1,43 +1,31 @@
 //! Runs an experiment into a results folder.
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     time::Instant,
 };
 
-use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule, noise::initial_latents};
-use serde::{Deserialize, Serialize};
+use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule};
 
+use super::{MeasurementStore, Watch, execute};
 use crate::{
-    detection::{DetectorScores, read_scores},
-    draft::{Built, Draft, PROBE_PRECISION, noise_plan},
     error::{Error, Result},
-    experiment::{Experiment, ModelEntry, TableKind},
     export::{ExportSet, Format},
     frames,
-    gallery::{self, GalleryRow, GallerySettings},
     manifest::{COMMIT, DetectorRecord, Manifest, ModelRecord, write_atomically, write_json},
-    paper::Model as PaperModel,
-    probes::{self, ProbeResult},
-    prompts::KnownPrompt,
-    registry::DetectorName,
-    run::{AskedModel, NoiseSharing, RunCost, Runner, Watch},
-    store::ScoreStore,
+    plan::{
+        ANALYSIS_PRECISION, Built, CachePolicy, Calls, KnownRecords, ModelIdentity, ModelTasks, NoiseSharing,
+        PlannedRecords, ResolvedTask, RunCost, price,
+    },
+    report::tables::{ModelHyperparameters, ModelScores, ModelTiming, timing_table},
+    score::{AnalysisResult, DetectorScores, DetectorTiming, StoredPlan, read_analysis, read_scores, read_timings},
+    spec::{DetectorName, Experiment, ModelEntry, TableKind},
     table::ResultTable,
-    tables::{ModelHyperparameters, ModelScores, ModelTiming, timing_table},
-    timing::{DetectorTiming, Timed},
+    tasks::{GALLERY_INDEX, GalleryRow, MeasurementPlan},
     warning::Warning,
 };
-
-/// Whether answers that are already there count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answers {
-    /// Ask only what has not been answered.
-    Reuse,
-    /// Ask everything again.
-    Fresh,
-}
 
 /// Watches an experiment.
 pub trait Observer: Watch {
@@ -64,120 +52,118 @@ pub struct Outcome {
     pub written: Vec<PathBuf>,
     /// The manifest.
     pub manifest: Manifest,
+    /// Network calls (samples) of this run.
+    pub calls: usize,
 }
 
 /// The file that says a results folder is complete.
 pub const COMPLETE: &str = "COMPLETE";
+/// File that says where a results folder comes from.
+pub const MANIFEST: &str = "manifest.json";
+const TIMING: &str = "timing.json";
+/// Folder of the table of times, apart from the tables that must not change from run to run.
+pub const TIMING_TABLE: &str = "timing";
+/// Folder of pictures.
+pub const GALLERY: &str = "gallery";
 pub(crate) const FORMATS: &[Format] = &[Format::Markdown, Format::Csv, Format::Json, Format::Latex];
 
-/// A runner for each precision of the noise.
-type Runners<'a> = [(NoisePrecision, Runner<'a>)];
-
-/// A model ready to be measured.
-struct Subject {
-    model: LatentDiffusion,
-    draft: Draft,
+/// Folder of measured numbers, shared by the experiments of a results folder.
+pub(crate) fn store_folder(results: &Path) -> PathBuf {
+    results.join("answers")
 }
 
-impl Subject {
-    fn load(experiment: &Experiment, source: &ModelSource, entry: &ModelEntry) -> Result<Self> {
-        let draft = Draft::read(experiment, source, entry)?;
-        Ok(Self { model: LatentDiffusion::build(draft.blueprint.clone(), experiment.execution())?, draft })
+/// An experiment's part on one model, with the model loaded.
+struct LoadedTask<'e> {
+    experiment: &'e Experiment,
+    model: LatentDiffusion,
+    resolved: ResolvedTask,
+}
+
+impl<'e> LoadedTask<'e> {
+    fn load(experiment: &'e Experiment, source: &ModelSource, entry: &ModelEntry) -> Result<Self> {
+        let resolved = ResolvedTask::read(experiment, source, entry)?;
+        let model = LatentDiffusion::build(resolved.blueprint.clone(), experiment.execution())?;
+        Ok(Self { experiment, model, resolved })
     }
 
-    /// One runner for each precision of the noise that a detector or probe needs.
-    fn runners(&self, experiment: &Experiment) -> Vec<(NoisePrecision, Runner<'_>)> {
-        let agendas = self.draft.agendas(experiment, &AskedModel::of(&self.model));
-        agendas.into_iter().map(|(precision, agenda)| (precision, Runner::new(&self.model, agenda))).collect()
-    }
-
-    fn warnings(&self, runners: &Runners, fpr: f64) -> Vec<Warning> {
-        let mut warnings = [self.draft.memorized.warnings.clone(), self.draft.non_memorized.warnings.clone()].concat();
-        warnings.extend(runners.first().iter().flat_map(|(_, runner)| runner.truncation_warnings()));
-        let others = self.draft.non_memorized.texts();
-        let both = self.draft.memorized.texts().into_iter().filter(|p| others.contains(p));
-        warnings.extend(both.map(|prompt| Warning::InBothClasses { prompt }));
-        let negatives = others.len();
-        if !self.draft.detectors.is_empty() && (negatives as f64) < 1.0 / fpr {
-            warnings.push(Warning::FewNegatives { negatives, fpr });
+    fn warnings(&self) -> Vec<Warning> {
+        let (memorized, non_memorized) = (&self.resolved.memorized, &self.resolved.non_memorized);
+        let mut warnings = [memorized.warnings.clone(), non_memorized.warnings.clone()].concat();
+        let texts: Vec<String> = non_memorized.texts();
+        let known: HashSet<&str> = texts.iter().map(String::as_str).collect();
+        let first = memorized.prompts.iter().map(|prompt| prompt.text.as_str());
+        let of_first: HashSet<&str> = first.clone().collect();
+        let others = texts.iter().map(String::as_str).filter(|prompt| !of_first.contains(prompt));
+        warnings.extend(Warning::of_truncated(&self.model, first.clone().chain(others)));
+        let both = first.filter(|prompt| known.contains(prompt));
+        warnings.extend(both.map(|prompt| Warning::InBothClasses { prompt: prompt.to_owned() }));
+        let (count, target_fpr) = (texts.len(), self.experiment.file().report.target_fpr);
+        if !self.resolved.detectors.is_empty() && (count as f64) < 1.0 / target_fpr {
+            warnings.push(Warning::FewNonMemorized { non_memorized: count, target_fpr });
         }
         warnings
     }
 
     fn hyperparameters(&self, seeds: &[u64]) -> ModelHyperparameters {
-        let weighted = self.draft.detectors.iter().filter(|built| built.entry.name == DetectorName::Anisotropy);
+        let weighted = self.resolved.detectors.iter().filter(|built| built.entry.name() == DetectorName::Anisotropy);
         ModelHyperparameters {
             gammas: weighted.map(|built| (built.entry.label(), built.entry.gammas(self.model.blueprint()))).collect(),
             seeds: seeds.to_vec(),
         }
     }
 
-    /// Scores of every detector, from the stored answers.
-    fn scores(&self, experiment: &Experiment, runners: &Runners, store: &ScoreStore) -> Result<Vec<DetectorScores>> {
-        let file = experiment.file();
-        let (memorized, others) = (self.draft.memorized.texts(), self.draft.non_memorized.texts());
+    /// The plan whose noise has a precision, if a detector or analysis needed one.
+    fn stored<'t>(
+        tasks: &'t ModelTasks,
+        store: &'t MeasurementStore,
+        precision: NoisePrecision,
+    ) -> Option<StoredPlan<'t>> {
+        let of_precision = |(known, _): &&(NoisePrecision, MeasurementPlan)| *known == precision;
+        tasks.measurements.iter().find(of_precision).map(|(_, plan)| StoredPlan::new(plan, store))
+    }
+
+    /// Scores of every detector, from the stored numbers.
+    fn scores(&self, tasks: &ModelTasks, store: &MeasurementStore) -> Result<Vec<DetectorScores>> {
+        let file = self.experiment.file();
+        let (memorized, non_memorized) = (self.resolved.memorized.texts(), self.resolved.non_memorized.texts());
         let mut scores = vec![];
         for &n in &file.report.generations {
-            for built in &self.draft.detectors {
-                let Some((_, runner)) = runners.iter().find(|(known, _)| *known == built.precision()) else { continue };
+            for built in &self.resolved.detectors {
+                let Some(stored) = Self::stored(tasks, store, built.precision()) else { continue };
                 let detector = (&built.entry, built.detector.as_ref());
-                let seeds = built.entry.seeds.as_ref().unwrap_or(&file.noise.seeds);
-                scores.push(read_scores(runner, store, detector, n, seeds, (&memorized, &others))?);
+                let seeds = built.entry.seeds().unwrap_or(&file.noise.seeds);
+                scores.push(read_scores(&stored, detector, n, seeds, (&memorized, &non_memorized))?);
             }
         }
         Ok(scores)
     }
 
-    /// What the probes saw, from the stored answers.
-    fn probes(&self, experiment: &Experiment, runners: &Runners, store: &ScoreStore) -> Result<Vec<ProbeResult>> {
-        let file = experiment.file();
-        let Some((_, runner)) = runners.iter().find(|(known, _)| *known == PROBE_PRECISION) else { return Ok(vec![]) };
+    /// The numbers of the analyses, from the stored ones.
+    fn analyses(&self, tasks: &ModelTasks, store: &MeasurementStore) -> Result<Vec<AnalysisResult>> {
+        let file = self.experiment.file();
+        let Some(stored) = Self::stored(tasks, store, ANALYSIS_PRECISION) else { return Ok(vec![]) };
         let seed = file.noise.seeds.first().copied().unwrap_or_default();
-        let classes = (&*self.draft.memorized.prompts, &*self.draft.non_memorized.prompts);
-        file.probes
-            .iter()
-            .map(|entry| probes::read(entry, self.model.blueprint(), (runner, store), seed, classes))
-            .collect()
+        let classes = (&*self.resolved.memorized.prompts, &*self.resolved.non_memorized.prompts);
+        let read = |entry| read_analysis(entry, self.model.blueprint(), &stored, seed, classes);
+        file.analyses.iter().map(read).collect()
     }
-
-    /// Times of every detector on the first memorized prompts under the first seed.
-    fn time(&self, experiment: &Experiment, watch: &dyn Watch) -> Result<Vec<DetectorTiming>> {
-        let file = experiment.file();
-        let shape = self.model.latent_shape();
-        let noise = noise_plan(experiment, PROBE_PRECISION);
-        let seed = file.noise.seeds.first().copied().unwrap_or_default();
-        let latents = initial_latents(noise.generator, noise.precision, seed, noise.generations, shape);
-        let detectors =
-            self.draft.detectors.iter().map(|built| (&built.entry, built.protocol, built.detector.as_ref()));
-        let timed = Timed {
-            model: &self.model,
-            detectors: detectors.collect(),
-            prompts: &self.draft.memorized.texts(),
-            latents: latents.chunks(shape.0 * shape.1 * shape.2).map(<[f32]>::to_vec).collect(),
-            generations: &file.report.generations,
-            batch: file.batch,
-        };
-        timed.run(watch)
-    }
-}
-
-/// Measured numbers, shared by the experiments of a results folder.
-pub(crate) fn answers_folder(results: &Path) -> PathBuf {
-    results.join("answers")
 }
 
 /// Runs an experiment: measures what is missing, then writes tables, measurements and manifest to
 /// `results/NAME`. Stopped or killed, the same call goes on where it was.
-pub fn run(experiment: &Experiment, results: &Path, answers: Answers, observer: &mut dyn Observer) -> Result<Outcome> {
-    run_into(&results.join(&experiment.file().name), experiment, results, answers, observer)
+///
+/// # Errors
+/// When an input cannot be read, the network fails, something cannot be written, or the user asked to stop.
+pub fn run(experiment: &Experiment, results: &Path, policy: CachePolicy, observer: &mut dyn Observer) -> Result<Outcome> {
+    run_into(&results.join(&experiment.file().name), experiment, results, policy, observer)
 }
 
-/// The same into a folder of its own, with the stored answers of `results`.
-pub(crate) fn run_into(
+/// The same into a folder of its own, with the stored measurements of `results`.
+pub(super) fn run_into(
     folder: &Path,
     experiment: &Experiment,
     results: &Path,
-    answers: Answers,
+    policy: CachePolicy,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let clock = Instant::now();
@@ -193,16 +179,16 @@ pub(crate) fn run_into(
     let mut run = Run {
         experiment,
         folder,
-        pictures: vec![],
         results,
-        answers,
-        earlier: read_timings(folder),
+        policy,
+        pictures: vec![],
         records: vec![],
         scores: vec![],
         timings: vec![],
         frames: frames::Collector::default(),
         warnings: vec![],
         device: String::new(),
+        calls: Calls::default(),
     };
     for (source, entry) in experiment.models() {
         observer.model(source);
@@ -212,7 +198,7 @@ pub(crate) fn run_into(
 }
 
 /// Marks the folder as incomplete and keeps the experiment in it.
-pub(crate) fn begin(folder: &Path, experiment: &Experiment) -> Result<()> {
+pub(super) fn begin(folder: &Path, experiment: &Experiment) -> Result<()> {
     let file = experiment.file();
     fs::create_dir_all(folder).map_err(Error::write(folder))?;
     let complete = folder.join(COMPLETE);
@@ -228,125 +214,76 @@ pub(crate) fn begin(folder: &Path, experiment: &Experiment) -> Result<()> {
 struct Run<'a> {
     experiment: &'a Experiment,
     folder: &'a Path,
-    pictures: Vec<GalleryRow>,
     results: &'a Path,
-    answers: Answers,
-    earlier: Vec<TimingRecord>,
+    policy: CachePolicy,
+    pictures: Vec<GalleryRow>,
     records: Vec<ModelRecord>,
     scores: Vec<ModelScores>,
-    timings: Vec<(ModelTiming, TimingRecord)>,
+    timings: Vec<(String, ModelTiming)>,
     frames: frames::Collector,
     warnings: Vec<Warning>,
     /// The device that the networks ran on.
     device: String,
+    calls: Calls,
 }
 
 impl Run<'_> {
     fn measure(&mut self, source: &ModelSource, entry: &ModelEntry, observer: &mut dyn Observer) -> Result<()> {
         let (experiment, file) = (self.experiment, self.experiment.file());
-        let subject = Subject::load(experiment, source, entry)?;
-        self.device = subject.model.device_name();
+        let loaded = LoadedTask::load(experiment, source, entry)?;
+        let (model, resolved) = (&loaded.model, &loaded.resolved);
+        self.device = model.device_name();
         // No published number stands beside what random weights gave.
-        let paper = entry.paper.filter(|_| subject.model.weights_origin().is_unmarked());
+        let paper = entry.paper.filter(|_| model.weights_origin().is_unmarked());
         let name = source.to_string();
+        let tasks = resolved.tasks(experiment, &ModelIdentity::of(model), &self.folder.join(GALLERY));
         let (mut cost, mut planned) = (RunCost::default(), RunCost::default());
-        let (mut detectors, mut probes) = (vec![], vec![]);
+        let (mut detectors, mut analyses) = (vec![], vec![]);
         if experiment.needs_scores() {
-            let runners = subject.runners(experiment);
-            for warning in subject.warnings(&runners, file.report.fpr) {
+            for warning in loaded.warnings() {
                 observer.warn(&warning);
                 self.warnings.push(warning);
             }
-            let mut store = ScoreStore::open(&answers_folder(self.results), subject.model.fingerprint())?;
-            let classes = (&*subject.draft.memorized.texts(), &*subject.draft.non_memorized.texts());
-            for (_, runner) in &runners {
-                if self.answers == Answers::Fresh {
-                    store.forget(runner.agenda().all_keys().iter());
-                }
-                cost.add(runner.run(&mut store, observer)?);
-                planned.add(runner.agenda().plan(&ScoreStore::in_memory()));
-                self.frames.add_measurements(&name, runner, &store, classes);
+            let mut store = MeasurementStore::open(&store_folder(self.results), model.fingerprint())?;
+            for task in tasks.all() {
+                let calls = execute(task, model, &mut store, self.policy, observer)?;
+                cost.add(calls.measuring.clone());
+                self.calls.add(calls);
             }
-            detectors = subject.scores(experiment, &runners, &store)?;
-            probes = subject.probes(experiment, &runners, &store)?;
+            let nothing = MeasurementStore::in_memory();
+            for (_, plan) in &tasks.measurements {
+                let mut records = PlannedRecords::default();
+                let whole = price(plan, &mut KnownRecords::new(&nothing, &mut records), CachePolicy::Reuse);
+                planned.add(whole.calls.measuring);
+            }
+            detectors = loaded.scores(&tasks, &store)?;
+            analyses = loaded.analyses(&tasks, &store)?;
+            let classes = (&*resolved.memorized.texts(), &*resolved.non_memorized.texts());
+            for (_, plan) in &tasks.measurements {
+                self.frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes);
+            }
             detectors.iter().for_each(|scores| self.frames.add_scores(&name, scores, classes));
-            if let Some(settings) = file.gallery {
-                self.draw(&subject, source, settings, observer)?;
+            if let Some(gallery) = &tasks.gallery {
+                self.pictures.extend(gallery.rows(source)?);
             }
-            if file.report.timing {
-                self.time(&subject, &name, paper, &cost, observer)?;
+            if let Some(timing) = &tasks.timing {
+                let detectors: Vec<DetectorTiming> = read_timings(timing, &store);
+                let timing = ModelTiming { model: name.clone(), paper, detectors };
+                self.timings.push((model.fingerprint().to_owned(), timing));
             }
         }
-        self.records.push(ModelRecord {
-            source: name.clone(),
-            fingerprint: subject.model.fingerprint().to_owned(),
-            weights: subject.model.weights_origin(),
-            parameterization: subject.model.schedule().parameterization().to_string(),
-            latent_shape: subject.model.latent_shape(),
-            detectors: subject.draft.detectors.iter().map(detector_record).collect(),
-            prompts: [
-                ("memorized", subject.draft.memorized.prompts.len()),
-                ("non_memorized", subject.draft.non_memorized.prompts.len()),
-            ]
-            .into(),
-            cost,
-            planned,
-        });
+        self.records.push(record(&loaded, &name, (cost, planned)));
         self.scores.push(ModelScores {
             model: name,
             paper,
-            hyperparameters: subject.hyperparameters(&file.noise.seeds),
-            memorized: subject.draft.memorized.prompts,
-            non_memorized: subject.draft.non_memorized.prompts,
+            hyperparameters: loaded.hyperparameters(&file.noise.seeds),
+            memorized: resolved.memorized.prompts.clone(),
+            non_memorized: resolved.non_memorized.prompts.clone(),
             detectors,
-            probes,
-            latent_shape: subject.model.latent_shape(),
-            sigmas: sigmas(subject.model.schedule())?,
+            analyses,
+            latent_shape: model.latent_shape(),
+            sigmas: sigmas(model.schedule())?,
         });
-        Ok(())
-    }
-
-    /// Pictures of some prompts of each class, evenly spread over its list.
-    fn draw(
-        &mut self,
-        subject: &Subject,
-        source: &ModelSource,
-        settings: GallerySettings,
-        observer: &mut dyn Observer,
-    ) -> Result<()> {
-        let (memorized, others) = (&subject.draft.memorized.prompts, &subject.draft.non_memorized.prompts);
-        let mut prompts: Vec<(bool, &KnownPrompt)> =
-            gallery::spread(settings.prompts, memorized.len()).map(|i| (true, &memorized[i])).collect();
-        prompts.extend(gallery::spread(settings.prompts, others.len()).map(|i| (false, &others[i])));
-        let model = (source, &subject.model);
-        let folder = self.folder.join(GALLERY);
-        self.pictures.extend(gallery::draw(self.experiment, model, &prompts, settings.images, &folder, observer)?);
-        Ok(())
-    }
-
-    /// Times of this run; where it asked the network nothing, those of the last run of the same detectors.
-    fn time(
-        &mut self,
-        subject: &Subject,
-        name: &str,
-        paper: Option<PaperModel>,
-        cost: &RunCost,
-        watch: &dyn Watch,
-    ) -> Result<()> {
-        let fingerprint = subject.model.fingerprint();
-        let same = |record: &&TimingRecord| record.serves(fingerprint, &subject.draft, self.experiment);
-        let known = self.earlier.iter().find(same).filter(|_| cost.network_calls() == 0).cloned();
-        let record = match known {
-            Some(record) => record,
-            None => TimingRecord {
-                model: name.to_owned(),
-                fingerprint: fingerprint.to_owned(),
-                detectors: subject.time(self.experiment, watch)?,
-                run: cost.clone(),
-            },
-        };
-        let timing = ModelTiming { model: name.to_owned(), paper, detectors: record.detectors.clone() };
-        self.timings.push((timing, record));
         Ok(())
     }
 
@@ -360,31 +297,22 @@ impl Run<'_> {
             written.extend(target.write(&table)?);
             tables.push(table);
         }
-        let (mut timing, mut timed) = (None, vec![]);
         if self.experiment.needs_scores() {
             written.extend(std::mem::take(&mut self.frames).write(folder)?);
         }
-        if !self.timings.is_empty() {
-            let path = folder.join(TIMING);
-            let (models, records): (Vec<_>, Vec<_>) = std::mem::take(&mut self.timings).into_iter().unzip();
-            write_json(&path, &records)?;
-            written.push(path);
-            let mut table = timing_table(&file.name, &models)?;
-            self.provenance(&mut table);
-            written.extend(ExportSet::open(&folder.join(TIMING_TABLE), table.name(), FORMATS)?.write(&table)?);
-            timing = Some(table);
-            timed = models;
-        }
+        let timing = self.write_timing(&mut written)?;
         if !self.pictures.is_empty() {
-            written.push(gallery::write_index(&folder.join(GALLERY), &self.pictures)?);
+            let index = folder.join(GALLERY).join(GALLERY_INDEX);
+            write_json(&index, &self.pictures)?;
+            written.push(index);
         }
         let manifest = Manifest {
             experiment: file.name.clone(),
             version: env!("CARGO_PKG_VERSION"),
             commit: COMMIT,
             device: self.device,
-            dtype: file.network.dtype.clone(),
-            generator: file.noise.generator.clone(),
+            dtype: file.network.dtype.to_string(),
+            generator: file.noise.generator.to_string(),
             seeds: file.noise.seeds.clone(),
             generations: file.noise.generations,
             models: self.records,
@@ -395,7 +323,29 @@ impl Run<'_> {
         write_json(&path, &manifest)?;
         written.push(path);
         write_atomically(&folder.join(COMPLETE), b"")?;
-        Ok(Outcome { folder: folder.to_owned(), tables, models: self.scores, timing, timed, written, manifest })
+        let timed = self.timings.into_iter().map(|(_, timing)| timing).collect();
+        let calls = self.calls.total();
+        Ok(Outcome { folder: folder.to_owned(), tables, models: self.scores, timing, timed, written, manifest, calls })
+    }
+
+    /// The table of times, and the raw times beside it.
+    fn write_timing(&self, written: &mut Vec<PathBuf>) -> Result<Option<ResultTable>> {
+        if self.timings.is_empty() {
+            return Ok(None);
+        }
+        let raw = self.timings.iter().map(|(fingerprint, timing)| RawTiming {
+            model: &timing.model,
+            fingerprint,
+            detectors: &timing.detectors,
+        });
+        let path = self.folder.join(TIMING);
+        write_json(&path, &raw.collect::<Vec<_>>())?;
+        written.push(path);
+        let models: Vec<ModelTiming> = self.timings.iter().map(|(_, timing)| timing.clone()).collect();
+        let mut table = timing_table(&self.experiment.file().name, &models)?;
+        self.provenance(&mut table);
+        written.extend(ExportSet::open(&self.folder.join(TIMING_TABLE), table.name(), FORMATS)?.write(&table)?);
+        Ok(Some(table))
     }
 
     fn provenance(&self, table: &mut ResultTable) {
@@ -424,44 +374,37 @@ impl Run<'_> {
     }
 }
 
+/// Times of one model, as they are written beside the table.
+#[derive(serde::Serialize)]
+struct RawTiming<'a> {
+    model: &'a str,
+    fingerprint: &'a str,
+    detectors: &'a [DetectorTiming],
+}
+
 fn sigmas(schedule: &Schedule) -> Result<Vec<f64>> {
     (0..schedule.train_steps()).map(|t| Ok(schedule.scales(t)?.s)).collect()
 }
 
-fn detector_record(built: &Built) -> DetectorRecord {
-    DetectorRecord { label: built.entry.label(), gammas: built.entry.gammas, protocol: built.protocol }
-}
-
-/// File that says where a results folder comes from.
-pub const MANIFEST: &str = "manifest.json";
-const TIMING: &str = "timing.json";
-/// Folder of the table of times, apart from the tables that must not change from run to run.
-pub const TIMING_TABLE: &str = "timing";
-/// Folder of pictures.
-pub const GALLERY: &str = "gallery";
-
-pub(crate) fn read_timings(folder: &Path) -> Vec<TimingRecord> {
-    fs::read(folder.join(TIMING)).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
-}
-
-/// Raw times of one model.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct TimingRecord {
-    model: String,
-    fingerprint: String,
-    detectors: Vec<DetectorTiming>,
-    /// What the run itself asked and took.
-    run: RunCost,
-}
-
-impl TimingRecord {
-    /// Whether it has the times of all detectors of an experiment on a model.
-    pub(crate) fn serves(&self, fingerprint: &str, draft: &Draft, experiment: &Experiment) -> bool {
-        let timed = |label: &String, n: &usize| {
-            self.detectors.iter().any(|timing| timing.label == *label && timing.generations == *n)
-        };
-        let mut labels = draft.detectors.iter().map(|built| built.entry.label());
-        let generations = &experiment.file().report.generations;
-        self.fingerprint == fingerprint && labels.all(|label| generations.iter().all(|n| timed(&label, n)))
+fn record(loaded: &LoadedTask, name: &str, (cost, planned): (RunCost, RunCost)) -> ModelRecord {
+    let (model, resolved) = (&loaded.model, &loaded.resolved);
+    ModelRecord {
+        source: name.to_owned(),
+        fingerprint: model.fingerprint().to_owned(),
+        weights: model.weights_origin(),
+        parameterization: model.schedule().parameterization().to_string(),
+        latent_shape: model.latent_shape(),
+        detectors: resolved.detectors.iter().map(detector_record).collect(),
+        prompts: [
+            ("memorized", resolved.memorized.prompts.len()),
+            ("non_memorized", resolved.non_memorized.prompts.len()),
+        ]
+        .into(),
+        cost,
+        planned,
     }
+}
+
+fn detector_record(built: &Built) -> DetectorRecord {
+    DetectorRecord { label: built.entry.label(), gammas: built.entry.own_gammas(), protocol: built.protocol }
 }

@@ -7,9 +7,10 @@ mod store;
 mod sweep;
 
 pub use executor::{Watch, execute};
-pub use experiment::{LoadedTask, Observer, Outcome, run};
+pub use experiment::{COMPLETE, GALLERY, MANIFEST, Observer, Outcome, TIMING_TABLE, run};
+pub(crate) use experiment::{FORMATS, store_folder};
 pub use session::Session;
 pub use store::MeasurementStore;
-pub use sweep::{SweepOutcome, run_sweep};
+pub use sweep::{SweepOutcome, point_folder, run_sweep};
 
 pub(crate) use crate::tasks::is_whole_picture;

@@ -1,3 +1,23 @@
+//! Runs every point of a sweep, and gathers their tables.
+
+use std::path::{Path, PathBuf};
+
+use polars::prelude::Column as FrameColumn;
+
+use super::{
+    Observer,
+    experiment::{COMPLETE, FORMATS, begin, run_into},
+};
+use crate::{
+    error::{Error, Result},
+    export::ExportSet,
+    frames::write_frame,
+    manifest::write_atomically,
+    plan::CachePolicy,
+    spec::{Experiment, SweepAxis, SweepPoint, TableKind, points},
+    table::{Cell, CellValue, Column, ColumnKind, ResultTable},
+};
+
 /// What a sweep left behind.
 #[derive(Debug)]
 pub struct SweepOutcome {
@@ -13,23 +33,26 @@ pub fn point_folder(folder: &Path, point: usize) -> PathBuf {
 }
 
 /// Runs every point into `results/NAME/points/NNN` and gathers their detection tables.
-pub fn run(
+///
+/// # Errors
+/// When a point makes no valid experiment, or running one fails.
+pub fn run_sweep(
     experiment: &Experiment,
     results: &Path,
-    answers: Answers,
+    policy: CachePolicy,
     observer: &mut dyn Observer,
 ) -> Result<SweepOutcome> {
     let file = experiment.file();
     let points = points(experiment)?;
     let folder = results.join(&file.name);
-    session::begin(&folder, experiment)?;
+    begin(&folder, experiment)?;
     let target = ExportSet::open(&folder.join("tables"), &format!("{}-sweep", file.name), FORMATS)?;
     let mut table = None;
     for (i, point) in points.iter().enumerate() {
         let place = point_folder(&folder, i);
-        // What an earlier point has asked anew counts for the later ones.
-        let answers = if i == 0 { answers } else { Answers::Reuse };
-        let outcome = session::run_into(&place, &point.experiment, results, answers, observer)?;
+        // What an earlier point has measured anew counts for the later ones.
+        let policy = if i == 0 { policy } else { CachePolicy::Reuse };
+        let outcome = run_into(&place, &point.experiment, results, policy, observer)?;
         let detection = TableKind::Detection.name(&file.name);
         if let Some(part) = outcome.tables.iter().find(|table| table.name() == detection) {
             gather(&mut table, &file.title, &file.sweep, point, part)?;

@@ -6,7 +6,9 @@ mod prompts;
 mod stored;
 mod timing;
 
+pub(crate) use analysis::read_analysis;
 pub use analysis::{AnalysisResult, AnalysisValues};
+pub(crate) use detection::read_scores;
 pub use detection::{ClassValues, DetectorScores, SeedScores, score_sets};
 pub use prompts::{DetectionResult, DetectionRow};
 pub use stored::{StoredPlan, StoredValues};

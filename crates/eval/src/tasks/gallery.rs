@@ -7,7 +7,7 @@ use std::{
 
 use memscope_model::{
     ModelSource, NoisePrecision, Sampling,
-    cost::{Pass, Together, Workload},
+    cost::{Pass, SamplesPerCall, Workload},
 };
 use serde::{Deserialize, Serialize};
 
@@ -160,7 +160,7 @@ impl Task for Gallery {
     fn price(&self, _: &OpenUnit, _: &mut SharedPredictions) -> Price {
         let calls = 2 * Sampling::default().steps * self.images;
         let mut work = Workload { images: self.images, batch: 1, ..Workload::default() };
-        work.add(Pass::Prediction, calls, Together::Fixed(2 * self.images));
+        work.add(Pass::Prediction, calls, SamplesPerCall::Fixed(2 * self.images));
         Price { calls: Calls { drawing: calls, ..Calls::default() }, work }
     }
 

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use memscope_model::{
     NoiseGenerator, NoisePrecision, Sampling,
-    cost::{Pass, Together, Workload},
+    cost::{Pass, SamplesPerCall, Workload},
     noise::initial_latents,
 };
 
@@ -60,7 +60,7 @@ impl Task for Generate {
     fn price(&self, _: &OpenUnit, _: &mut SharedPredictions) -> Price {
         let calls = 2 * self.count * self.sampling.steps;
         let mut work = Workload { images: self.count, batch: self.count, ..Workload::default() };
-        work.add(Pass::Prediction, calls, Together::PerPrompt(2));
+        work.add(Pass::Prediction, calls, SamplesPerCall::PerPrompt(2));
         Price { calls: Calls { drawing: calls, ..Calls::default() }, work }
     }
 

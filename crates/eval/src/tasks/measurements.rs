@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use memscope_metric::{Generation, InitialNoise, PredictionRequest, prefetch};
-use memscope_model::cost::{Pass, Together, Workload};
+use memscope_model::cost::{Pass, SamplesPerCall, Workload};
 
 use crate::{
     error::{Error, Result},
@@ -161,19 +161,19 @@ impl Task for MeasurementPlan {
         let mut work = Workload { batch: self.chunk_len().min(self.prompts.len()), ..Workload::default() };
         let mut calls = Calls::default();
         calls.measuring.conditional_calls = prompts * own.len();
-        work.add(Pass::Prediction, prompts * own.len(), Together::PerPrompt(1));
-        let (unconditional, together) = match self.noise.sharing {
-            NoiseSharing::Shared => (shared.add(self.noise_of(open.unit).0, &empty), Together::Fixed(1)),
-            NoiseSharing::PerPrompt => (prompts * empty.len(), Together::PerPrompt(1)),
+        work.add(Pass::Prediction, prompts * own.len(), SamplesPerCall::PerPrompt(1));
+        let (unconditional, samples_per_call) = match self.noise.sharing {
+            NoiseSharing::Shared => (shared.add(self.noise_of(open.unit).0, &empty), SamplesPerCall::Fixed(1)),
+            NoiseSharing::PerPrompt => (prompts * empty.len(), SamplesPerCall::PerPrompt(1)),
         };
         calls.measuring.unconditional_calls = unconditional;
-        work.add(Pass::Prediction, unconditional, together);
+        work.add(Pass::Prediction, unconditional, samples_per_call);
         for planned in measures {
             let cost = calls.measuring.measures.entry(planned.id.clone()).or_default();
             cost.count += prompts;
             cost.own_calls += prompts * planned.measure.own_calls();
             for own in planned.measure.own() {
-                work.add(own.pass, prompts * own.calls, own.together);
+                work.add(own.pass, prompts * own.calls, own.samples_per_call);
             }
         }
         Price { calls, work }

@@ -1,4 +1,4 @@
-//! How long detectors take, over both windows of protocol §8. A unit is one detector at one number of generations.
+//! How long detectors take, over both windows of docs/spec/protocol.md §8. A unit is one detector at one number of generations.
 
 use std::time::Instant;
 
@@ -6,8 +6,8 @@ use memscope_metric::{
     Detector, Generation, InitialNoise, Input, NetworkCalls, Pair, PredictionRequest, ResolvedProtocol, prefetch,
 };
 use memscope_model::{
-    PromptEmbedding, Question, Sampling,
-    cost::{Pass, Together, Workload},
+    PromptEmbedding, PredictionInput, Sampling,
+    cost::{Pass, SamplesPerCall, Workload},
 };
 
 use crate::{
@@ -116,13 +116,13 @@ impl Task for Timing<'_> {
         let requests = Measures::requests(measures.all());
         let empty = requests.iter().filter(|r| matches!(r, PredictionRequest::Unconditional { .. })).count();
         let mut work = Workload { batch: self.batch.clamp(1, TIMED_PROMPTS), ..Workload::default() };
-        work.add(Pass::Prediction, n * empty, Together::Fixed(1));
-        work.add(Pass::Prediction, n * TIMED_PROMPTS * (requests.len() - empty), Together::PerPrompt(1));
+        work.add(Pass::Prediction, n * empty, SamplesPerCall::Fixed(1));
+        work.add(Pass::Prediction, n * TIMED_PROMPTS * (requests.len() - empty), SamplesPerCall::PerPrompt(1));
         for own in measures.all().iter().flat_map(|planned| planned.measure.own()) {
-            work.add(own.pass, n * TIMED_PROMPTS * own.calls, own.together);
+            work.add(own.pass, n * TIMED_PROMPTS * own.calls, own.samples_per_call);
         }
         if timed.has_reference() {
-            work.add(Pass::Prediction, n * TIMED_PROMPTS * REFERENCE_CALLS, Together::Fixed(2 * n));
+            work.add(Pass::Prediction, n * TIMED_PROMPTS * REFERENCE_CALLS, SamplesPerCall::Fixed(2 * n));
         }
         Price { calls: Calls { timing: work.calls(), ..Calls::default() }, work }
     }
@@ -199,9 +199,9 @@ impl Clock<'_> {
         let clock = Instant::now();
         for prompt in &self.prompts {
             let predict = |latents: &[Vec<f32>], t| {
-                let of = |prompt| latents.iter().map(move |x| Question { x, t, prompt });
-                let inputs: Vec<Question> = of(self.empty).chain(of(prompt)).collect();
-                model.answer(&inputs)
+                let of = |prompt| latents.iter().map(move |x| PredictionInput { x, t, prompt });
+                let inputs: Vec<PredictionInput> = of(self.empty).chain(of(prompt)).collect();
+                model.predict_batch(&inputs)
             };
             let mut latents = self.latents[..n].to_vec();
             let first = predict(&latents, protocol.t_norm)?;

@@ -3,7 +3,7 @@
 
 use memscope_baselines::token_significance;
 use memscope_metric::T_NORM;
-use memscope_model::cost::{Pass, Together, Workload};
+use memscope_model::cost::{Pass, SamplesPerCall, Workload};
 
 use crate::{
     error::Result,
@@ -84,8 +84,8 @@ impl Task for TokenGradients {
     /// A prediction, and one with its gradient.
     fn price(&self, _: &OpenUnit, _: &mut SharedPredictions) -> Price {
         let mut work = Workload { batch: 1, ..Workload::default() };
-        work.add(Pass::Prediction, 1, Together::Fixed(1));
-        work.add(Pass::Trace, 1, Together::Fixed(1));
+        work.add(Pass::Prediction, 1, SamplesPerCall::Fixed(1));
+        work.add(Pass::CheckpointedVjp, 1, SamplesPerCall::Fixed(1));
         Price { calls: Calls { drawing: 2, ..Calls::default() }, work }
     }
 

@@ -1,7 +1,7 @@
 //! CLIP's prompt tokenizer: text to a fixed number of token ids.
 //!
-//! Reproduces transformers 4.46.3's `CLIPTokenizer`, the class that the reference pipelines use (models.md). The BPE
-//! itself is the `tokenizers` crate's; what surrounds it differs from that crate's usual CLIP pipeline:
+//! Reproduces transformers 4.46.3's `CLIPTokenizer`, the class that the reference pipelines use (docs/spec/models.md §3).
+//! The BPE itself is the `tokenizers` crate's; what surrounds it differs from that crate's usual CLIP pipeline:
 //!
 //! 1. special tokens are cut out of the raw text first, the longest one where several fit;
 //! 2. each remaining stretch is repaired ([`TextFix`]), NFC-normalised and lower-cased as a whole;
@@ -154,7 +154,7 @@ impl PromptTokenizer {
         Ok(Self { spec, text_fix: TextFix::Off, bpe, texts, words, alphabet: ByteAlphabet::new() })
     }
 
-    /// Repairs every prompt before it is encoded (protocol §9 row 20).
+    /// Repairs every prompt before it is encoded (docs/spec/protocol.md §9 row 20).
     ///
     /// The repair belongs inside the tokenizer: the reference applies it to the stretches between special tokens, not
     /// to the whole prompt.

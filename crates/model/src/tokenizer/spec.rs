@@ -15,7 +15,7 @@ const OTHER_ROLES: [&str; 3] = ["sep_token", "cls_token", "mask_token"];
 
 /// Ids and lengths that do not come from the merges.
 ///
-/// Resolved as transformers 4.46.3's `CLIPTokenizer` does (models.md): class defaults, overridden by
+/// Resolved as transformers 4.46.3's `CLIPTokenizer` does (docs/spec/models.md §3): class defaults, overridden by
 /// `tokenizer_config.json`, overridden by `special_tokens_map.json` unless the former holds an
 /// `added_tokens_decoder`. This gives Stable Diffusion 2 the padding token `!` (id 0), although its
 /// `tokenizer_config.json` says end-of-text.

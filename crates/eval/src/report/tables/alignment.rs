@@ -5,7 +5,7 @@ use memscope_metric::Alignment;
 use super::ModelScores;
 use crate::{
     error::Result,
-    probes::ProbeEntry,
+    spec::AnalysisEntry,
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 
@@ -31,12 +31,12 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores]) -> Result
     );
     let least = table.footnote("the least that assumption A1 (ε) or A2 (τ) allows; r = ε + τ");
     for model in models {
-        for result in &model.probes {
-            let ProbeEntry::Alignment { timesteps } = &result.entry else { continue };
-            for seen in &result.seen {
+        for result in &model.analyses {
+            let AnalysisEntry::Alignment { timesteps } = &result.entry else { continue };
+            for prompt in &result.prompts {
                 for &t in timesteps {
                     let value =
-                        |field: &str| seen.values.get(&Alignment::name_of(t, field)).copied().unwrap_or(f64::NAN);
+                        |field: &str| prompt.values.get(&Alignment::name_of(t, field)).copied().unwrap_or(f64::NAN);
                     let [cosine, alpha, epsilon, tau, definite] =
                         ["cosine", "alpha", "epsilon", "tau", "definite"].map(value);
                     let r = epsilon + tau;
@@ -47,8 +47,8 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores]) -> Result
                     };
                     table.push_row(vec![
                         Cell::text(&model.model),
-                        Cell::text(if seen.memorized { "memorized" } else { "non-memorized" }),
-                        Cell::text(&seen.prompt),
+                        Cell::text(if prompt.memorized { "memorized" } else { "non-memorized" }),
+                        Cell::text(&prompt.prompt),
                         Cell::integer(t as i64),
                         Cell::number(cosine, 3),
                         Cell::number(alpha, 4).with_note(read),

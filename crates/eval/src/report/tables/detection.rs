@@ -2,9 +2,9 @@ use memscope_model::NamedModel;
 
 use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, published, rows_column, tpr_heading};
 use crate::{
-    detection::{DetectorScores, score_sets},
+    score::{DetectorScores, score_sets},
     error::Result,
-    experiment::ReportSettings,
+    spec::ReportSettings,
     paper::{Model as PaperModel, PaperCell},
     stats::Statistic,
     table::{Cell, Column, ColumnKind, ResultTable},
@@ -12,7 +12,7 @@ use crate::{
 
 /// AUC and TPR of every detector, beside the paper's cells for the same kind of network.
 pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {
-    let tpr = tpr_heading(report.fpr);
+    let tpr = tpr_heading(report.target_fpr);
     let columns = vec![
         Column::new("model", "Model", ColumnKind::Text),
         Column::new("n", "n", ColumnKind::Integer),

@@ -1,8 +1,8 @@
 use super::{ModelScores, Statistics, tpr_heading};
 use crate::{
-    detection::score_sets,
+    score::score_sets,
     error::Result,
-    experiment::ReportSettings,
+    spec::ReportSettings,
     stats::{DeLong, Difference, ScoreSet, Statistic, Summary},
     table::{Cell, Column, ColumnKind, ResultTable},
 };
@@ -16,7 +16,7 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
         Column::new("auc", "AUC", ColumnKind::Measured),
         Column::new("auc_p", "p", ColumnKind::Number),
         Column::new("auc_delong_p", "p (DeLong)", ColumnKind::Number),
-        Column::new("tpr", tpr_heading(report.fpr), ColumnKind::Measured),
+        Column::new("tpr", tpr_heading(report.target_fpr), ColumnKind::Measured),
         Column::new("tpr_p", "p", ColumnKind::Number),
     ];
     let mut table = ResultTable::new(name, format!("{title}: differences between detectors"), columns)?;

@@ -1,11 +1,10 @@
-//! The metric with fitted weights (evaluation rule 5).
+//! The metric with fitted weights (docs/spec/evaluation.md §5).
 
 use super::{ModelScores, Statistics, tpr_heading};
 use crate::{
-    detection::{ClassValues, DetectorScores, SeedScores},
+    score::{ClassValues, DetectorScores, SeedScores},
     error::{Error, Result},
-    experiment::{FitSettings, ReportSettings},
-    registry::DetectorName,
+    spec::{DetectorName, FitSettings, ReportSettings},
     stats::{Class, Ddof, Logistic, Split, Statistic, Summary},
     table::{Cell, Column, ColumnKind, ResultTable},
 };
@@ -21,7 +20,7 @@ struct Outcome {
 
 /// Weights fitted on a few prompts, evaluated on the others, beside the fixed ones on the same others.
 pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {
-    let tpr = tpr_heading(report.fpr);
+    let tpr = tpr_heading(report.target_fpr);
     let columns = vec![
         Column::new("model", "Model", ColumnKind::Text),
         Column::new("n", "n", ColumnKind::Integer),
@@ -66,8 +65,8 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
 
 /// Whether the detector has both parts to weigh.
 fn is_combined(scores: &DetectorScores) -> bool {
-    scores.detector.name == DetectorName::Anisotropy
-        && scores.detector.gammas.is_none_or(|gammas| gammas.cosine != 0.0 && gammas.norm != 0.0)
+    scores.detector.name() == DetectorName::Anisotropy
+        && scores.detector.own_gammas().is_none_or(|gammas| gammas.cosine != 0.0 && gammas.norm != 0.0)
 }
 
 fn outcomes(scores: &DetectorScores, fit: &FitSettings) -> Result<Vec<Outcome>> {

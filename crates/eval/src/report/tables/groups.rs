@@ -2,9 +2,9 @@
 
 use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, rows_column, tpr_heading};
 use crate::{
-    detection::score_sets,
+    score::score_sets,
     error::Result,
-    experiment::ReportSettings,
+    spec::ReportSettings,
     prompts::KnownPrompt,
     stats::Statistic,
     table::{Cell, Column, ColumnKind, ResultTable},
@@ -52,7 +52,7 @@ fn table(
     ];
     columns.extend(naming);
     columns.push(Column::new("auc", "AUC", ColumnKind::Measured));
-    columns.push(Column::new("tpr", tpr_heading(report.fpr), ColumnKind::Measured));
+    columns.push(Column::new("tpr", tpr_heading(report.target_fpr), ColumnKind::Measured));
     let mut table = ResultTable::new(name, title, columns)?;
     let statistics = Statistics::new(report);
     for model in models {
@@ -76,7 +76,7 @@ fn table(
     Ok(table)
 }
 
-/// Every list of memorized prompts against every list of others.
+/// Every list of memorized prompts against every list of non-memorized ones.
 pub(super) fn by_set(
     name: String,
     title: &str,

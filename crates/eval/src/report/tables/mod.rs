@@ -13,11 +13,10 @@ pub use hyperparameters::ModelHyperparameters;
 pub use timing::{ModelTiming, timing_table};
 
 use crate::{
-    detection::DetectorScores,
+    score::{AnalysisResult, DetectorScores},
     error::Result,
-    experiment::{ReportSettings, TableKind},
+    spec::{ReportSettings, TableKind},
     paper::{Model as PaperModel, PaperCell, paper},
-    probes::ProbeResult,
     prompts::KnownPrompt,
     stats::{Bootstrap, Ddof, ScoreSet, Statistic, Summary, TprRule},
     table::{Cell, Column, ColumnKind, ResultTable},
@@ -32,14 +31,14 @@ pub struct ModelScores {
     pub paper: Option<PaperModel>,
     /// The memorized prompts.
     pub memorized: Vec<KnownPrompt>,
-    /// The others.
+    /// The non-memorized prompts.
     pub non_memorized: Vec<KnownPrompt>,
     /// Scores by detector and number of generations.
     pub detectors: Vec<DetectorScores>,
     /// The metric's weights in use.
     pub hyperparameters: ModelHyperparameters,
-    /// What the probes saw.
-    pub probes: Vec<ProbeResult>,
+    /// The numbers of the analyses.
+    pub analyses: Vec<AnalysisResult>,
     /// (C, H, W) of the latents.
     pub latent_shape: (usize, usize, usize),
     /// s_t = σ of every training timestep.
@@ -104,7 +103,7 @@ struct Statistics {
 
 impl Statistics {
     fn new(report: &ReportSettings) -> Self {
-        let tpr = |rule| Statistic::TprAtFpr { fpr: report.fpr, rule };
+        let tpr = |rule| Statistic::TprAtFpr { fpr: report.target_fpr, rule };
         Self {
             tpr: tpr(TprRule::MaxTprFprLe),
             tpr_reference: tpr(TprRule::NearestFpr),

@@ -5,7 +5,8 @@ use memscope_metric::{HessianSpectrum, ScoreKind};
 use super::ModelScores;
 use crate::{
     error::Result,
-    probes::{ProbeEntry, ProbeResult, Seen},
+    score::{AnalysisResult, AnalysisValues},
+    spec::AnalysisEntry,
     stats::{Ddof, Summary},
     table::{Cell, Column, ColumnKind, ResultTable},
 };
@@ -35,9 +36,9 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores]) -> Result
         "of one prompt's stochastic estimate, root mean square over prompts; 0 where the whole Jacobian was built",
     );
     for model in models {
-        for result in &model.probes {
-            let ProbeEntry::Spectrum { timesteps, probes } = &result.entry else { continue };
-            let method = probes.map_or_else(|| "exact".to_owned(), |probes| format!("{probes} probes"));
+        for result in &model.analyses {
+            let AnalysisEntry::Spectrum { timesteps, probe_vectors } = &result.entry else { continue };
+            let method = probe_vectors.map_or_else(|| "exact".to_owned(), |count| format!("{count} probes"));
             for (class, memorized) in [("memorized", true), ("non-memorized", false)] {
                 for kind in ScoreKind::ALL {
                     for &t in timesteps {
@@ -76,7 +77,7 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores]) -> Result
     Ok(table)
 }
 
-fn values(result: &ProbeResult, memorized: bool, name: &str) -> Vec<f64> {
-    let of_class = |seen: &&Seen| seen.memorized == memorized;
-    result.seen.iter().filter(of_class).filter_map(|seen| seen.values.get(name).copied()).collect()
+fn values(result: &AnalysisResult, memorized: bool, name: &str) -> Vec<f64> {
+    let of_class = |prompt: &&AnalysisValues| prompt.memorized == memorized;
+    result.prompts.iter().filter(of_class).filter_map(|prompt| prompt.values.get(name).copied()).collect()
 }

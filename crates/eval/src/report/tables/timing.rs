@@ -2,7 +2,8 @@ use crate::{
     error::Result,
     paper::{Model as PaperModel, paper},
     table::{Cell, Column, ColumnKind, ResultTable},
-    timing::{DetectorTiming, TIMED_PROMPTS},
+    score::DetectorTiming,
+    tasks::TIMED_PROMPTS,
 };
 
 /// How long the detectors of one model took.

@@ -71,7 +71,10 @@ pub struct StochasticSpectrum {
 /// # Errors
 ///
 /// See [`SpectrumError`].
-pub fn stochastic<J: Jacobian>(jacobian: &J, probes: ProbeVectors) -> Result<StochasticSpectrum, SpectrumError<J::Error>> {
+pub fn stochastic<J: Jacobian>(
+    jacobian: &J,
+    probes: ProbeVectors,
+) -> Result<StochasticSpectrum, SpectrumError<J::Error>> {
     let ProbeVectors { count, batch, seed } = probes;
     let dim = jacobian.dim();
     if dim == 0 {
