@@ -6,7 +6,8 @@ use memscope_eval::{
     MeasurementStore,
     plan::{CachePolicy, ModelIdentity, ModelPlan, StoredMeasurements, Task},
 };
-use memscope_model::{Blueprint, CACHE_VARIABLE, LatentDiffusion, cache_folder};
+use memscope_hub::{CACHE_VARIABLE, cache_folder};
+use memscope_model::{Blueprint, LatentDiffusion};
 
 use crate::{args::ModelArgs, exit_code::UserError};
 

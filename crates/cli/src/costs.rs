@@ -7,9 +7,9 @@ use memscope_eval::{
     plan::{Estimate, ModelPlan, StoredMeasurements},
     table::{Cell, Column, ColumnKind},
 };
+use memscope_hub::FetchPlan;
 use memscope_model::{
     cost::Speed,
-    hub::FetchPlan,
     memory::{AvailableMemory, available_memory, size},
 };
 use serde::Serialize;

@@ -6,11 +6,8 @@
 
 pub mod compare;
 mod error;
-pub mod export;
 mod frames;
 pub mod manifest;
-pub mod paper;
-pub mod paper_lists;
 pub mod plan;
 mod prompt_format;
 pub mod prompts;
@@ -18,14 +15,11 @@ pub mod report;
 pub mod run;
 pub mod score;
 pub mod spec;
-pub mod stats;
-pub mod table;
 pub mod tasks;
-mod warning;
 
 pub use error::{Error, Result};
 pub use frames::{FrameFormat, read_labelled_scores, write_frame};
+// What moved to the results crate stays reachable by its old path until every user names the new one.
+pub use memscope_results::{ResultTable, Warning, export, paper, stats, table, warning};
 pub use run::MeasurementStore;
 pub use spec::{Experiment, ExperimentFile};
-pub use table::ResultTable;
-pub use warning::Warning;

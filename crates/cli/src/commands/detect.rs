@@ -19,8 +19,9 @@ use serde::Serialize;
 use super::run::policy;
 use crate::{
     args::Detect,
-    cached, costs, downloads,
+    cached, costs,
     exit_code::UserError,
+    loading,
     output::{self, print_json, print_table},
     progress::Progress,
 };
@@ -57,12 +58,12 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
         cached::plan(&args.model, blueprint, policy, |model| detection.task(model, &list.texts()))
     });
     if args.model.costs.dry_run {
-        return costs::show_one(&args.model, args.json, || plan_of(&downloads::blueprint(&args.model, &progress)?));
+        return costs::show_one(&args.model, args.json, || plan_of(&loading::blueprint(&args.model, &progress)?));
     }
     progress.model(&source);
-    let blueprint = downloads::blueprint(&args.model, &progress)?;
+    let blueprint = loading::blueprint(&args.model, &progress)?;
     let (detection, protocol) = detection(args, &blueprint)?;
-    let model = downloads::open(&args.model, &plan_of(&blueprint)?)?;
+    let model = loading::open(&args.model, &plan_of(&blueprint)?)?;
     let mut store = cached::open(&model)?;
     execute(&detection.task(ModelIdentity::of(&model), &texts), &model, &mut store, policy, &mut progress)?;
     let result = DetectionResult::read(&detection, &model, &texts, &store)?;
@@ -129,10 +130,7 @@ fn read_prompts(path: &Path) -> anyhow::Result<prompts::PromptList> {
     }
 }
 
-fn json_row(
-    result: &DetectionResult,
-    row: &DetectionRow,
-) -> serde_json::Map<String, serde_json::Value> {
+fn json_row(result: &DetectionResult, row: &DetectionRow) -> serde_json::Map<String, serde_json::Value> {
     let mut map = serde_json::Map::new();
     map.insert("prompt".into(), row.prompt.clone().into());
     map.insert("seed".into(), row.seed.into());

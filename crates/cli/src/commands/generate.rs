@@ -6,7 +6,7 @@ use memscope_eval::{
 };
 use memscope_model::Sampling;
 
-use crate::{args::Generate, costs, downloads, exit_code::UserError, output::print, progress::Progress};
+use crate::{args::Generate, costs, exit_code::UserError, loading, output::print, progress::Progress};
 
 /// `memscope generate`.
 pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
@@ -18,14 +18,14 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
     // Images are drawn anew each time: their names do not say what is on them.
     let mut store = MeasurementStore::in_memory();
     let plan = || {
-        let blueprint = downloads::blueprint(&args.model, &progress)?;
+        let blueprint = loading::blueprint(&args.model, &progress)?;
         let (execution, stored) = (args.model.options().execution, (&store, StoredMeasurements::Known));
         Ok(ModelPlan::of_task(&blueprint, execution, &task, stored, CachePolicy::Replace))
     };
     if args.model.costs.dry_run {
         return costs::show_one(&args.model, args.json, plan);
     }
-    let model = downloads::open(&args.model, &plan()?)?;
+    let model = loading::open(&args.model, &plan()?)?;
     if let Some(cut) = model.tokenizer().encode(&args.prompt).cut {
         tracing::warn!("the model does not read the end of the prompt: '{cut}'");
     }

@@ -7,7 +7,8 @@ use memscope_eval::{
     run as runs,
     spec::{self, points},
 };
-use memscope_model::{Blueprint, ModelSource, hub::FetchPlan};
+use memscope_hub::FetchPlan;
+use memscope_model::{Blueprint, ModelSource};
 use memscope_plots::results;
 
 use crate::{

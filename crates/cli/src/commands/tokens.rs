@@ -15,8 +15,9 @@ use serde::Serialize;
 use super::run::policy;
 use crate::{
     args::Tokens,
-    cached, costs, downloads,
+    cached, costs,
     exit_code::UserError,
+    loading,
     output::{self, print_json, print_table},
     progress::Progress,
 };
@@ -44,13 +45,13 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
     let mut progress = Progress::install()?;
     let policy = policy(args.fresh);
     let plan = || {
-        let blueprint = downloads::blueprint(&args.model, &progress)?;
+        let blueprint = loading::blueprint(&args.model, &progress)?;
         cached::plan(&args.model, &blueprint, policy, |model| task(args, model))
     };
     if args.model.costs.dry_run {
         return costs::show_one(&args.model, args.json, plan);
     }
-    let model = downloads::open(&args.model, &plan()?)?;
+    let model = loading::open(&args.model, &plan()?)?;
     let task = task(args, ModelIdentity::of(&model));
     let mut store = cached::open(&model)?;
     execute(&task, &model, &mut store, policy, &mut progress)?;

@@ -137,7 +137,7 @@ impl ModelPlan {
             measurements: calls.measuring.measurements(),
             conditional_calls: calls.measuring.conditional_calls,
             unconditional_calls: calls.measuring.unconditional_calls,
-            own_calls: calls.measuring.own_calls(),
+            own_calls: calls.measuring.measures.values().map(|cost| cost.own_calls).sum(),
             timing_calls: calls.timing,
             drawing_calls: calls.drawing,
             flops: self.work().map(|work| self.blueprint.flops(work).total()).sum(),

@@ -1,6 +1,6 @@
 //! The measures of a run, each once.
 
-use memscope_metric::{PredictionRequest, Measure, Quantity};
+use memscope_metric::{Measure, PredictionRequest, Quantity};
 
 /// A measure with its name and those of its values.
 pub(crate) struct PlannedMeasure {
@@ -44,7 +44,8 @@ impl Measures {
 
     /// What some of them request, each prediction once.
     pub(crate) fn requests<'m>(of: impl IntoIterator<Item = &'m PlannedMeasure>) -> Vec<PredictionRequest> {
-        let mut requests: Vec<PredictionRequest> = of.into_iter().flat_map(|planned| planned.measure.requests()).collect();
+        let mut requests: Vec<PredictionRequest> =
+            of.into_iter().flat_map(|planned| planned.measure.requests()).collect();
         requests.sort_unstable();
         requests.dedup();
         requests

@@ -9,15 +9,20 @@ use std::{
 
 use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule};
 
-use super::{MeasurementStore, Watch, execute};
+use memscope_results::RunCost;
+
+use super::{MeasurementStore, Watch, execute, truncation_warnings};
 use crate::{
     error::{Error, Result},
     export::{ExportSet, Format},
     frames,
-    manifest::{COMMIT, DetectorRecord, Manifest, ModelRecord, write_atomically, write_json},
+    manifest::{
+        COMMIT, DetectorRecord, Manifest, ModelRecord, PromptCounts, gammas_record, protocol_record, weights_record,
+        write_atomically, write_json,
+    },
     plan::{
         ANALYSIS_PRECISION, Built, CachePolicy, Calls, KnownRecords, ModelIdentity, ModelTasks, NoiseSharing,
-        PlannedRecords, ResolvedTask, RunCost, price,
+        PlannedRecords, ResolvedTask, price,
     },
     report::tables::{ModelHyperparameters, ModelScores, ModelTiming, timing_table},
     score::{AnalysisResult, DetectorScores, DetectorTiming, StoredPlan, read_analysis, read_scores, read_timings},
@@ -94,7 +99,7 @@ impl<'e> LoadedTask<'e> {
         let first = memorized.prompts.iter().map(|prompt| prompt.text.as_str());
         let of_first: HashSet<&str> = first.clone().collect();
         let others = texts.iter().map(String::as_str).filter(|prompt| !of_first.contains(prompt));
-        warnings.extend(Warning::of_truncated(&self.model, first.clone().chain(others)));
+        warnings.extend(truncation_warnings(&self.model, first.clone().chain(others)));
         let both = first.filter(|prompt| known.contains(prompt));
         warnings.extend(both.map(|prompt| Warning::InBothClasses { prompt: prompt.to_owned() }));
         let (count, target_fpr) = (texts.len(), self.experiment.file().report.target_fpr);
@@ -154,7 +159,12 @@ impl<'e> LoadedTask<'e> {
 ///
 /// # Errors
 /// When an input cannot be read, the network fails, something cannot be written, or the user asked to stop.
-pub fn run(experiment: &Experiment, results: &Path, policy: CachePolicy, observer: &mut dyn Observer) -> Result<Outcome> {
+pub fn run(
+    experiment: &Experiment,
+    results: &Path,
+    policy: CachePolicy,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
     run_into(&results.join(&experiment.file().name), experiment, results, policy, observer)
 }
 
@@ -308,8 +318,8 @@ impl Run<'_> {
         }
         let manifest = Manifest {
             experiment: file.name.clone(),
-            version: env!("CARGO_PKG_VERSION"),
-            commit: COMMIT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: COMMIT.to_owned(),
             device: self.device,
             dtype: file.network.dtype.to_string(),
             generator: file.noise.generator.to_string(),
@@ -352,12 +362,11 @@ impl Run<'_> {
         let file = self.experiment.file();
         for record in &self.records {
             let weights = format!("{}, {}", record.parameterization, record.weights.label(&record.fingerprint));
-            let count = |class| record.prompts.get(class).copied().unwrap_or_default();
             let prompts = format!(
                 ", {} {} / {} {} prompts",
-                count("memorized"),
+                record.prompts.memorized,
                 file.prompts.memorized,
-                count("non_memorized"),
+                record.prompts.non_memorized,
                 file.prompts.non_memorized
             );
             let prompts = if self.experiment.needs_scores() { prompts } else { String::new() };
@@ -391,20 +400,23 @@ fn record(loaded: &LoadedTask, name: &str, (cost, planned): (RunCost, RunCost)) 
     ModelRecord {
         source: name.to_owned(),
         fingerprint: model.fingerprint().to_owned(),
-        weights: model.weights_origin(),
+        weights: weights_record(model.weights_origin()),
         parameterization: model.schedule().parameterization().to_string(),
         latent_shape: model.latent_shape(),
         detectors: resolved.detectors.iter().map(detector_record).collect(),
-        prompts: [
-            ("memorized", resolved.memorized.prompts.len()),
-            ("non_memorized", resolved.non_memorized.prompts.len()),
-        ]
-        .into(),
+        prompts: PromptCounts {
+            memorized: resolved.memorized.prompts.len(),
+            non_memorized: resolved.non_memorized.prompts.len(),
+        },
         cost,
         planned,
     }
 }
 
 fn detector_record(built: &Built) -> DetectorRecord {
-    DetectorRecord { label: built.entry.label(), gammas: built.entry.own_gammas(), protocol: built.protocol }
+    DetectorRecord {
+        label: built.entry.label(),
+        gammas: built.entry.own_gammas().map(gammas_record),
+        protocol: protocol_record(&built.protocol),
+    }
 }

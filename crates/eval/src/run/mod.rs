@@ -10,6 +10,7 @@ pub use executor::{Watch, execute};
 pub use experiment::{COMPLETE, GALLERY, MANIFEST, Observer, Outcome, TIMING_TABLE, run};
 pub(crate) use experiment::{FORMATS, store_folder};
 pub use session::Session;
+pub(crate) use session::truncation_warnings;
 pub use store::MeasurementStore;
 pub use sweep::{SweepOutcome, point_folder, run_sweep};
 

@@ -6,7 +6,10 @@ use memscope_metric::NetworkCalls;
 use memscope_model::{LatentDiffusion, PromptEmbedding};
 
 use super::Watch;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    warning::Warning,
+};
 
 /// What the units of a task execute with: the model, the encoded prompts, and whoever watches.
 pub struct Session<'s> {
@@ -81,4 +84,13 @@ impl<'s> Session<'s> {
         self.progress.borrow_mut().done += weight;
         self.advance(0);
     }
+}
+
+/// A warning for each prompt that is longer than the model reads.
+pub(crate) fn truncation_warnings<'p>(model: &LatentDiffusion, prompts: impl Iterator<Item = &'p str>) -> Vec<Warning> {
+    let cut = |prompt: &str| {
+        let cut = model.tokenizer().encode(prompt).cut?;
+        Some(Warning::TruncatedPrompt { prompt: prompt.to_owned(), cut })
+    };
+    prompts.filter_map(cut).collect()
 }

@@ -3,7 +3,9 @@
 use memscope_metric::{Detector, Score};
 
 use super::StoredPlan;
-use crate::{error::Result, spec::DetectorEntry, stats::ScoreSet};
+use crate::{error::Result, spec::DetectorEntry};
+
+pub use memscope_results::scores::{ClassValues, score_sets};
 
 /// Scores of both classes under one seed.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,35 +16,6 @@ pub struct SeedScores {
     pub memorized: Vec<Score>,
     /// One per non-memorized prompt.
     pub non_memorized: Vec<Score>,
-}
-
-/// Numbers of both classes under one seed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClassValues {
-    /// Seed.
-    pub seed: u64,
-    /// One per memorized prompt.
-    pub memorized: Vec<f64>,
-    /// One per non-memorized prompt.
-    pub non_memorized: Vec<f64>,
-}
-
-impl ClassValues {
-    /// As the statistics want them.
-    ///
-    /// # Errors
-    /// When a class is empty or a number is not finite.
-    pub fn as_set(&self) -> Result<ScoreSet<'_>> {
-        Ok(ScoreSet::new(&self.memorized, &self.non_memorized)?)
-    }
-}
-
-/// The sets of all seeds, as the statistics want them.
-///
-/// # Errors
-/// When a class is empty or a number is not finite.
-pub fn score_sets(values: &[ClassValues]) -> Result<Vec<ScoreSet<'_>>> {
-    values.iter().map(ClassValues::as_set).collect()
 }
 
 impl SeedScores {

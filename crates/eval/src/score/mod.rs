@@ -12,5 +12,5 @@ pub(crate) use detection::read_scores;
 pub use detection::{ClassValues, DetectorScores, SeedScores, score_sets};
 pub use prompts::{DetectionResult, DetectionRow};
 pub use stored::{StoredPlan, StoredValues};
-pub use timing::{DetectorTiming, Window};
 pub(crate) use timing::read_timings;
+pub use timing::{DetectorTiming, Window};

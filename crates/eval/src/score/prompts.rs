@@ -8,7 +8,12 @@ use serde::Serialize;
 
 use super::{StoredPlan, stored::Scorer};
 use crate::{
-    error::Result, plan::ModelIdentity, run::MeasurementStore, spec::DetectorName, tasks::Detection, warning::Warning,
+    error::Result,
+    plan::ModelIdentity,
+    run::{MeasurementStore, truncation_warnings},
+    spec::DetectorName,
+    tasks::Detection,
+    warning::Warning,
 };
 
 /// One prompt under one seed: a number per column, `None` where a detector has none.
@@ -67,7 +72,7 @@ impl DetectionResult {
                 rows.push(DetectionRow { prompt: prompt.clone(), seed, values });
             }
         }
-        let warnings = Warning::of_truncated(model, prompts.iter().map(String::as_str));
+        let warnings = truncation_warnings(model, prompts.iter().map(String::as_str));
         Ok(Self { columns, rows, weights: model.weights_origin(), warnings })
     }
 

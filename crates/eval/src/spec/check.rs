@@ -28,7 +28,9 @@ impl ExperimentFile {
         let gallery = usize::from(self.gallery.is_some());
         not_empty("detectors, analyses or gallery", self.detectors.len() + self.analyses.len() + gallery)?;
         not_empty("tables, figures or gallery", self.tables.len() + self.figures.len() + gallery)?;
-        self.analyses.iter().try_for_each(|analysis| analysis.check().map_err(|reason| fail(format!("analyses: {reason}"))))?;
+        self.analyses
+            .iter()
+            .try_for_each(|analysis| analysis.check().map_err(|reason| fail(format!("analyses: {reason}"))))?;
         if let Some(n) = self.report.generations.iter().find(|n| **n == 0 || **n > self.noise.generations) {
             return Err(fail(format!(
                 "report.generations: {n} must lie in 1..={} (noise.generations)",

@@ -229,9 +229,7 @@ impl DetectorEntry {
             Self::Anisotropy(_) => Box::new(Anisotropy::new(protocol, self.gammas(model))),
             Self::Jeon(options) => Box::new(Jeon::new(protocol, options.power.unwrap_or_default())),
             Self::Membench(_) => Box::new(MemBench::new(protocol)),
-            Self::Ren(options) => {
-                Box::new(Ren::new(model, protocol, options.mode.unwrap_or_default(), options.layer)?)
-            }
+            Self::Ren(options) => Box::new(Ren::new(model, protocol, options.mode.unwrap_or_default(), options.layer)?),
             Self::Wen(options) => match options.steps {
                 None => Box::new(Wen::new(protocol)),
                 Some(steps) => Box::new(Wen::along_trajectory(protocol, steps)),

@@ -102,9 +102,8 @@ pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Read<String, D
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > 100 || name.starts_with('-') || !name.chars().all(is_plain) {
         let shown: String = name.chars().take(40).map(|c| if c.is_control() { '?' } else { c }).collect();
-        let message = format!(
-            "name: '{shown}' must be at most 100 letters, digits, '-' and '_', and must not begin with '-'"
-        );
+        let message =
+            format!("name: '{shown}' must be at most 100 letters, digits, '-' and '_', and must not begin with '-'");
         return Err(de::Error::custom(message));
     }
     match RESERVED.contains(&name.to_ascii_lowercase().as_str()) {

@@ -4,11 +4,8 @@
 const FIELDS: [(&str, &str); 3] = [("probes", "analyses"), ("probes", "probe_vectors"), ("fpr", "target_fpr")];
 
 /// Words: the old one and the new one.
-const WORDS: [(&str, &str); 3] = [
-    ("x,c|x", "unconditional_delta"),
-    ("x,x|c", "conditional_unconditional"),
-    ("x|c,c|x", "conditional_delta"),
-];
+const WORDS: [(&str, &str); 3] =
+    [("x,c|x", "unconditional_delta"), ("x,x|c", "conditional_unconditional"), ("x|c,c|x", "conditional_delta")];
 
 /// What an unknown field or word of a parser's message is called now.
 pub(super) fn hint(message: &str) -> Option<String> {

@@ -9,7 +9,7 @@ use memscope_model::{
     ModelSource, NoisePrecision, Sampling,
     cost::{Pass, SamplesPerCall, Workload},
 };
-use serde::{Deserialize, Serialize};
+pub use memscope_results::gallery::{GalleryRow, INDEX};
 
 use super::picture;
 use crate::{
@@ -22,24 +22,6 @@ use crate::{
     run::Session,
     spec::{Experiment, GallerySettings},
 };
-
-/// One prompt with its pictures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GalleryRow {
-    /// The model.
-    pub model: String,
-    /// The prompt.
-    pub prompt: String,
-    /// What is known about it.
-    pub label: String,
-    /// The training picture, a file beside the index.
-    pub truth: Option<String>,
-    /// Drawn pictures, files beside the index.
-    pub drawn: Vec<String>,
-}
-
-/// The file that lists the pictures.
-pub const INDEX: &str = "gallery.json";
 
 /// The pictures of one model.
 pub(crate) struct Gallery {

@@ -9,11 +9,11 @@ mod timing;
 mod tokens;
 
 pub use detect::Detection;
-pub use gallery::{GalleryRow, INDEX as GALLERY_INDEX};
 pub(crate) use gallery::Gallery;
+pub use gallery::{GalleryRow, INDEX as GALLERY_INDEX};
 pub use generate::Generate;
 pub use measurements::MeasurementPlan;
 pub(crate) use picture::is_whole_picture;
-pub use timing::{TIMED_PROMPTS, TimedDetector};
 pub(crate) use timing::Timing;
+pub use timing::{TIMED_PROMPTS, TimedDetector};
 pub use tokens::TokenGradients;

@@ -6,9 +6,11 @@ use memscope_metric::{
     Detector, Generation, InitialNoise, Input, NetworkCalls, Pair, PredictionRequest, ResolvedProtocol, prefetch,
 };
 use memscope_model::{
-    PromptEmbedding, PredictionInput, Sampling,
+    PredictionInput, PromptEmbedding, Sampling,
     cost::{Pass, SamplesPerCall, Workload},
 };
+
+pub use memscope_results::timing::TIMED_PROMPTS;
 
 use crate::{
     error::{Error, Result},
@@ -19,9 +21,6 @@ use crate::{
     run::Session,
     spec::{DetectorEntry, DetectorName},
 };
-
-/// Prompts that are scored; as many as the paper's times are for.
-pub const TIMED_PROMPTS: usize = 10;
 
 /// The predictions for both prompts that the released code's window asks for, per prompt and latent.
 const REFERENCE_CALLS: usize = 8;

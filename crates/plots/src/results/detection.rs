@@ -1,9 +1,9 @@
 //! ROC curves, score histograms, dose and response, and the plane of weights.
 
 use memscope_eval::{
-    score::{ClassValues, DetectorScores, SeedScores, score_sets},
     paper::paper,
     prompts::KnownPrompt,
+    score::{ClassValues, DetectorScores, SeedScores, score_sets},
     spec::DetectorName,
     stats::{Bootstrap, CollinearPoints, Roc, Statistic, TprRule},
 };

@@ -21,7 +21,9 @@ pub(super) fn figures(subject: &Subject) -> Vec<Box<dyn Figure>> {
             AnalysisEntry::Spectrum { timesteps, probe_vectors: Some(count) } => {
                 figures.push(Box::new(curves(subject, result, timesteps, *count)));
             }
-            AnalysisEntry::Spectrum { timesteps, probe_vectors: None } => figures.extend(spectra(subject, result, timesteps)),
+            AnalysisEntry::Spectrum { timesteps, probe_vectors: None } => {
+                figures.extend(spectra(subject, result, timesteps))
+            }
             AnalysisEntry::Alignment { .. } | AnalysisEntry::Field { .. } => {}
         }
     }
@@ -37,7 +39,8 @@ fn curves(subject: &Subject, result: &AnalysisResult, timesteps: &[usize], probe
                 let (mut x, mut y, mut low, mut high) = (vec![], vec![], vec![], vec![]);
                 for &t in timesteps {
                     let name = HessianSpectrum::name_of(t, kind, "symmetrized");
-                    let of_class = result.prompts.iter().filter(|prompt: &&AnalysisValues| prompt.memorized == memorized);
+                    let of_class =
+                        result.prompts.iter().filter(|prompt: &&AnalysisValues| prompt.memorized == memorized);
                     // Estimates may fall below zero where the variance is small; a logarithmic axis cannot show them.
                     let values: Vec<f64> = of_class
                         .filter_map(|prompt| prompt.values.get(&name).map(|v| v * scale(t)))

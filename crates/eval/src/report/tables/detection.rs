@@ -2,10 +2,10 @@ use memscope_model::NamedModel;
 
 use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, published, rows_column, tpr_heading};
 use crate::{
-    score::{DetectorScores, score_sets},
     error::Result,
-    spec::ReportSettings,
     paper::{Model as PaperModel, PaperCell},
+    score::{DetectorScores, score_sets},
+    spec::ReportSettings,
     stats::Statistic,
     table::{Cell, Column, ColumnKind, ResultTable},
 };

@@ -1,7 +1,7 @@
 use super::{ModelScores, Statistics, tpr_heading};
 use crate::{
-    score::score_sets,
     error::Result,
+    score::score_sets,
     spec::ReportSettings,
     stats::{DeLong, Difference, ScoreSet, Statistic, Summary},
     table::{Cell, Column, ColumnKind, ResultTable},

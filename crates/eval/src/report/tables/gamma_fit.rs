@@ -2,8 +2,8 @@
 
 use super::{ModelScores, Statistics, tpr_heading};
 use crate::{
-    score::{ClassValues, DetectorScores, SeedScores},
     error::{Error, Result},
+    score::{ClassValues, DetectorScores, SeedScores},
     spec::{DetectorName, FitSettings, ReportSettings},
     stats::{Class, Ddof, Logistic, Split, Statistic, Summary},
     table::{Cell, Column, ColumnKind, ResultTable},

@@ -2,10 +2,10 @@
 
 use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, rows_column, tpr_heading};
 use crate::{
-    score::score_sets,
     error::Result,
-    spec::ReportSettings,
     prompts::KnownPrompt,
+    score::score_sets,
+    spec::ReportSettings,
     stats::Statistic,
     table::{Cell, Column, ColumnKind, ResultTable},
 };

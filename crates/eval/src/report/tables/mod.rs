@@ -13,11 +13,11 @@ pub use hyperparameters::ModelHyperparameters;
 pub use timing::{ModelTiming, timing_table};
 
 use crate::{
-    score::{AnalysisResult, DetectorScores},
     error::Result,
-    spec::{ReportSettings, TableKind},
     paper::{Model as PaperModel, PaperCell, paper},
     prompts::KnownPrompt,
+    score::{AnalysisResult, DetectorScores},
+    spec::{ReportSettings, TableKind},
     stats::{Bootstrap, Ddof, ScoreSet, Statistic, Summary, TprRule},
     table::{Cell, Column, ColumnKind, ResultTable},
 };

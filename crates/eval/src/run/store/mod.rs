@@ -155,12 +155,17 @@ impl MeasurementStore {
     /// When the file cannot be written.
     pub(crate) fn remove_misshapen(&mut self, records: &[RecordId]) -> Result<()> {
         let misshapen = |record: &RecordId| match record {
-            RecordId::Numbers { key, count } if self.get(key).is_some() && !self.holds(key, *count) => Some(key.clone()),
+            RecordId::Numbers { key, count } if self.get(key).is_some() && !self.holds(key, *count) => {
+                Some(key.clone())
+            }
             _ => None,
         };
         let keys: Vec<Key> = records.iter().filter_map(misshapen).collect();
         if !keys.is_empty() {
-            tracing::warn!("{} stored records do not have the number of values they should; measured again", keys.len());
+            tracing::warn!(
+                "{} stored records do not have the number of values they should; measured again",
+                keys.len()
+            );
         }
         self.remove(&keys)
     }
