@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use memscope_eval::{
     ResultTable,
-    estimate::{Estimate, ModelPlan, StoredAnswers},
+    plan::{Estimate, ModelPlan, StoredMeasurements},
     table::{Cell, Column, ColumnKind},
 };
+use memscope_hub::FetchPlan;
 use memscope_model::{
-    cost::{Speed, Workload},
-    hub::FetchPlan,
+    cost::Speed,
     memory::{AvailableMemory, available_memory, size},
 };
 use serde::Serialize;
@@ -18,13 +18,7 @@ use crate::{
     args::{CostArgs, ModelArgs},
     downloads,
     output::{print, print_json, print_table},
-    progress::Progress,
 };
-
-/// What a command without measurements plans for its model.
-pub(crate) fn of_work(model: &ModelArgs, work: Workload, progress: &Progress) -> anyhow::Result<ModelPlan> {
-    Ok(ModelPlan::of_work(&downloads::blueprint(model, progress)?, model.options().execution, work))
-}
 
 /// Refuses runs that do not fit into memory, unless the user wants them nevertheless.
 pub(crate) fn check<'p>(plans: impl IntoIterator<Item = &'p ModelPlan>, costs: CostArgs) -> anyhow::Result<()> {
@@ -186,11 +180,11 @@ fn table(report: &Report) -> anyhow::Result<ResultTable> {
     ]);
     let mut table =
         ResultTable::new("costs", "What the run would ask of the networks (samples), and its costs", columns)?;
-    let unknown = "the weights have not been hashed here yet, so answers that may be stored are counted again";
+    let unknown = "the weights have not been hashed here yet, so measurements that may be stored are counted again";
     for Costs { experiment, estimate: e } in &report.models {
         let integer = |count: usize| Cell::integer(count as i64);
         let mut model = Cell::text(&e.model);
-        if e.stored_answers == StoredAnswers::Unknown {
+        if e.stored_measurements == StoredMeasurements::Unknown {
             let note = table.footnote(unknown);
             model = model.with_note(note);
         }

@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memscope_eval::{Warning, run::Watch, session::Observer};
+use memscope_eval::{
+    Warning,
+    run::{Observer, Watch},
+};
 use memscope_model::ModelSource;
 
 /// Shows progress on standard error where that is a terminal, and remembers that the user wants to stop.

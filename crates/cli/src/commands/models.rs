@@ -1,4 +1,5 @@
-use memscope_model::{LatentDiffusion, ModelSource, NAMED_MODELS, hub::Hub, memory::size};
+use memscope_hub::{Hub, NAMED_MODELS};
+use memscope_model::{LatentDiffusion, ModelSource, memory::size};
 use serde::Serialize;
 
 use crate::{

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use memscope_eval::theorem;
+use memscope_eval::report::theorem;
 use memscope_plots::{Figure, results};
 
 use crate::{

@@ -1,7 +1,7 @@
 //! Detection against cost.
 
 use memscope_eval::{
-    detection::{DetectorScores, score_sets},
+    score::{DetectorScores, score_sets},
     stats::{Bootstrap, Statistic, TprRule},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 /// TPR over the network calls for ten prompts, for every detector and number of generations.
 pub(super) fn figure(subject: &Subject) -> Result<ScatterFigure> {
     let report = &subject.file.report;
-    let tpr = Statistic::TprAtFpr { fpr: report.fpr, rule: TprRule::MaxTprFprLe };
+    let tpr = Statistic::TprAtFpr { fpr: report.target_fpr, rule: TprRule::MaxTprFprLe };
     let bootstrap = Bootstrap { resamples: report.resamples, ..Bootstrap::default() };
     let mut points = vec![];
     for timed in subject.timing.iter().flat_map(|timing| &timing.detectors) {
@@ -37,7 +37,7 @@ pub(super) fn figure(subject: &Subject) -> Result<ScatterFigure> {
     Ok(ScatterFigure {
         meta: subject.meta("cost", alt, &[own]),
         x: AxisSpec::log10("Network calls for 10 prompts"),
-        y: AxisSpec::linear(&format!("TPR at {} % FPR", report.fpr * 100.0)),
+        y: AxisSpec::linear(&format!("TPR at {} % FPR", report.target_fpr * 100.0)),
         points,
         guide: Guide::Front,
     })

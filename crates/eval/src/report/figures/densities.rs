@@ -1,7 +1,7 @@
 //! Figure 2: histograms with kernel densities, and the divergence between them.
 
 use memscope_eval::{
-    detection::SeedScores,
+    score::SeedScores,
     stats::{Kde, grid, kl_divergence},
 };
 
@@ -37,6 +37,7 @@ pub(super) fn figure(subject: &Subject) -> Result<KdeFigure> {
     let own = format!(
         "n = {n}, first seed. Gaussian kernels, Scott's rule; divergence in nats on {GRID_POINTS} points over the range of both samples, {EPSILON:e} added to both, nothing clipped. The paper states neither direction, grid nor epsilon and clips at 2.0 near t = 0, so its 0.166 and 0.022 compare in order only."
     );
-    let alt = format!("Norm of the guidance direction for memorized and other prompts on {}.", subject.model.model);
+    let alt =
+        format!("Norm of the guidance direction for memorized and non-memorized prompts on {}.", subject.model.model);
     Ok(KdeFigure { meta: subject.meta("densities", alt, &[own]), panels, bins: BINS })
 }

@@ -1,10 +1,10 @@
 //! ROC curves, score histograms, dose and response, and the plane of weights.
 
 use memscope_eval::{
-    detection::{ClassValues, DetectorScores, SeedScores, score_sets},
     paper::paper,
     prompts::KnownPrompt,
-    registry::DetectorName,
+    score::{ClassValues, DetectorScores, SeedScores, score_sets},
+    spec::DetectorName,
     stats::{Bootstrap, CollinearPoints, Roc, Statistic, TprRule},
 };
 
@@ -37,7 +37,7 @@ fn rows(prompts: &[KnownPrompt], wanted: impl Fn(&KnownPrompt) -> bool) -> Vec<u
 }
 
 pub(super) fn roc(subject: &Subject) -> Result<RocFigure> {
-    let fpr = subject.file.report.fpr;
+    let fpr = subject.file.report.target_fpr;
     let mut curves = vec![];
     for scores in scores(subject) {
         let Some(run) = scores.runs.first().map(SeedScores::all) else { continue };
@@ -84,7 +84,7 @@ pub(super) fn histograms(subject: &Subject) -> Vec<Box<dyn Figure>> {
     let figure = |(i, scores): (usize, &DetectorScores)| {
         let run = scores.runs.first()?.all();
         let label = scores.detector.label();
-        let alt = format!("Histogram of {label} for memorized and other prompts on {}.", subject.model.model);
+        let alt = format!("Histogram of {label} for memorized and non-memorized prompts on {}.", subject.model.model);
         let own = format!("{label}, n = {}, seed {}.", scores.generations, run.seed);
         let figure: Box<dyn Figure> = Box::new(ScoreHistogram {
             meta: subject.meta(&format!("scores-{}", i + 1), alt, &[own]),
@@ -185,10 +185,10 @@ pub(super) fn dose_response(subject: &Subject) -> Result<LinesFigure> {
 pub(super) fn weights(subject: &Subject) -> Result<PlaneFigure> {
     let axis: Vec<f64> = (0..=16).map(|i| 10f64.powf(-2.0 + f64::from(i) / 4.0)).collect();
     let combined = scores(subject).find(|scores| {
-        let both = scores.detector.gammas.is_none_or(|g| g.cosine != 0.0 && g.norm != 0.0);
-        scores.detector.name == DetectorName::Anisotropy && both
+        let both = scores.detector.own_gammas().is_none_or(|g| g.cosine != 0.0 && g.norm != 0.0);
+        scores.detector.name() == DetectorName::Anisotropy && both
     });
-    let fpr = subject.file.report.fpr;
+    let fpr = subject.file.report.target_fpr;
     let tpr = Statistic::TprAtFpr { fpr, rule: TprRule::MaxTprFprLe };
     let mut values = vec![];
     if let Some(scores) = combined {

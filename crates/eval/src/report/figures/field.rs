@@ -1,6 +1,6 @@
 //! Figure 3: the unconditional prediction and the guidance direction, position by position.
 
-use memscope_eval::probes::{ProbeEntry, Seen};
+use memscope_eval::{score::AnalysisValues, spec::AnalysisEntry};
 use memscope_metric::channel_cosines;
 
 use super::Subject;
@@ -14,18 +14,18 @@ const RING_THRESHOLD: f64 = 0.9;
 /// Arrows per side at most.
 const MOST_ARROWS: usize = 16;
 
-/// A figure per field probe: the first memorized and the first other prompt.
+/// A figure per analysis `field`: the first memorized and the first non-memorized prompt.
 pub(super) fn figures(subject: &Subject) -> Vec<Box<dyn Figure>> {
     let mut figures: Vec<Box<dyn Figure>> = vec![];
-    for result in &subject.model.probes {
-        let ProbeEntry::Field { t } = result.entry else { continue };
+    for result in &subject.model.analyses {
+        let AnalysisEntry::Field { t } = result.entry else { continue };
         let (_, height, width) = subject.model.latent_shape;
         let stride = height.max(width).div_ceil(MOST_ARROWS).max(1);
-        let first = |memorized| result.seen.iter().find(move |seen| seen.memorized == memorized);
+        let first = |memorized| result.prompts.iter().find(move |values| values.memorized == memorized);
         let mut panels = vec![];
-        for (class, seen) in [("memorized", first(true)), ("other", first(false))] {
-            if let Some(seen) = seen {
-                panels.push(panel(subject, class, seen));
+        for (class, values) in [("memorized", first(true)), ("non-memorized", first(false))] {
+            if let Some(values) = values {
+                panels.push(panel(subject, class, values));
             }
         }
         let own = format!(
@@ -46,11 +46,11 @@ pub(super) fn figures(subject: &Subject) -> Vec<Box<dyn Figure>> {
     figures
 }
 
-fn panel(subject: &Subject, class: &str, seen: &Seen) -> FieldPanel {
+fn panel(subject: &Subject, class: &str, values: &AnalysisValues) -> FieldPanel {
     let (channels, height, width) = subject.model.latent_shape;
     let dim = channels * height * width;
     let read = |which: &str| -> Vec<f64> {
-        (0..dim).filter_map(|i| seen.values.get(&format!("{which}/{i}")).copied()).collect()
+        (0..dim).filter_map(|i| values.values.get(&format!("{which}/{i}")).copied()).collect()
     };
     let (u, c) = (read("u"), read("c"));
     let difference: Vec<f64> = c.iter().zip(&u).map(|(c, u)| c - u).collect();
@@ -58,7 +58,7 @@ fn panel(subject: &Subject, class: &str, seen: &Seen) -> FieldPanel {
     let first_two_channels =
         |field: &[f64]| (0..area).filter_map(|i| Some((*field.get(i)?, *field.get(area + i)?))).collect();
     FieldPanel {
-        title: format!("{class}: {}", seen.prompt),
+        title: format!("{class}: {}", values.prompt),
         height,
         width,
         first: first_two_channels(&u),

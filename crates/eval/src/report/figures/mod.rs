@@ -14,10 +14,10 @@ use std::{
 };
 
 use memscope_eval::{
-    experiment::{Experiment, ExperimentFile, FigureKind},
     manifest::ModelRecord,
-    session::Outcome,
-    tables::{ModelScores, ModelTiming},
+    report::tables::{ModelScores, ModelTiming},
+    run::Outcome,
+    spec::{Experiment, ExperimentFile, FigureKind},
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ impl Subject<'_> {
         let seeds: Vec<String> = file.noise.seeds.iter().map(ToString::to_string).collect();
         let mut caption = own.to_vec();
         caption.push(format!(
-            "{} ({}), {}. {} memorized and {} other prompts. Protocol {}, {}. Noise {}, seeds {}.",
+            "{} ({}), {}. {} memorized and {} non-memorized prompts. Protocol {}, {}. Noise {}, seeds {}.",
             record.source,
             record.parameterization,
             record.weights.label(&record.fingerprint),

@@ -1,6 +1,9 @@
 //! Figure 1: the eigenvalue variance along the trajectory, and spectra.
 
-use memscope_eval::probes::{ProbeEntry, ProbeResult, Seen};
+use memscope_eval::{
+    score::{AnalysisResult, AnalysisValues},
+    spec::AnalysisEntry,
+};
 use memscope_metric::{HessianSpectrum, ScoreKind};
 
 use super::Subject;
@@ -13,31 +16,34 @@ const BINS: usize = 40;
 
 pub(super) fn figures(subject: &Subject) -> Vec<Box<dyn Figure>> {
     let mut figures: Vec<Box<dyn Figure>> = vec![];
-    for result in &subject.model.probes {
+    for result in &subject.model.analyses {
         match &result.entry {
-            ProbeEntry::Spectrum { timesteps, probes: Some(count) } => {
+            AnalysisEntry::Spectrum { timesteps, probe_vectors: Some(count) } => {
                 figures.push(Box::new(curves(subject, result, timesteps, *count)));
             }
-            ProbeEntry::Spectrum { timesteps, probes: None } => figures.extend(spectra(subject, result, timesteps)),
-            ProbeEntry::Alignment { .. } | ProbeEntry::Field { .. } => {}
+            AnalysisEntry::Spectrum { timesteps, probe_vectors: None } => {
+                figures.extend(spectra(subject, result, timesteps))
+            }
+            AnalysisEntry::Alignment { .. } | AnalysisEntry::Field { .. } => {}
         }
     }
     figures
 }
 
 /// Raw and σ²-scaled variance side by side, a line per class and kind of score; the band is the range over prompts.
-fn curves(subject: &Subject, result: &ProbeResult, timesteps: &[usize], probes: usize) -> LinesFigure {
+fn curves(subject: &Subject, result: &AnalysisResult, timesteps: &[usize], probes: usize) -> LinesFigure {
     let panel = |title: &str, label: &str, scale: &dyn Fn(usize) -> f64| {
         let mut series = vec![];
-        for (class, memorized) in [("memorized", true), ("other", false)] {
+        for (class, memorized) in [("memorized", true), ("non-memorized", false)] {
             for kind in ScoreKind::ALL {
                 let (mut x, mut y, mut low, mut high) = (vec![], vec![], vec![], vec![]);
                 for &t in timesteps {
                     let name = HessianSpectrum::name_of(t, kind, "symmetrized");
-                    let of_class = result.seen.iter().filter(|seen: &&Seen| seen.memorized == memorized);
+                    let of_class =
+                        result.prompts.iter().filter(|prompt: &&AnalysisValues| prompt.memorized == memorized);
                     // Estimates may fall below zero where the variance is small; a logarithmic axis cannot show them.
                     let values: Vec<f64> = of_class
-                        .filter_map(|seen| seen.values.get(&name).map(|v| v * scale(t)))
+                        .filter_map(|prompt| prompt.values.get(&name).map(|v| v * scale(t)))
                         .filter(|v| *v > 0.0)
                         .collect();
                     if values.is_empty() {
@@ -76,22 +82,22 @@ fn curves(subject: &Subject, result: &ProbeResult, timesteps: &[usize], probes: 
 }
 
 /// The whole spectrum of the first prompt of each class at each timestep.
-fn spectra(subject: &Subject, result: &ProbeResult, timesteps: &[usize]) -> Option<Box<dyn Figure>> {
+fn spectra(subject: &Subject, result: &AnalysisResult, timesteps: &[usize]) -> Option<Box<dyn Figure>> {
     let (channels, height, width) = subject.model.latent_shape;
     let mut spectra = vec![];
     for memorized in [true, false] {
-        let Some(seen) = result.seen.iter().find(|seen| seen.memorized == memorized) else { continue };
-        let class = if memorized { "memorized" } else { "other" };
+        let Some(prompt) = result.prompts.iter().find(|prompt| prompt.memorized == memorized) else { continue };
+        let class = if memorized { "memorized" } else { "non-memorized" };
         for &t in timesteps {
-            let value = |i| seen.values.get(&HessianSpectrum::eigenvalue_name(t, i)).copied();
+            let value = |i| prompt.values.get(&HessianSpectrum::eigenvalue_name(t, i)).copied();
             let eigenvalues: Option<Vec<f64>> = (0..channels * height * width).map(value).collect();
             spectra.push(Spectrum { title: format!("{class}, t = {t}"), eigenvalues: eigenvalues? });
         }
     }
     let prompts: Vec<String> = [true, false]
         .iter()
-        .filter_map(|memorized| result.seen.iter().find(|seen| seen.memorized == *memorized))
-        .map(|seen| format!("'{}'", seen.prompt))
+        .filter_map(|memorized| result.prompts.iter().find(|prompt| prompt.memorized == *memorized))
+        .map(|prompt| format!("'{}'", prompt.prompt))
         .collect();
     let own = format!(
         "All eigenvalues of the symmetrized Jacobian of the conditional score; prompts {}.",

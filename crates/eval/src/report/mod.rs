@@ -1,0 +1,4 @@
+//! What is reported: tables over scores, and Theorem 1 on sampled instances.
+
+pub mod tables;
+pub mod theorem;
