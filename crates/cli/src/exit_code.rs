@@ -99,7 +99,11 @@ impl ExitCode {
         match error {
             HubError::Stopped => Self::Interrupted,
             HubError::BadId { .. } | HubError::BadVariant { .. } => Self::Input,
-            HubError::Write { .. } | HubError::InUse { .. } => Self::Output,
+            HubError::Write { .. }
+            | HubError::InUse { .. }
+            | HubError::NoSpace { .. }
+            | HubError::NoFolder { .. }
+            | HubError::Record { .. } => Self::Output,
             _ => what,
         }
     }
@@ -117,6 +121,11 @@ impl UserError {
     /// Bad input.
     pub(crate) fn input(message: impl Into<String>) -> Self {
         Self { code: ExitCode::Input, message: message.into() }
+    }
+
+    /// A model that cannot be used.
+    pub(crate) fn model(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Model, message: message.into() }
     }
 
     /// Results that are not the same.

@@ -52,6 +52,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "memscope", &mut std::io::stdout());
             Ok(())
         }
+        Command::Man { folder } => commands::man::run(&folder, Cli::command()),
         Command::ExitCodes => output::print(exit_code::HELP),
     }
 }

@@ -1,9 +1,10 @@
 //! The prompt lists of the paper and of the methods it compares with: where they are published, and a checked copy in
 //! the cache. They are not part of the program, because their licences are not clear.
 
+mod published;
+
 use std::{
-    env, fmt, fs,
-    ops::ControlFlow,
+    env, fmt, io,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -12,10 +13,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use self::published::Published;
 use crate::{
-    download::{Client, Remote, hex},
+    address::Address,
+    client::Client,
     error::{Error, Result},
+    files::{check_space, make_folder, read_small},
     folder::cache_folder,
+    hash::{ContentHash, hex},
+    transfer::{Remote, TransferWatch},
 };
 
 /// The variable that names another place than GitHub for the lists, e.g. a mirror.
@@ -59,19 +65,6 @@ pub enum PaperList {
     RenNmem,
 }
 
-/// A file at a commit.
-struct Published {
-    repository: &'static str,
-    commit: &'static str,
-    path: &'static str,
-    bytes: u64,
-    sha256: &'static str,
-}
-
-const ANISOTROPY: (&str, &str) = ("rohanasthana/memorization-anisotropy", "97e991bac4171ad0547c5779c31180ea8e9f672e");
-const MEMBENCH: (&str, &str) = ("chunsanHong/MemBench_code", "f22a0fdcd24fa0f4a43bf7b9a8e42c8c78af302f");
-const REN: (&str, &str) = ("renjie3/MemAttn", "c66efd22d8ffd4b1c6b87835708fa1437a2e076b");
-
 impl PaperList {
     /// All lists.
     pub const ALL: &'static [Self] = &[
@@ -110,94 +103,10 @@ impl PaperList {
         }
     }
 
-    fn published(self) -> Published {
-        let ((repository, commit), path, bytes, sha256) = match self {
-            Self::Sd1Mem => (
-                ANISOTROPY,
-                "prompts/sd1_mem.txt",
-                29175,
-                "6f11239c621a7846979170c79d79f86a31441e044a7bc0b5d952ba8a5ca0fb56",
-            ),
-            Self::Sd1Nmem => (
-                ANISOTROPY,
-                "prompts/sd1_nmem.txt",
-                43342,
-                "628796e195391501591859f55e249cca70e8fcaa7ceb33aac1d753fbfe4d8a4c",
-            ),
-            Self::Sd2Mem => (
-                ANISOTROPY,
-                "prompts/sd2_mem.txt",
-                14936,
-                "02f212d64767b4f066ca1c9ddc161a6ea5cf717aadf7f45e44bfe21856563e8d",
-            ),
-            Self::Sd2Nmem => (
-                ANISOTROPY,
-                "prompts/sd2_nmem.txt",
-                43342,
-                "628796e195391501591859f55e249cca70e8fcaa7ceb33aac1d753fbfe4d8a4c",
-            ),
-            Self::RvMem => (
-                ANISOTROPY,
-                "prompts/RV_mem.txt",
-                5337,
-                "a23d5ac7a8f4fbfaa440ef6a793a55331a8a9e3416cda4dc58790b32b96fc392",
-            ),
-            Self::RvMemFull => (
-                ANISOTROPY,
-                "prompts/RV_mem_full.txt",
-                31771,
-                "d017291bc2d33c7ba02ed48392b4ef9cb08aede387733f23b3a4542d13ae641c",
-            ),
-            Self::RvNmem => (
-                ANISOTROPY,
-                "prompts/RV_nmem.txt",
-                4696,
-                "da5fab8a0da55149d394efccc7a71058d9699a51f27bf90d31589cfe7ecfe713",
-            ),
-            Self::SampleMitigation => (
-                ANISOTROPY,
-                "prompts/sample_mitigation.txt",
-                563,
-                "617387b617cab8f07397b89b1105794d1d4d09655d993ba9a8ddd89c7d183728",
-            ),
-            Self::Sd1MemUrls => (
-                ANISOTROPY,
-                "prompts/sd1_mem.jsonl",
-                116356,
-                "b882b7d82b3fb603769beced712c327e47f7899dfa7c483e0183ec133c221580",
-            ),
-            Self::Sd2MemUrls => (
-                ANISOTROPY,
-                "prompts/sd2_mem.jsonl",
-                59095,
-                "fc2f6553f676e8fb94bf5b2eddfef80915131aeca23fa44e49c54edd6968ca74",
-            ),
-            Self::MembenchSd1 => {
-                (MEMBENCH, "SD1_final.csv", 1183979, "8c41867a67ea184c4f7f3c9765eeb55faa3b5058d1552e014616de9198d110c7")
-            }
-            Self::RenSd1Mem => (
-                REN,
-                "prompt/sd1_mem345.txt",
-                21064,
-                "70f370c4728aecd18e0db95dc58e9741b0f1a278dbfddb31d7d0754f69f8d069",
-            ),
-            Self::RenSd2Mem => (
-                REN,
-                "prompt/sd2_mem219.txt",
-                14939,
-                "5776ec85cc25fde8c4843af990041a85813c3af7cb817c45dabb1a1bb9b6356f",
-            ),
-            Self::RenNmem => (
-                REN,
-                "prompt/group_nomem500.txt",
-                25504,
-                "4e0de75ae37b4fb2f8676026d876d9f4b03267a90041af4069d74b912e588c2d",
-            ),
-        };
-        Published { repository, commit, path, bytes, sha256 }
-    }
-
     /// Where its copy is, or would be: the published path below `prompts` in the cache folder.
+    ///
+    /// # Errors
+    /// If the system names no cache folder.
     pub fn path(self) -> Result<PathBuf> {
         Ok(lists_folder()?.join(self.published().relative()))
     }
@@ -219,30 +128,31 @@ impl PaperList {
     }
 
     /// Its copy, whose hash is checked.
+    ///
+    /// # Errors
+    /// If it is not there, or not as it was published.
     pub fn read(self) -> Result<Vec<u8>> {
         let fail = |reason: String| Error::List { list: self.to_string(), reason };
         let path = self.path()?;
-        let bytes = fs::read(&path)
-            .map_err(|_| fail(format!("is not in {}; run `memscope data fetch paper`", path.display())))?;
-        match hex(&Sha256::digest(&bytes)) == self.published().sha256 {
-            true => Ok(bytes),
-            false => Err(fail(format!(
+        let missing = |why: &str| fail(format!("is not in {}{why}; run `memscope data fetch paper`", path.display()));
+        let other = || {
+            fail(format!(
                 "{} is not the published file; run `memscope data fetch paper` (a list of your own is given as file: PATH)",
                 path.display()
-            ))),
-        }
+            ))
+        };
+        let bytes = match read_small(&path, self.bytes()) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(missing("")),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(other()),
+            Err(error) => return Err(missing(&format!(" ({error})"))),
+        };
+        if hex(&Sha256::digest(&bytes)) == self.published().sha256 { Ok(bytes) } else { Err(other()) }
     }
 
     /// Its file in the repository that publishes it; the extension says how it is written.
     pub fn file(self) -> &'static Path {
         Path::new(self.published().path)
-    }
-}
-
-impl Published {
-    /// Repository, commit and path: the address below the server's root.
-    fn relative(&self) -> String {
-        format!("{}/{}/{}", self.repository, self.commit, self.path)
     }
 }
 
@@ -262,35 +172,36 @@ impl FromStr for PaperList {
     }
 }
 
-/// Downloads the lists that are not there, each checked against its hash; calls `each` with every list once it is.
-pub fn fetch(lists: &[PaperList], mut each: impl FnMut(PaperList, &Path) -> ControlFlow<()>) -> Result<()> {
-    let client = Client::new()?;
-    for list in lists {
-        let path = list.path()?;
-        if !list.is_there() {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
-            }
-            client.fetch(&remote(&list.published()), &path, &mut |_| ControlFlow::Continue(()))?;
-        }
-        if each(*list, &path).is_break() {
-            return Err(Error::Stopped);
-        }
+/// Downloads a list that is not there, checked against its hash; returns its path.
+///
+/// # Errors
+/// If it cannot be had or written, is not the published one, or the user stops.
+pub fn fetch(list: PaperList, watch: &dyn TransferWatch) -> Result<PathBuf> {
+    let path = list.path()?;
+    if !list.is_there() {
+        let folder = lists_folder()?;
+        let published = list.published();
+        let below = PathBuf::from(published.relative());
+        make_folder(&folder, below.parent().unwrap_or(&below))?;
+        check_space(&folder, published.bytes)?;
+        Client::new()?.fetch(&remote(&published), &path, watch)?;
     }
-    Ok(())
+    Ok(path)
 }
 
 fn remote(published: &Published) -> Remote {
     let base = env::var(BASE_VARIABLE).ok().filter(|base| !base.is_empty()).unwrap_or_else(|| BASE.to_owned());
     Remote {
-        url: format!("{}/{}", base.trim_end_matches('/'), published.relative()),
-        size: Some(published.bytes),
-        sha256: Some(published.sha256.to_owned()),
-        token: None,
+        url: Address::new(base).below(&published.relative()),
+        size: published.bytes,
+        hash: ContentHash::Sha256(published.sha256.to_owned()),
     }
 }
 
 /// The folder of all lists.
+///
+/// # Errors
+/// If the system names no cache folder.
 pub fn lists_folder() -> Result<PathBuf> {
     cache_folder().map(|folder| folder.join("prompts")).ok_or_else(|| Error::List {
         list: "cache folder".into(),
