@@ -78,5 +78,7 @@ fn log_to_stderr(verbose: u8) {
 }
 
 fn crates(level: &str) -> String {
-    ["hub", "model", "metric", "baselines", "eval", "plots"].map(|name| format!("memscope_{name}={level}")).join(",")
+    ["hub", "model", "metric", "baselines", "eval", "results", "plots"]
+        .map(|name| format!("memscope_{name}={level}"))
+        .join(",")
 }

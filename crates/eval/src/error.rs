@@ -86,14 +86,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A results folder cannot be compared or shown.
-    #[error("{}: {reason}", folder.display())]
-    Results {
-        /// The folder or file.
-        folder: PathBuf,
-        /// Why, and how to mend it.
-        reason: String,
-    },
+    /// A results folder cannot be read or written.
+    #[error(transparent)]
+    Results(#[from] memscope_results::Error),
     /// A data frame could not be written or read.
     #[error("{}: {reason}", path.display())]
     Frame {

@@ -1,10 +1,10 @@
 //! The page of a figure: the picture above, the legend under it, the small print at the bottom.
 
+use crate::Theme;
 use crate::geometry::Rect;
 use crate::legend::{Entry, Legend};
 use crate::scene::{Anchor, Scene};
 use crate::text::{self, LABEL, LEADING, SMALL};
-use crate::Theme;
 use memscope_results::figures::Meta;
 
 /// Free space around the page in pixels.

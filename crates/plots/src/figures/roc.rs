@@ -8,7 +8,6 @@ use crate::theme::{Marker, Style};
 use crate::{Error, Figure, Scene, Theme};
 use memscope_results::figures::{Meta, RocCurve, RocFigure};
 
-
 fn entries(figure: &RocFigure, theme: Theme, target: Style) -> Vec<Entry> {
     let curve = |(index, curve): (usize, &RocCurve)| {
         let Style { color, dashes, marker } = theme.style(index);

@@ -11,7 +11,8 @@ pub(super) fn section(folder: &Folder, manifest: &Manifest) -> Section {
     let name = folder.name();
     let mut blocks = vec![];
     if manifest.format == 0 {
-        let text = "The manifest is of format 0, which holds no hashes: nobody can tell whether the numbers were changed.";
+        let text =
+            "The manifest is of format 0, which holds no hashes: nobody can tell whether the numbers were changed.";
         blocks.push(Block::Notice(format!("{name}: {text}")));
     }
     blocks.extend(tables::blocks(&mut inside, &folder.tables()));

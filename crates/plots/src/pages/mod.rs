@@ -54,8 +54,9 @@ pub fn report(results: &Path, command: &str) -> Result<Pages, Error> {
     let (complete, mut notices) = experiments(&Results::new(results))?;
     if complete.is_empty() {
         let found = if notices.is_empty() { String::new() } else { format!(" ({})", notices.join("; ")) };
-        let reason =
-            format!("holds no complete experiment{found}; run `memscope reproduce table1` first, or give another folder");
+        let reason = format!(
+            "holds no complete experiment{found}; run `memscope reproduce table1` first, or give another folder"
+        );
         return Err(ResultsError::NoResults { folder: results.to_owned(), reason }.into());
     }
     let mut report = Report { title: "memscope report".into(), command: command.to_owned(), ..Report::default() };

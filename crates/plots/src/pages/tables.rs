@@ -46,12 +46,8 @@ fn shown(table: &ResultTable, command: &str) -> ReportTable {
             _ => ColumnSource::Run,
         },
     };
-    let cell = |cell: PlainCell| ReportCell {
-        text: cell.text,
-        sort: cell.number,
-        marks: cell.marks,
-        missing: cell.missing,
-    };
+    let cell =
+        |cell: PlainCell| ReportCell { text: cell.text, sort: cell.number, marks: cell.marks, missing: cell.missing };
     ReportTable {
         name: table.name().to_owned(),
         title: plain.title,

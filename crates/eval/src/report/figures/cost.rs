@@ -1,15 +1,13 @@
 //! Detection against cost.
 
-use memscope_eval::{
+use crate::{
     score::{DetectorScores, score_sets},
     stats::{Bootstrap, Statistic, TprRule},
 };
 
-use super::{Result, Subject};
-use crate::{
-    AxisSpec,
-    figures::{Guide, ScatterFigure, ScatterPoint},
-};
+use super::Subject;
+use crate::error::Result;
+use memscope_results::figures::{AxisSpec, Guide, ScatterFigure, ScatterPoint};
 
 /// TPR over the network calls for ten prompts, for every detector and number of generations.
 pub(super) fn figure(subject: &Subject) -> Result<ScatterFigure> {

@@ -1,6 +1,6 @@
 //! ROC curves, score histograms, dose and response, and the plane of weights.
 
-use memscope_eval::{
+use crate::{
     paper::paper,
     prompts::KnownPrompt,
     score::{ClassValues, DetectorScores, SeedScores, score_sets},
@@ -8,13 +8,11 @@ use memscope_eval::{
     stats::{Bootstrap, CollinearPoints, Roc, Statistic, TprRule},
 };
 
-use super::{Result, Subject};
-use crate::{
-    AxisSpec, Figure,
-    figures::{
-        Band, Guide, LinesFigure, LinesPanel, MarkedPoint, PlaneFigure, RocCurve, RocFigure, ScatterFigure,
-        ScatterPoint, ScoreHistogram, Series,
-    },
+use super::Subject;
+use crate::error::Result;
+use memscope_results::figures::{
+    AxisSpec, Band, FigureData, Guide, LinesFigure, LinesPanel, MarkedPoint, PlaneFigure, RocCurve, RocFigure,
+    ScatterFigure, ScatterPoint, ScoreHistogram, Series,
 };
 
 /// Points of a band, and bootstrap resamples behind each.
@@ -51,14 +49,12 @@ pub(super) fn roc(subject: &Subject) -> Result<RocFigure> {
         });
     }
     let seed = subject.file.noise.seeds.first().copied().unwrap_or_default();
-    let best = curves.iter().max_by(|a, b| a.auc.total_cmp(&b.auc)).map(|c| (c.name.clone(), c.auc));
-    let best = best.map_or_else(String::new, |(name, auc)| format!("; {name} has the largest area, {auc:.3}"));
     let own = format!(
         "n = {}, seed {seed}. Bands: 95 % stratified bootstrap intervals of the TPR at fixed FPR over prompts ({BAND_RESAMPLES} resamples). The dotted line marks {} % FPR.",
         subject.generations(),
         fpr * 100.0
     );
-    let alt = format!("ROC curves of {} detectors on {}{best}.", curves.len(), subject.model.model);
+    let alt = format!("ROC curves of {} detectors on {}.", curves.len(), subject.model.model);
     Ok(RocFigure { meta: subject.meta("roc", alt, &[own]), curves, target_fpr: fpr, zoom: ZOOM })
 }
 
@@ -80,17 +76,17 @@ fn band(run: &ClassValues) -> Result<Band> {
 }
 
 /// A figure for each detector.
-pub(super) fn histograms(subject: &Subject) -> Vec<Box<dyn Figure>> {
+pub(super) fn histograms(subject: &Subject) -> Vec<FigureData> {
     let figure = |(i, scores): (usize, &DetectorScores)| {
         let run = scores.runs.first()?.all();
         let label = scores.detector.label();
         let alt = format!("Histogram of {label} for memorized and non-memorized prompts on {}.", subject.model.model);
         let own = format!("{label}, n = {}, seed {}.", scores.generations, run.seed);
-        let figure: Box<dyn Figure> = Box::new(ScoreHistogram {
+        let figure = FigureData::Histogram(ScoreHistogram {
             meta: subject.meta(&format!("scores-{}", i + 1), alt, &[own]),
             score: label,
             memorized: run.memorized,
-            ordinary: run.non_memorized,
+            non_memorized: run.non_memorized,
             bins: BINS,
         });
         Some(figure)

@@ -1,13 +1,10 @@
 //! Figure 3: the unconditional prediction and the guidance direction, position by position.
 
-use memscope_eval::{score::AnalysisValues, spec::AnalysisEntry};
+use crate::{score::AnalysisValues, spec::AnalysisEntry};
 use memscope_metric::channel_cosines;
 
 use super::Subject;
-use crate::{
-    Figure,
-    figures::{FieldFigure, FieldPanel},
-};
+use memscope_results::figures::{FieldFigure, FieldPanel, FigureData};
 
 /// The paper rings positions without saying from which cosine on.
 const RING_THRESHOLD: f64 = 0.9;
@@ -15,8 +12,8 @@ const RING_THRESHOLD: f64 = 0.9;
 const MOST_ARROWS: usize = 16;
 
 /// A figure per analysis `field`: the first memorized and the first non-memorized prompt.
-pub(super) fn figures(subject: &Subject) -> Vec<Box<dyn Figure>> {
-    let mut figures: Vec<Box<dyn Figure>> = vec![];
+pub(super) fn figures(subject: &Subject) -> Vec<FigureData> {
+    let mut figures: Vec<FigureData> = vec![];
     for result in &subject.model.analyses {
         let AnalysisEntry::Field { t } = result.entry else { continue };
         let (_, height, width) = subject.model.latent_shape;
@@ -33,7 +30,7 @@ pub(super) fn figures(subject: &Subject) -> Vec<Box<dyn Figure>> {
             subject.file.noise.seeds.first().copied().unwrap_or_default()
         );
         let alt = format!("Directions and channel cosine at t = {t} on {}.", subject.model.model);
-        figures.push(Box::new(FieldFigure {
+        figures.push(FigureData::Field(FieldFigure {
             meta: subject.meta("field", alt, &[own]),
             panels,
             first_name: "u (empty prompt)".into(),

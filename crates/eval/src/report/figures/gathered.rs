@@ -1,18 +1,17 @@
 //! Figures that do not belong to one model of an experiment: sweeps and token strips.
 
-use memscope_eval::{
+use crate::{
     ResultTable,
     table::{CellValue, ColumnKind},
 };
 
-use crate::{
-    AxisSpec, Figure, Meta,
-    figures::{LinesFigure, LinesPanel, Series, Token, TokenRow, TokenStrip},
+use memscope_results::figures::{
+    AxisSpec, FigureData, LinesFigure, LinesPanel, Meta, Series, Token, TokenRow, TokenStrip,
 };
 
 /// AUC and TPR over the first axis of a sweep whose values are numbers, a line for each other combination; none where
 /// the first axis holds words.
-pub fn sweep_figures(name: &str, table: &ResultTable) -> Vec<Box<dyn Figure>> {
+pub fn sweep_figures(name: &str, table: &ResultTable) -> Vec<FigureData> {
     let labels = table.columns().iter().take_while(|column| column.kind != ColumnKind::Measured).count();
     let panel = |key: &str| -> Option<LinesPanel> {
         let column = table.column_index(key)?;
@@ -43,7 +42,8 @@ pub fn sweep_figures(name: &str, table: &ResultTable) -> Vec<Box<dyn Figure>> {
             series,
         })
     };
-    let panels: Vec<LinesPanel> = ["auc", "tpr"].into_iter().filter_map(panel).collect();
+    let panels: Vec<LinesPanel> =
+        ["auc", "tpr"].into_iter().filter_map(panel).filter(|panel| !panel.series.is_empty()).collect();
     if panels.is_empty() {
         return vec![];
     }
@@ -52,7 +52,7 @@ pub fn sweep_figures(name: &str, table: &ResultTable) -> Vec<Box<dyn Figure>> {
         alt: format!("AUC and true positive rate over {}.", table.columns()[0].header),
         caption: table.provenance().iter().map(|origin| format!("{}: {}", origin.key, origin.value)).collect(),
     };
-    vec![Box::new(LinesFigure { meta, panels })]
+    vec![LinesFigure { meta, panels }.into()]
 }
 
 /// Tokens of prompts shaded by their significance.

@@ -1,4 +1,4 @@
-//! Figures of an experiment: from what was measured to the plain numbers of [`figures`](crate::figures).
+//! Figures of an experiment as numbers; who draws them needs nothing else.
 
 mod cost;
 mod densities;
@@ -8,42 +8,37 @@ mod gathered;
 mod spectrum;
 mod theorem;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
-use memscope_eval::{
-    manifest::ModelRecord,
-    report::tables::{ModelScores, ModelTiming},
-    run::Outcome,
-    spec::{Experiment, ExperimentFile, FigureKind},
-};
-use serde::{Deserialize, Serialize};
+use memscope_results::figures::{FigureData, Meta};
 
 pub use gathered::{sweep_figures, token_strip};
 pub use theorem::theorem_figure;
 
-use crate::{Error, Figure, Meta, Theme};
+use super::tables::{ModelScores, ModelTiming};
+use crate::{
+    error::Result,
+    manifest::ModelRecord,
+    spec::{ExperimentFile, FigureKind},
+};
 
-/// Why the figures of an experiment could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ResultsError {
-    /// A figure cannot be drawn.
-    #[error(transparent)]
-    Figure(#[from] Error),
-    /// The numbers behind it cannot be computed.
-    #[error(transparent)]
-    Eval(#[from] memscope_eval::Error),
+/// The figures of an experiment as numbers, and what is not among them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Drawn {
+    /// Figures that can be drawn.
+    pub figures: Vec<FigureData>,
+    /// Figures, or parts of them, that the data do not allow, and why.
+    pub notes: Vec<String>,
 }
 
-impl From<memscope_eval::stats::StatsError> for ResultsError {
-    fn from(error: memscope_eval::stats::StatsError) -> Self {
-        Self::Eval(error.into())
+impl Drawn {
+    /// Keeps a figure, or says why it cannot be drawn.
+    fn add(&mut self, figure: impl Into<FigureData>) {
+        let figure = figure.into();
+        match figure.check() {
+            Ok(()) => self.figures.push(figure),
+            Err(error) => self.notes.push(format!("{error}: the figure is left out")),
+        }
     }
 }
-
-type Result<T> = std::result::Result<T, ResultsError>;
 
 /// One model of an experiment, as its figures see it.
 struct Subject<'a> {
@@ -86,56 +81,34 @@ impl Subject<'_> {
     }
 }
 
-/// The figures an experiment asks for, model by model.
-pub fn figures(experiment: &Experiment, outcome: &Outcome) -> Result<Vec<Box<dyn Figure>>> {
-    let file = experiment.file();
-    let mut figures: Vec<Box<dyn Figure>> = vec![];
-    for (model, record) in outcome.models.iter().zip(&outcome.manifest.models) {
-        let timing = outcome.timed.iter().find(|timing| timing.model == model.model);
+/// The figures an experiment asks for, model by model. One that the data do not allow, such as a density of equal scores,
+/// is left out with a note.
+///
+/// # Errors
+/// When a number behind a figure cannot be computed.
+pub fn figures(
+    file: &ExperimentFile,
+    models: &[ModelScores],
+    records: &[ModelRecord],
+    timed: &[ModelTiming],
+) -> Result<Drawn> {
+    let mut drawn = Drawn::default();
+    for (model, record) in models.iter().zip(records) {
+        let timing = timed.iter().find(|timing| timing.model == model.model);
         let subject = Subject { file, model, record, timing };
         for kind in &file.figures {
             match kind {
-                FigureKind::Roc => figures.push(Box::new(detection::roc(&subject)?)),
-                FigureKind::Scores => figures.extend(detection::histograms(&subject)),
-                FigureKind::Densities => figures.push(Box::new(densities::figure(&subject)?)),
-                FigureKind::Cost => figures.push(Box::new(cost::figure(&subject)?)),
-                FigureKind::DoseResponse => figures.push(Box::new(detection::dose_response(&subject)?)),
-                FigureKind::LocalVerbatim => figures.push(Box::new(detection::local_verbatim(&subject)?)),
-                FigureKind::Weights => figures.push(Box::new(detection::weights(&subject)?)),
-                FigureKind::Spectrum => figures.extend(spectrum::figures(&subject)),
-                FigureKind::Field => figures.extend(field::figures(&subject)),
+                FigureKind::Roc => drawn.add(detection::roc(&subject)?),
+                FigureKind::Scores => detection::histograms(&subject).into_iter().for_each(|figure| drawn.add(figure)),
+                FigureKind::Densities => densities::add(&subject, &mut drawn)?,
+                FigureKind::Cost => drawn.add(cost::figure(&subject)?),
+                FigureKind::DoseResponse => drawn.add(detection::dose_response(&subject)?),
+                FigureKind::LocalVerbatim => drawn.add(detection::local_verbatim(&subject)?),
+                FigureKind::Weights => drawn.add(detection::weights(&subject)?),
+                FigureKind::Spectrum => spectrum::figures(&subject).into_iter().for_each(|figure| drawn.add(figure)),
+                FigureKind::Field => field::figures(&subject).into_iter().for_each(|figure| drawn.add(figure)),
             }
         }
     }
-    Ok(figures)
-}
-
-/// What stands beside a drawing for readers and for the report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sidecar {
-    /// One sentence for those who do not see it.
-    pub alt: String,
-    /// Small print, one paragraph each.
-    pub caption: Vec<String>,
-    /// The command that makes it again.
-    pub command: String,
-}
-
-/// Writes NAME.svg, NAME.png, NAME-dark.svg and NAME.json for every figure into `folder`.
-pub fn write(figures: &[Box<dyn Figure>], folder: &Path, command: &str) -> Result<Vec<PathBuf>> {
-    let mut written = vec![];
-    for figure in figures {
-        written.extend(figure.write(folder)?);
-        let sidecar =
-            Sidecar { alt: figure.alt().to_owned(), caption: figure.caption().to_vec(), command: command.to_owned() };
-        let json = serde_json::to_vec_pretty(&sidecar)
-            .map_err(|e| Error::Drawing { figure: figure.name().to_owned(), message: e.to_string() })?;
-        let others = [("-dark.svg", figure.svg(Theme::Dark)?.into_bytes()), (".json", json)];
-        for (ending, bytes) in others {
-            let path = folder.join(format!("{}{ending}", figure.name()));
-            fs::write(&path, bytes).map_err(|source| Error::Write { path: path.clone(), source })?;
-            written.push(path);
-        }
-    }
-    Ok(written)
+    Ok(drawn)
 }

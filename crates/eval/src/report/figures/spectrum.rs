@@ -1,25 +1,22 @@
 //! Figure 1: the eigenvalue variance along the trajectory, and spectra.
 
-use memscope_eval::{
+use crate::{
     score::{AnalysisResult, AnalysisValues},
     spec::AnalysisEntry,
 };
 use memscope_metric::{HessianSpectrum, ScoreKind};
 
 use super::Subject;
-use crate::{
-    AxisSpec, Figure,
-    figures::{LinesFigure, LinesPanel, Series, Spectrum, SpectrumFigure},
-};
+use memscope_results::figures::{AxisSpec, FigureData, LinesFigure, LinesPanel, Series, Spectrum, SpectrumFigure};
 
 const BINS: usize = 40;
 
-pub(super) fn figures(subject: &Subject) -> Vec<Box<dyn Figure>> {
-    let mut figures: Vec<Box<dyn Figure>> = vec![];
+pub(super) fn figures(subject: &Subject) -> Vec<FigureData> {
+    let mut figures: Vec<FigureData> = vec![];
     for result in &subject.model.analyses {
         match &result.entry {
             AnalysisEntry::Spectrum { timesteps, probe_vectors: Some(count) } => {
-                figures.push(Box::new(curves(subject, result, timesteps, *count)));
+                figures.push(curves(subject, result, timesteps, *count).into());
             }
             AnalysisEntry::Spectrum { timesteps, probe_vectors: None } => {
                 figures.extend(spectra(subject, result, timesteps))
@@ -82,7 +79,7 @@ fn curves(subject: &Subject, result: &AnalysisResult, timesteps: &[usize], probe
 }
 
 /// The whole spectrum of the first prompt of each class at each timestep.
-fn spectra(subject: &Subject, result: &AnalysisResult, timesteps: &[usize]) -> Option<Box<dyn Figure>> {
+fn spectra(subject: &Subject, result: &AnalysisResult, timesteps: &[usize]) -> Option<FigureData> {
     let (channels, height, width) = subject.model.latent_shape;
     let mut spectra = vec![];
     for memorized in [true, false] {
@@ -104,7 +101,7 @@ fn spectra(subject: &Subject, result: &AnalysisResult, timesteps: &[usize]) -> O
         prompts.join(" and ")
     );
     let alt = format!("Histograms of the Hessian's eigenvalues at three timesteps on {}.", subject.model.model);
-    Some(Box::new(SpectrumFigure {
+    Some(FigureData::Spectrum(SpectrumFigure {
         meta: subject.meta("eigenvalues", alt, &[own]),
         quantity: "Eigenvalue".into(),
         spectra,

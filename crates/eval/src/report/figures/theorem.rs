@@ -2,7 +2,7 @@
 
 use memscope_metric::theory::Survey;
 
-use crate::{Meta, figures::BoundFigure};
+use memscope_results::figures::{BoundFigure, Meta};
 
 /// Every instance's cosine beside the paper's bound and the sharper one.
 pub fn theorem_figure(survey: &Survey, seed: u64) -> BoundFigure {
