@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use memscope_eval::registry::DetectorName;
+use memscope_eval::spec::DetectorName;
 use memscope_metric::{Numerics, Preset};
 use memscope_model::{
     DeviceChoice, Execution, LoadOptions, ModelSource, NetworkDtype, NoiseGenerator, ScheduleCheck, Variant,
@@ -223,7 +223,7 @@ pub(crate) struct Run {
 /// Options shared by `run` and `reproduce`.
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
-    /// Folder for results; stored answers in it are reused.
+    /// Folder for results; stored measurements in it are reused.
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub(crate) results: PathBuf,
     /// Replace a field of the experiment, e.g. noise.seeds=[42] (value in YAML); may be repeated.
@@ -238,7 +238,7 @@ pub(crate) struct RunOptions {
     /// Device of the networks, in place of the experiment's: auto, cpu or cuda:N.
     #[arg(long)]
     pub(crate) device: Option<DeviceChoice>,
-    /// Ask the network again instead of reusing stored answers.
+    /// Measure everything again instead of reusing stored measurements.
     #[arg(long)]
     pub(crate) fresh: bool,
     /// Print the tables as JSON.
@@ -279,6 +279,9 @@ pub(crate) struct Detect {
     /// Samples per network call.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) batch: u16,
+    /// Measure everything again instead of reusing what is stored in the cache.
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Write the scores to a .csv, .parquet or .jsonl file.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -305,6 +308,9 @@ pub(crate) struct Tokens {
     /// Noises the gradient norms are averaged over.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) generations: u16,
+    /// Measure everything again instead of reusing what is stored in the cache.
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Draw the tokens as a strip, shaded by significance, into this .svg or .png file.
     #[arg(long, value_name = "FILE")]
     pub(crate) figure: Option<PathBuf>,

@@ -16,6 +16,14 @@ pub(crate) fn missing(source: &ModelSource) -> anyhow::Result<Option<FetchPlan>>
     if source.is_there(&hub) { Ok(None) } else { plan(&hub, model).map(Some) }
 }
 
+/// The model, if it is one of the Hub and the cache lacks it; nobody is asked.
+pub(crate) fn not_cached(source: &ModelSource) -> Option<&HubModel> {
+    match source {
+        ModelSource::Hub(model) if !source.is_there(&Hub::from_env()) => Some(model),
+        _ => None,
+    }
+}
+
 /// Downloads a model of the Hub if the cache lacks it; without network that is one error that says what to do.
 pub(crate) fn provide(source: &ModelSource, progress: &Progress) -> anyhow::Result<()> {
     let ModelSource::Hub(model) = source else { return Ok(()) };

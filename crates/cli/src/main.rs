@@ -2,6 +2,7 @@
 
 mod allocator;
 mod args;
+mod cached;
 mod commands;
 mod costs;
 mod downloads;
@@ -77,5 +78,7 @@ fn log_to_stderr(verbose: u8) {
 }
 
 fn crates(level: &str) -> String {
-    ["hub", "model", "metric", "baselines", "eval", "plots"].map(|name| format!("memscope_{name}={level}")).join(",")
+    ["hub", "model", "metric", "baselines", "eval", "results", "plots"]
+        .map(|name| format!("memscope_{name}={level}"))
+        .join(",")
 }

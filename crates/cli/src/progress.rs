@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memscope_eval::{Warning, run::Watch, session::Observer};
+use memscope_eval::{
+    Warning,
+    run::{Observer, Watch},
+};
 use memscope_model::ModelSource;
 
 /// Ctrl-C belongs to the process, and so does what it asks for.

@@ -8,10 +8,8 @@ use std::{
 use memscope_frames::{Columns, FrameColumn as Column, write_frame};
 
 use crate::{
-    detection::DetectorScores,
     error::{Error, Result},
-    run::Runner,
-    store::ScoreStore,
+    score::{DetectorScores, StoredPlan},
 };
 
 /// Gathers what a run measured, in long format.
@@ -68,10 +66,10 @@ impl Collector {
         }
     }
 
-    pub(crate) fn add_measurements(&mut self, model: &str, runner: &Runner, store: &ScoreStore, classes: Classes) {
+    pub(crate) fn add_measurements(&mut self, model: &str, stored: &StoredPlan, classes: Classes) {
         let rows = &mut self.measurements;
         for (class, prompts) in [("memorized", classes.0), ("non_memorized", classes.1)] {
-            runner.for_each_stored(store, prompts, |stored| {
+            stored.for_each(prompts, |stored| {
                 for (name, value) in stored.names.iter().zip(stored.values) {
                     rows.model.push(model.to_owned());
                     rows.class.push(class);
