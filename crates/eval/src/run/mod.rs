@@ -7,11 +7,11 @@ mod store;
 mod sweep;
 
 pub use executor::{Watch, execute};
-pub(crate) use experiment::{FORMATS, store_folder};
+pub(crate) use experiment::FORMATS;
 pub use experiment::{Observer, Outcome, run};
 pub use session::Session;
 pub(crate) use session::truncation_warnings;
 pub use store::MeasurementStore;
-pub use sweep::{SweepOutcome, point_folder, run_sweep};
+pub use sweep::{SweepOutcome, run_sweep};
 
 pub(crate) use crate::tasks::is_whole_picture;

@@ -94,7 +94,7 @@ pub(crate) fn histogram() -> ScoreHistogram {
         meta: meta("histogram"),
         score: "M = γ_norm ‖δ‖ + γ_cos cos(s, δ)".into(),
         memorized: random.normals(500, 4.1, 0.9),
-        ordinary: random.normals(500, 1.2, 0.5),
+        non_memorized: random.normals(500, 1.2, 0.5),
         bins: 40,
     }
 }
@@ -103,7 +103,7 @@ pub(crate) fn kde() -> KdeFigure {
     let mut random = Random::new(13);
     let mut panel = |title: &str, mean: f64, kl: (f64, f64)| {
         let memorized = random.normals(500, mean, 0.25);
-        let ordinary = random.normals(500, 1.0, 0.18);
+        let non_memorized = random.normals(500, 1.0, 0.18);
         let grid: Vec<f64> = (0..1000).map(|index| 0.3 + 2.2 * f64::from(index) / 999.0).collect();
         let density = |mean: f64, deviation: f64| -> Vec<f64> {
             let pdf = |x: f64| (-0.5 * ((x - mean) / deviation).powi(2)).exp() / (deviation * 2.5066);
@@ -113,12 +113,12 @@ pub(crate) fn kde() -> KdeFigure {
             title: title.into(),
             quantity: "norm ‖s_δ‖ (latent units)".into(),
             memorized_density: density(mean, 0.25),
-            ordinary_density: density(1.0, 0.18),
+            non_memorized_density: density(1.0, 0.18),
             memorized,
-            ordinary,
+            non_memorized,
             grid: grid.clone(),
-            kl_memorized_ordinary: kl.0,
-            kl_ordinary_memorized: kl.1,
+            kl_memorized_non_memorized: kl.0,
+            kl_non_memorized_memorized: kl.1,
         }
     };
     let panels = vec![

@@ -1,9 +1,11 @@
 //! Every figure, drawn: well-formed, complete, inside its page, and showing the data where the axes say.
 
-mod samples;
 
 use memscope_plots::figures::{Series, Spectrum, SpectrumFigure, Token, TokenRow};
 use memscope_plots::{Color, Error, Figure, Theme};
+use memscope_results::figures::FigureError;
+
+use crate::samples;
 use plotters::style::{FontDesc, FontFamily, FontStyle};
 use roxmltree::{Document, Node};
 use std::fmt::Write as _;
@@ -159,7 +161,7 @@ fn labels_and_legends_are_text() {
     let curve = &samples::roc().curves[3];
     has_text(&roc, &format!("Ren et al. <D> (AUC {:.3})", curve.auc));
     let kde = samples::kde().svg(Theme::Light).unwrap();
-    for text in ["KL(mem ‖ ord) = 0.166", "KL(ord ‖ mem) = 0.022", "norm ‖s_δ‖ (latent units)", "memorized", "ordinary"]
+    for text in ["KL(mem ‖ non) = 0.166", "KL(non ‖ mem) = 0.022", "norm ‖s_δ‖ (latent units)", "memorized", "non-memorized"]
     {
         has_text(&kde, text);
     }
@@ -195,7 +197,7 @@ fn ticks_cover_the_data() {
     covers(&document, "middle", 2.0, 100.0);
 
     let figure = samples::histogram();
-    let values = || figure.memorized.iter().chain(&figure.ordinary).copied();
+    let values = || figure.memorized.iter().chain(&figure.non_memorized).copied();
     let svg = figure.svg(Theme::Light).unwrap();
     covers(&Document::parse(&svg).unwrap(), "middle", values().fold(9.0, f64::min), values().fold(0.0, f64::max));
 
@@ -329,7 +331,7 @@ fn summaries_are_as_recorded() {
 fn degenerate_data_is_drawn() {
     let mut figures: Vec<Box<dyn Figure>> = Vec::new();
     let mut histogram = samples::histogram();
-    (histogram.memorized, histogram.ordinary, histogram.bins) = (vec![3.0; 5], vec![3.0], 1);
+    (histogram.memorized, histogram.non_memorized, histogram.bins) = (vec![3.0; 5], vec![3.0], 1);
     figures.push(Box::new(histogram));
     let mut lines = samples::dose();
     let single = Series { name: "one".into(), x: vec![8.0], y: vec![0.0], band: None };
@@ -365,8 +367,8 @@ fn degenerate_data_is_drawn() {
     figures.push(Box::new(roc));
     let mut kde = samples::kde();
     let panel = &mut kde.panels[0];
-    (panel.grid, panel.memorized_density, panel.ordinary_density) = (vec![1.0], vec![0.0], vec![0.0]);
-    (panel.memorized, panel.ordinary) = (vec![1.0], vec![1.0]);
+    (panel.grid, panel.memorized_density, panel.non_memorized_density) = (vec![1.0], vec![0.0], vec![0.0]);
+    (panel.memorized, panel.non_memorized) = (vec![1.0], vec![1.0]);
     figures.push(Box::new(kde));
     for figure in figures {
         let svg = figure.svg(Theme::Light).unwrap();
@@ -401,20 +403,20 @@ fn bad_input_is_named() {
     assert_eq!(message, "figure `variance`: panels[1].series[0].y has 49 values, expected 50");
     let mut dose = samples::dose();
     dose.panels[0].series[2].x[0] = 0.0;
-    let Error::Value { field, index, .. } = dose.svg(Theme::Light).unwrap_err() else { panic!("wrong error") };
+    let Error::Data(FigureError::Value { field, index, .. }) = dose.svg(Theme::Light).unwrap_err() else { panic!("wrong error") };
     assert_eq!((field.as_str(), index), ("panels[0].series[2].x", 0));
     let mut plane = samples::plane();
     plane.values.clear();
-    assert!(matches!(plane.svg(Theme::Light).unwrap_err(), Error::Length { expected: 625, got: 0, .. }));
+    assert!(matches!(plane.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Length { expected: 625, got: 0, .. })));
     let mut field = samples::field();
     field.stride = 0;
-    assert!(matches!(field.svg(Theme::Light).unwrap_err(), Error::Empty { field, .. } if field == "stride"));
+    assert!(matches!(field.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Empty { field, .. }) if field == "stride"));
     let mut scatter = samples::scatter();
     scatter.points[0].interval = Some((0.9, 0.8));
-    assert!(matches!(scatter.svg(Theme::Light).unwrap_err(), Error::Value { field, .. } if field == "points.interval"));
+    assert!(matches!(scatter.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Value { field, .. }) if field == "points.interval"));
     let mut tokens = samples::tokens();
     tokens.rows.clear();
-    assert!(matches!(tokens.svg(Theme::Light).unwrap_err(), Error::Empty { field, .. } if field == "rows"));
+    assert!(matches!(tokens.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Empty { field, .. }) if field == "rows"));
 }
 
 #[test]
