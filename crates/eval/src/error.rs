@@ -86,22 +86,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A results folder cannot be compared or shown.
-    #[error("{}: {reason}", folder.display())]
-    Results {
-        /// The folder or file.
-        folder: PathBuf,
-        /// Why, and how to mend it.
-        reason: String,
-    },
-    /// A data frame could not be written or read.
-    #[error("{}: {reason}", path.display())]
-    Frame {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    /// A results folder cannot be read or written.
+    #[error(transparent)]
+    Results(#[from] memscope_results::Error),
+    /// A table of the user could not be read or written.
+    #[error(transparent)]
+    Frame(#[from] memscope_frames::Error),
 
     // Running.
     /// The model failed.

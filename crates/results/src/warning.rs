@@ -46,6 +46,11 @@ pub enum Warning {
         #[serde(alias = "fpr")]
         target_fpr: f64,
     },
+    /// A figure, or a part of one, that the data do not allow.
+    FigureLeftOut {
+        /// Which, and why.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -57,6 +62,7 @@ impl fmt::Display for Warning {
             Self::DuplicatePrompt { list, prompt, lines } => {
                 write!(f, "{list}: '{prompt}' stands on lines {lines:?}; it counts once")
             }
+            Self::FigureLeftOut { reason } => write!(f, "{reason}"),
             Self::BlankLines { list, count } => write!(f, "{list}: {count} blank lines were skipped"),
             Self::InBothClasses { prompt } => {
                 write!(f, "'{prompt}' is in the memorized and in the non-memorized list; it counts in both")

@@ -9,7 +9,8 @@ use memscope_eval::{
 };
 use memscope_hub::FetchPlan;
 use memscope_model::{Blueprint, ModelSource};
-use memscope_plots::results;
+use memscope_plots::write_figures;
+use memscope_results::Folder;
 
 use crate::{
     args::{Run, RunOptions},
@@ -101,26 +102,29 @@ pub(crate) fn measure(
 ) -> anyhow::Result<()> {
     let policy = policy(options.fresh);
     if !experiment.file().sweep.is_empty() {
-        let outcome = runs::run_sweep(experiment, &options.results, policy, progress)
+        let mut outcome = runs::run_sweep(experiment, &options.results, policy, command, progress)
             .with_context(|| format!("sweep '{}'", experiment.file().name))?;
         if options.json {
             print_json(&outcome.table)?
         } else {
             print_table(&outcome.table)?
         }
-        eprintln!("written to {}", outcome.folder.display());
+        write_figures(&outcome.figures, &mut outcome.open, command)?;
+        let folder = outcome.open.folder().path().to_owned();
+        outcome.commit()?;
+        eprintln!("written to {}", folder.display());
         return Ok(());
     }
-    let outcome = runs::run(experiment, &options.results, policy, progress)
+    let mut outcome = runs::run(experiment, &options.results, policy, command, progress)
         .with_context(|| format!("experiment '{}'", experiment.file().name))?;
     for table in outcome.tables.iter().chain(&outcome.timing) {
         if options.json { print_json(table)? } else { print_table(table)? }
     }
-    let figures = results::figures(experiment, &outcome)?;
-    results::write(&figures, &outcome.folder.join(FIGURES), command)?;
-    let calls = outcome.calls;
-    let seconds = outcome.manifest.seconds;
-    eprintln!("{calls} network calls, {seconds:.1} s; written to {}", outcome.folder.display());
+    outcome.notes.iter().for_each(|note| eprintln!("warning: {note}"));
+    write_figures(&outcome.figures, &mut outcome.open, command)?;
+    let (calls, folder) = (outcome.calls, outcome.open.folder().path().to_owned());
+    let seconds = outcome.commit()?.seconds;
+    eprintln!("{calls} network calls, {seconds:.1} s; written to {}", folder.display());
     Ok(())
 }
 
@@ -129,9 +133,6 @@ pub(crate) fn policy(fresh: bool) -> CachePolicy {
     if fresh { CachePolicy::Replace } else { CachePolicy::Reuse }
 }
 
-/// Folder of an experiment's figures.
-const FIGURES: &str = "figures";
-
 /// An experiment, or every point of its sweep, with the folder of its results.
 fn places(experiment: &Experiment, options: &RunOptions) -> anyhow::Result<Vec<(PathBuf, Experiment)>> {
     let folder = options.results.join(&experiment.file().name);
@@ -139,7 +140,7 @@ fn places(experiment: &Experiment, options: &RunOptions) -> anyhow::Result<Vec<(
         return Ok(vec![(folder, experiment.clone())]);
     }
     let points = points(experiment)?.into_iter().enumerate();
-    Ok(points.map(|(i, point)| (runs::point_folder(&folder, i), point.experiment)).collect())
+    Ok(points.map(|(i, point)| (Folder::new(&folder).point(i).path().to_owned(), point.experiment)).collect())
 }
 
 /// What experiments would ask of their models, one after the other.

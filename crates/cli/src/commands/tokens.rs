@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use memscope_eval::report::figures::token_strip;
 use memscope_eval::{
     Error as EvalError,
     plan::{ModelIdentity, NoisePlan, NoiseSharing},
@@ -9,7 +10,7 @@ use memscope_eval::{
     tasks::TokenGradients,
 };
 use memscope_model::{LatentDiffusion, NoisePrecision};
-use memscope_plots::{Figure, Meta, Theme, results::token_strip};
+use memscope_plots::{Figure, Meta, Theme};
 use serde::Serialize;
 
 use super::run::policy;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    run::{GALLERY, MeasurementStore, store_folder},
+    run::MeasurementStore,
     spec::{Experiment, ModelEntry},
 };
 
@@ -57,7 +57,7 @@ impl Planner {
             .entry(fingerprint.clone())
             .or_insert_with(|| (MeasurementStore::in_memory(), PlannedRecords::default()));
         let model = ModelIdentity::planned(&resolved.blueprint, experiment.execution(), fingerprint);
-        let tasks = resolved.tasks(experiment, &model, &folder.join(GALLERY));
+        let tasks = resolved.tasks(experiment, &model, &Folder::new(folder).gallery());
         for task in tasks.all() {
             plan.prices.push(price(task, &mut KnownRecords::new(store, planned), policy));
         }

@@ -1,29 +1,33 @@
 //! Theorem 1 of the paper, checked on sampled instances (docs/spec/theory.md §1).
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use memscope_metric::theory::{Slack, Survey, survey};
 
+use memscope_results::{Manifest, OpenRun, Results, figures::FigureData, manifest::FORMAT};
+
+use super::figures::theorem_figure;
 use crate::{
-    error::{Error, Result},
+    error::Result,
     export::ExportSet,
-    manifest::write_atomically,
-    run::{COMPLETE, FORMATS},
+    manifest::{COMMIT, utc_now},
+    run::FORMATS,
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 
 /// What checking the theorem left behind.
 #[derive(Debug)]
 pub struct TheoremOutcome {
-    /// The results folder.
-    pub folder: PathBuf,
+    /// The right to write into the results folder.
+    pub open: OpenRun,
     /// Violations and slack.
     pub table: ResultTable,
     /// Every instance's cosine and bounds.
     pub survey: Survey,
+    /// The numbers of its figure, not drawn yet.
+    pub figure: FigureData,
+    /// The manifest, not written yet.
+    pub manifest: Manifest,
 }
 
 impl TheoremOutcome {
@@ -31,21 +35,41 @@ impl TheoremOutcome {
     pub fn holds(&self) -> bool {
         self.survey.paper_violations == 0 && self.survey.sharp_violations == 0
     }
+
+    /// Ends the run: the manifest, then COMPLETE.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the folder is then incomplete.
+    pub fn commit(self) -> Result<Manifest> {
+        Ok(self.open.commit(self.manifest)?)
+    }
 }
 
 /// Samples `count` valid instances and checks the paper's bound and the sharper √(1 − r²); writes `results/theorem1`.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn verify(count: usize, seed: u64, results: &Path) -> Result<TheoremOutcome> {
-    let folder = results.join("theorem1");
-    fs::create_dir_all(&folder).map_err(Error::write(&folder))?;
-    let target = ExportSet::open(&folder.join("tables"), "theorem1", FORMATS)?;
+pub fn verify(count: usize, seed: u64, results: &Path, command: &str) -> Result<TheoremOutcome> {
+    let folder = Results::new(results).experiment("theorem1");
+    let mut open = folder.begin()?;
+    let target = ExportSet::open(&folder.tables(), "theorem1", FORMATS)?;
     let survey = survey(count, seed)?;
     let table = table(&survey, count, seed)?;
-    target.write(&table)?;
-    write_atomically(&folder.join(COMPLETE), b"")?;
-    Ok(TheoremOutcome { folder, table, survey })
+    open.adopt(target.write(&table)?)?;
+    let figure = theorem_figure(&survey, seed).into();
+    let manifest = Manifest {
+        format: FORMAT,
+        experiment: "theorem1".into(),
+        title: "Theorem 1".into(),
+        command: command.to_owned(),
+        finished: utc_now(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: COMMIT.to_owned(),
+        seeds: vec![seed],
+        settings: [("count".to_owned(), count.to_string())].into(),
+        ..Manifest::default()
+    };
+    Ok(TheoremOutcome { open, table, survey, figure, manifest })
 }
 
 fn table(survey: &Survey, count: usize, seed: u64) -> Result<ResultTable> {

@@ -1,15 +1,10 @@
 //! Runs an experiment into a results folder.
 
-use std::{
-    collections::HashSet,
-    fs,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{collections::HashSet, path::Path, time::Instant};
 
 use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule};
 
-use memscope_results::RunCost;
+use memscope_results::{Folder, OpenRun, Results, RunCost, figures::FigureData, settings_of};
 
 use super::{MeasurementStore, Watch, execute, truncation_warnings};
 use crate::{
@@ -17,16 +12,19 @@ use crate::{
     export::{ExportSet, Format},
     frames,
     manifest::{
-        COMMIT, DetectorRecord, Manifest, ModelRecord, PromptCounts, gammas_record, protocol_record, weights_record,
-        write_atomically, write_json,
+        COMMIT, DetectorRecord, FORMAT, Manifest, ModelRecord, PromptCounts, gammas_record, protocol_record, utc_now,
+        weights_record,
     },
     plan::{
         ANALYSIS_PRECISION, Built, CachePolicy, Calls, KnownRecords, ModelIdentity, ModelTasks, NoiseSharing,
         PlannedRecords, ResolvedTask, price,
     },
-    report::tables::{ModelHyperparameters, ModelScores, ModelTiming, timing_table},
+    report::{
+        figures,
+        tables::{ModelHyperparameters, ModelScores, ModelTiming, timing_table},
+    },
     score::{AnalysisResult, DetectorScores, DetectorTiming, StoredPlan, read_analysis, read_scores, read_timings},
-    spec::{DetectorName, Experiment, ModelEntry, TableKind},
+    spec::{DetectorName, Experiment, ExperimentFile, ModelEntry, TableKind},
     table::ResultTable,
     tasks::{GALLERY_INDEX, GalleryRow, MeasurementPlan},
     warning::Warning,
@@ -40,42 +38,37 @@ pub trait Observer: Watch {
     fn warn(&mut self, warning: &Warning);
 }
 
-/// What an experiment left behind.
+/// What an experiment leaves behind. The folder is complete only after [`Outcome::commit`], so that figures can be drawn
+/// into it first.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The results folder.
-    pub folder: PathBuf,
+    /// The right to write into the results folder.
+    pub open: OpenRun,
     /// The tables, as exported.
     pub tables: Vec<ResultTable>,
-    /// What the tables were made from, by model.
-    pub models: Vec<ModelScores>,
     /// Times; not part of the tables because they differ from run to run.
     pub timing: Option<ResultTable>,
-    /// The times behind it.
-    pub timed: Vec<ModelTiming>,
-    /// Everything written.
-    pub written: Vec<PathBuf>,
-    /// The manifest.
+    /// The numbers of its figures, not drawn yet.
+    pub figures: Vec<FigureData>,
+    /// Figures, or parts of them, that the data do not allow, and why.
+    pub notes: Vec<String>,
+    /// The manifest, not written yet.
     pub manifest: Manifest,
     /// Network calls (samples) of this run.
     pub calls: usize,
 }
 
-/// The file that says a results folder is complete.
-pub const COMPLETE: &str = "COMPLETE";
-/// File that says where a results folder comes from.
-pub const MANIFEST: &str = "manifest.json";
-const TIMING: &str = "timing.json";
-/// Folder of the table of times, apart from the tables that must not change from run to run.
-pub const TIMING_TABLE: &str = "timing";
-/// Folder of pictures.
-pub const GALLERY: &str = "gallery";
-pub(crate) const FORMATS: &[Format] = &[Format::Markdown, Format::Csv, Format::Json, Format::Latex];
-
-/// Folder of measured numbers, shared by the experiments of a results folder.
-pub(crate) fn store_folder(results: &Path) -> PathBuf {
-    results.join("answers")
+impl Outcome {
+    /// Ends the run: the manifest, then COMPLETE.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the folder is then incomplete.
+    pub fn commit(self) -> Result<Manifest> {
+        Ok(self.open.commit(self.manifest)?)
+    }
 }
+
+pub(crate) const FORMATS: &[Format] = &[Format::Markdown, Format::Csv, Format::Json, Format::Latex];
 
 /// An experiment's part on one model, with the model loaded.
 struct LoadedTask<'e> {
@@ -154,8 +147,8 @@ impl<'e> LoadedTask<'e> {
     }
 }
 
-/// Runs an experiment: measures what is missing, then writes tables, measurements and manifest to
-/// `results/NAME`. Stopped or killed, the same call goes on where it was.
+/// Runs an experiment: measures what is missing, then writes tables and measurements to `results/NAME`. `command` is how
+/// a user repeats it. Stopped or killed, the same call goes on where it was.
 ///
 /// # Errors
 /// When an input cannot be read, the network fails, something cannot be written, or the user asked to stop.
@@ -163,23 +156,26 @@ pub fn run(
     experiment: &Experiment,
     results: &Path,
     policy: CachePolicy,
+    command: &str,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    run_into(&results.join(&experiment.file().name), experiment, results, policy, observer)
+    let results = Results::new(results);
+    run_into(&results.experiment(&experiment.file().name), experiment, &results, policy, command, observer)
 }
 
 /// The same into a folder of its own, with the stored measurements of `results`.
 pub(super) fn run_into(
-    folder: &Path,
+    folder: &Folder,
     experiment: &Experiment,
-    results: &Path,
+    results: &Results,
     policy: CachePolicy,
+    command: &str,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let clock = Instant::now();
     let file = experiment.file();
-    begin(folder, experiment)?;
-    let tables_folder = folder.join("tables");
+    let open = begin(folder, experiment)?;
+    let tables_folder = folder.tables();
     let targets = file
         .tables
         .iter()
@@ -188,7 +184,8 @@ pub(super) fn run_into(
 
     let mut run = Run {
         experiment,
-        folder,
+        open,
+        command,
         results,
         policy,
         pictures: vec![],
@@ -207,24 +204,22 @@ pub(super) fn run_into(
     run.finish(targets, clock)
 }
 
-/// Marks the folder as incomplete and keeps the experiment in it.
-pub(super) fn begin(folder: &Path, experiment: &Experiment) -> Result<()> {
+/// Takes the folder, marks it as incomplete and keeps the experiment in it.
+pub(super) fn begin(folder: &Folder, experiment: &Experiment) -> Result<OpenRun> {
     let file = experiment.file();
-    fs::create_dir_all(folder).map_err(Error::write(folder))?;
-    let complete = folder.join(COMPLETE);
-    if complete.exists() {
-        fs::remove_file(&complete).map_err(Error::write(&complete))?;
-    }
     let yaml = serde_yaml::to_string(file)
         .map_err(|e| Error::Experiment { file: file.name.clone(), reason: e.to_string() })?;
-    write_atomically(&folder.join("experiment.yaml"), yaml.as_bytes())
+    let mut open = folder.begin()?;
+    open.write(&folder.experiment_yaml(), yaml.as_bytes())?;
+    Ok(open)
 }
 
 /// An experiment under way.
 struct Run<'a> {
     experiment: &'a Experiment,
-    folder: &'a Path,
-    results: &'a Path,
+    open: OpenRun,
+    command: &'a str,
+    results: &'a Results,
     policy: CachePolicy,
     pictures: Vec<GalleryRow>,
     records: Vec<ModelRecord>,
@@ -246,7 +241,7 @@ impl Run<'_> {
         // No published number stands beside what random weights gave.
         let paper = entry.paper.filter(|_| model.weights_origin().is_unmarked());
         let name = source.to_string();
-        let tasks = resolved.tasks(experiment, &ModelIdentity::of(model), &self.folder.join(GALLERY));
+        let tasks = resolved.tasks(experiment, &ModelIdentity::of(model), &self.open.folder().gallery());
         let (mut cost, mut planned) = (RunCost::default(), RunCost::default());
         let (mut detectors, mut analyses) = (vec![], vec![]);
         if experiment.needs_scores() {
@@ -254,7 +249,7 @@ impl Run<'_> {
                 observer.warn(&warning);
                 self.warnings.push(warning);
             }
-            let mut store = MeasurementStore::open(&store_folder(self.results), model.fingerprint())?;
+            let mut store = MeasurementStore::open(&self.results.answers(), model.fingerprint())?;
             for task in tasks.all() {
                 let calls = execute(task, model, &mut store, self.policy, observer)?;
                 cost.add(calls.measuring.clone());
@@ -298,48 +293,42 @@ impl Run<'_> {
     }
 
     fn finish(mut self, targets: Vec<(TableKind, ExportSet)>, clock: Instant) -> Result<Outcome> {
-        let (file, folder) = (self.experiment.file(), self.folder);
+        let file = self.experiment.file();
         let mut tables = vec![];
-        let mut written = vec![];
         for (kind, target) in targets {
             let mut table = kind.build(&file.name, &file.title, &self.scores, &file.report)?;
             self.provenance(&mut table);
-            written.extend(target.write(&table)?);
+            self.open.adopt(target.write(&table)?)?;
             tables.push(table);
         }
         if self.experiment.needs_scores() {
-            written.extend(std::mem::take(&mut self.frames).write(folder)?);
+            let written = std::mem::take(&mut self.frames).write(self.open.folder().path())?;
+            self.open.adopt(written)?;
         }
-        let timing = self.write_timing(&mut written)?;
-        if !self.pictures.is_empty() {
-            let index = folder.join(GALLERY).join(GALLERY_INDEX);
-            write_json(&index, &self.pictures)?;
-            written.push(index);
-        }
-        let manifest = Manifest {
-            experiment: file.name.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: COMMIT.to_owned(),
-            device: self.device,
-            dtype: file.network.dtype.to_string(),
-            generator: file.noise.generator.to_string(),
-            seeds: file.noise.seeds.clone(),
-            generations: file.noise.generations,
-            models: self.records,
-            warnings: self.warnings,
-            seconds: clock.elapsed().as_secs_f64(),
-        };
-        let path = folder.join(MANIFEST);
-        write_json(&path, &manifest)?;
-        written.push(path);
-        write_atomically(&folder.join(COMPLETE), b"")?;
-        let timed = self.timings.into_iter().map(|(_, timing)| timing).collect();
+        let timing = self.write_timing()?;
+        self.write_gallery()?;
+        let timed: Vec<ModelTiming> = self.timings.iter().map(|(_, timing)| timing.clone()).collect();
+        let drawn = figures::figures(file, &self.scores, &self.records, &timed)?;
+        let left_out = drawn.notes.iter().map(|note| Warning::FigureLeftOut { reason: note.clone() });
+        self.warnings.extend(left_out);
+        let manifest = Manifest { finished: utc_now(), seconds: clock.elapsed().as_secs_f64(), ..self.manifest() };
         let calls = self.calls.total();
-        Ok(Outcome { folder: folder.to_owned(), tables, models: self.scores, timing, timed, written, manifest, calls })
+        let (figures, notes) = (drawn.figures, drawn.notes);
+        Ok(Outcome { open: self.open, tables, timing, figures, notes, manifest, calls })
+    }
+
+    fn manifest(&self) -> Manifest {
+        let file = self.experiment.file();
+        Manifest {
+            device: self.device.clone(),
+            models: self.records.clone(),
+            warnings: self.warnings.clone(),
+            ..manifest_of(file, self.command)
+        }
     }
 
     /// The table of times, and the raw times beside it.
-    fn write_timing(&self, written: &mut Vec<PathBuf>) -> Result<Option<ResultTable>> {
+    fn write_timing(&mut self) -> Result<Option<ResultTable>> {
         if self.timings.is_empty() {
             return Ok(None);
         }
@@ -348,14 +337,25 @@ impl Run<'_> {
             fingerprint,
             detectors: &timing.detectors,
         });
-        let path = self.folder.join(TIMING);
-        write_json(&path, &raw.collect::<Vec<_>>())?;
-        written.push(path);
+        let folder = self.open.folder().clone();
+        self.open.write_json(&folder.timing_records(), &raw.collect::<Vec<_>>())?;
         let models: Vec<ModelTiming> = self.timings.iter().map(|(_, timing)| timing.clone()).collect();
         let mut table = timing_table(&self.experiment.file().name, &models)?;
         self.provenance(&mut table);
-        written.extend(ExportSet::open(&self.folder.join(TIMING_TABLE), table.name(), FORMATS)?.write(&table)?);
+        let target = ExportSet::open(&folder.timing_tables(), table.name(), FORMATS)?;
+        self.open.adopt(target.write(&table)?)?;
         Ok(Some(table))
+    }
+
+    /// The index of the pictures; they are there already.
+    fn write_gallery(&mut self) -> Result<()> {
+        if self.pictures.is_empty() {
+            return Ok(());
+        }
+        let gallery = self.open.folder().gallery();
+        let names = self.pictures.iter().flat_map(|row| row.truth.iter().chain(&row.drawn));
+        self.open.adopt(names.map(|name| gallery.join(name)))?;
+        Ok(self.open.write_json(&gallery.join(GALLERY_INDEX), &self.pictures)?)
     }
 
     fn provenance(&self, table: &mut ResultTable) {
@@ -380,6 +380,25 @@ impl Run<'_> {
         };
         table.set_provenance("noise", format!("{}, seeds {}{sharing}", self.experiment.generator(), seeds.join(", ")));
         table.set_provenance("network", format!("{} on {}", file.network.dtype, self.device));
+    }
+}
+
+/// What a manifest says before anything is measured.
+pub(super) fn manifest_of(file: &ExperimentFile, command: &str) -> Manifest {
+    Manifest {
+        format: FORMAT,
+        experiment: file.name.clone(),
+        title: file.title.clone(),
+        about: file.about.clone(),
+        command: command.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: COMMIT.to_owned(),
+        dtype: file.network.dtype.to_string(),
+        generator: file.noise.generator.to_string(),
+        seeds: file.noise.seeds.clone(),
+        generations: file.noise.generations,
+        settings: settings_of(file),
+        ..Manifest::default()
     }
 }
 

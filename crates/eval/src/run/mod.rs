@@ -7,8 +7,8 @@ mod store;
 mod sweep;
 
 pub use executor::{Watch, execute};
-pub use experiment::{COMPLETE, GALLERY, MANIFEST, Observer, Outcome, TIMING_TABLE, run};
 pub(crate) use experiment::{FORMATS, store_folder};
+pub use experiment::{Observer, Outcome, run};
 pub use session::Session;
 pub(crate) use session::truncation_warnings;
 pub use store::MeasurementStore;

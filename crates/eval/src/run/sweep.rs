@@ -1,19 +1,21 @@
 //! Runs every point of a sweep, and gathers their tables.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use polars::prelude::Column as FrameColumn;
+use memscope_results::{Manifest, OpenRun, Results, figures::FigureData};
+
+use memscope_frames::{FrameColumn, write_frame};
 
 use super::{
     Observer,
-    experiment::{COMPLETE, FORMATS, begin, run_into},
+    experiment::{FORMATS, begin, manifest_of, run_into},
 };
 use crate::{
     error::{Error, Result},
     export::ExportSet,
-    frames::write_frame,
-    manifest::write_atomically,
+    manifest::utc_now,
     plan::CachePolicy,
+    report::figures::sweep_figures,
     spec::{Experiment, SweepAxis, SweepPoint, TableKind, points},
     table::{Cell, CellValue, Column, ColumnKind, ResultTable},
 };
@@ -21,15 +23,24 @@ use crate::{
 /// What a sweep left behind.
 #[derive(Debug)]
 pub struct SweepOutcome {
-    /// The results folder.
-    pub folder: PathBuf,
+    /// The right to write into the results folder.
+    pub open: OpenRun,
     /// Every point's detection table, with a column for each axis.
     pub table: ResultTable,
+    /// The numbers of its figures, not drawn yet.
+    pub figures: Vec<FigureData>,
+    /// The manifest, not written yet.
+    pub manifest: Manifest,
 }
 
-/// The folder of a point, counted from 0, below the sweep's.
-pub fn point_folder(folder: &Path, point: usize) -> PathBuf {
-    folder.join("points").join(format!("{:03}", point + 1))
+impl SweepOutcome {
+    /// Ends the run: the manifest, then COMPLETE.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the folder is then incomplete.
+    pub fn commit(self) -> Result<Manifest> {
+        Ok(self.open.commit(self.manifest)?)
+    }
 }
 
 /// Runs every point into `results/NAME/points/NNN` and gathers their detection tables.
@@ -40,29 +51,42 @@ pub fn run_sweep(
     experiment: &Experiment,
     results: &Path,
     policy: CachePolicy,
+    command: &str,
     observer: &mut dyn Observer,
 ) -> Result<SweepOutcome> {
     let file = experiment.file();
     let points = points(experiment)?;
-    let folder = results.join(&file.name);
-    begin(&folder, experiment)?;
-    let target = ExportSet::open(&folder.join("tables"), &format!("{}-sweep", file.name), FORMATS)?;
+    let results = Results::new(results);
+    let folder = results.experiment(&file.name);
+    let mut open = begin(&folder, experiment)?;
+    let mut manifest = manifest_of(file, command);
+    let target = ExportSet::open(&folder.tables(), &format!("{}-sweep", file.name), FORMATS)?;
     let mut table = None;
     for (i, point) in points.iter().enumerate() {
-        let place = point_folder(&folder, i);
         // What an earlier point has measured anew counts for the later ones.
         let policy = if i == 0 { policy } else { CachePolicy::Reuse };
-        let outcome = run_into(&place, &point.experiment, results, policy, observer)?;
+        let outcome = run_into(&folder.point(i), &point.experiment, &results, policy, command, observer)?;
         let detection = TableKind::Detection.name(&file.name);
         if let Some(part) = outcome.tables.iter().find(|table| table.name() == detection) {
             gather(&mut table, &file.title, &file.sweep, point, part)?;
         }
+        let point = outcome.commit()?;
+        manifest.device = point.device;
+        manifest.seconds += point.seconds;
+        for model in point.models {
+            // Points may vary the models, too; a model of several points stands once.
+            if !manifest.models.iter().any(|known| known.source == model.source) {
+                manifest.models.push(model);
+            }
+        }
     }
     let table = table.ok_or_else(|| Error::Experiment { file: file.name.clone(), reason: "no sweep point".into() })?;
-    target.write(&table)?;
-    write_long(&folder.join("sweep.csv"), file.sweep.len(), &table)?;
-    write_atomically(&folder.join(COMPLETE), b"")?;
-    Ok(SweepOutcome { folder, table })
+    open.adopt(target.write(&table)?)?;
+    write_long(&folder.sweep_table(), file.sweep.len(), &table)?;
+    open.adopt([folder.sweep_table()])?;
+    manifest.finished = utc_now();
+    let figures = sweep_figures(&file.name, &table);
+    Ok(SweepOutcome { open, table, figures, manifest })
 }
 
 /// Appends a point's rows, its values in front.
@@ -120,5 +144,5 @@ fn write_long(path: &Path, axes: usize, table: &ResultTable) -> Result<()> {
         names.zip(texts).map(|(name, values)| FrameColumn::new(name.into(), values)).collect();
     let named = ["value", "std", "low", "high"].into_iter().zip(numbers);
     columns.extend(named.map(|(name, values)| FrameColumn::new(name.into(), values)));
-    write_frame(path, rows, columns)
+    Ok(write_frame(path, rows, columns)?)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use memscope_model::{LatentDiffusion, WeightsOrigin};
-use polars::prelude::Column;
+use memscope_frames::FrameColumn as Column;
 use serde::Serialize;
 
 use super::{StoredPlan, stored::Scorer};
