@@ -155,7 +155,7 @@ fn broken_experiments() {
     broken("generations: [1, 2]", "generations: [1, 9]", &["report.generations", "1..=2"]);
     broken("seeds: [42, 51]", "seeds: [42, 42]", &["noise.seeds", "repeated"]);
     broken("embedded:emoji-eps", "embedded:nothing", &["nothing", "emoji-eps"]);
-    broken("torch-cuda", "torch-tpu", &["torch-tpu", "line 8"]);
+    broken("torch-cuda", "torch-tpu", &["torch-tpu", "line 9"]);
     broken("others.txt", "nothing.txt", &["nothing.txt", "cannot read"]);
     broken("{name: wen}", "{name: wen, gammas: {cosine: 1, norm: 1}}", &["wen", "gammas"]);
     broken("name: small", "name: ../small", &["name"]);

@@ -11,7 +11,7 @@ const WORDS: [(&str, &str); 3] =
 pub(super) fn hint(message: &str) -> Option<String> {
     // The parser lists what it expects, which tells a field's place.
     let field = |(old, new): &&(&str, &str)| {
-        message.contains(&format!("unknown field `{old}`")) && message.contains(&format!("`{new}`"))
+        message.contains(&format!("unknown field `{old}`")) && message.contains(new)
     };
     let word = |(old, _): &&(&str, &str)| message.contains(&format!("unknown variant `{old}`"));
     let (old, new) = FIELDS.iter().find(field).or_else(|| WORDS.iter().find(word))?;
