@@ -167,6 +167,16 @@ pub enum Error {
         /// The tensor's name.
         tensor: String,
     },
+    /// A tensor that two files of one network hold.
+    #[error("tensor '{tensor}' stands in two files, {first} and {second}; which one counts is not said: keep one")]
+    TensorTwice {
+        /// The tensor's name.
+        tensor: String,
+        /// One file.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// A tensor has another shape than the configuration says.
     #[error("{file}: tensor '{tensor}' has shape {got:?}, the configuration asks for {expected:?}")]
     TensorShape {

@@ -6,24 +6,22 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use crate::{
     error::{Error, Result},
-    layout::Variant,
-    raw,
+    variant::Variant,
 };
 
 /// Bytes of a weight file: part of the program, or on disk.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Bytes {
     Static(&'static [u8]),
-    /// The map is for headers. Weights are read from the file: pages of a map stay resident beside the tensors made
-    /// from them, which would double the memory of loading.
+    /// Read in pieces, never mapped: the pages of a map would stay resident beside the tensors made from them, and a
+    /// file that shrinks while it is mapped ends the program.
     OnDisk {
-        map: Arc<memmap2::Mmap>,
         path: PathBuf,
+        len: u64,
     },
 }
 
@@ -37,26 +35,37 @@ pub(crate) enum Reader<'a> {
 pub(crate) const PIECE: usize = 1 << 20;
 
 impl Bytes {
-    /// The whole file; what is looked at stays in memory.
-    pub(crate) fn whole(&self) -> &[u8] {
+    /// A file on disk, which must be a regular one.
+    pub(crate) fn on_disk(path: PathBuf) -> io::Result<Self> {
+        let len = regular(&path)?;
+        Ok(Self::OnDisk { path, len })
+    }
+
+    pub(crate) fn len(&self) -> u64 {
         match self {
-            Self::Static(bytes) => bytes,
-            Self::OnDisk { map, .. } => map,
+            Self::Static(bytes) => bytes.len() as u64,
+            Self::OnDisk { len, .. } => *len,
         }
     }
 
     pub(crate) fn reader(&self) -> io::Result<Reader<'_>> {
         Ok(match self {
             Self::Static(bytes) => Reader::Bytes(bytes),
-            Self::OnDisk { path, .. } => Reader::File { file: File::open(path)?, piece: vec![] },
+            Self::OnDisk { path, .. } => {
+                regular(path)?;
+                Reader::File { file: File::open(path)?, piece: vec![] }
+            }
         })
     }
 
     /// Calls `each` with all bytes, in order, piece by piece.
     pub(crate) fn read_all(&self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-        let (mut reader, len) = (self.reader()?, self.whole().len());
-        for start in (0..len).step_by(PIECE) {
-            each(reader.read(start..len.min(start + PIECE))?);
+        let (mut reader, len) = (self.reader()?, self.len());
+        let mut start = 0;
+        while start < len {
+            let end = len.min(start + PIECE as u64);
+            each(reader.read(start..end)?);
+            start = end;
         }
         Ok(())
     }
@@ -64,16 +73,57 @@ impl Bytes {
 
 impl Reader<'_> {
     /// The bytes of a range, which should not be much longer than [`PIECE`].
-    pub(crate) fn read(&mut self, range: Range<usize>) -> io::Result<&[u8]> {
+    pub(crate) fn read(&mut self, range: Range<u64>) -> io::Result<&[u8]> {
+        let len = range.end.saturating_sub(range.start) as usize;
         match self {
-            Self::Bytes(bytes) => Ok(bytes.get(range).ok_or(io::ErrorKind::UnexpectedEof)?),
+            Self::Bytes(bytes) => {
+                let start = range.start as usize;
+                Ok(bytes.get(start..start.saturating_add(len)).ok_or(io::ErrorKind::UnexpectedEof)?)
+            }
             Self::File { file, piece } => {
-                piece.resize(range.len(), 0);
-                file.seek(SeekFrom::Start(range.start as u64))?;
+                piece.resize(len, 0);
+                file.seek(SeekFrom::Start(range.start))?;
                 file.read_exact(piece)?;
                 Ok(piece)
             }
         }
+    }
+}
+
+/// The length of a regular file; a FIFO, device, socket or folder in its place is an error. Looked at before it is
+/// opened: opening a FIFO waits for a writer.
+pub(crate) fn regular(path: &Path) -> io::Result<u64> {
+    let metadata = std::fs::metadata(path)?;
+    match metadata.is_file() {
+        true => Ok(metadata.len()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
+/// The whole content of a regular file of at most `limit` bytes.
+pub(crate) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let too_long = |len: u64| {
+        let message = format!("{len} bytes are more than such a file has (at most {limit})");
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    };
+    let len = regular(path)?;
+    if len > limit {
+        return Err(too_long(len));
+    }
+    let mut content = Vec::with_capacity(len as usize);
+    // It may have grown since.
+    File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > limit { Err(too_long(content.len() as u64)) } else { Ok(content) }
+}
+
+/// The largest small file of each kind that is read: vocabularies and shard indices have tens of thousands of lines,
+/// configurations some dozens.
+fn limit(file: &str) -> u64 {
+    const MIB: u64 = 1 << 20;
+    match file {
+        _ if file.starts_with("tokenizer") => 64 * MIB,
+        _ if file.ends_with(".index.json") || file.contains(".safetensors.index.") => 64 * MIB,
+        _ => MIB,
     }
 }
 
@@ -104,7 +154,8 @@ impl ModelFiles {
     pub(crate) fn exists(&self, file: &str) -> bool {
         match self {
             Self::Embedded(model) => model.file(file).is_some(),
-            Self::Folder { path, .. } => path.join(file).is_file(),
+            // Whatever it is: what is not a regular file is refused by name when it is read.
+            Self::Folder { path, .. } => path.join(file).exists(),
         }
     }
 
@@ -122,7 +173,7 @@ impl ModelFiles {
             Self::Embedded(model) => model.file(file).map(Cow::Borrowed).ok_or_else(|| self.missing(file)),
             Self::Folder { path, .. } => {
                 let path = path.join(file);
-                std::fs::read(&path).map(Cow::Owned).map_err(|e| self.read_error(path, file, e))
+                read_limited(&path, limit(file)).map(Cow::Owned).map_err(|e| self.read_error(path, file, e))
             }
         }
     }
@@ -138,8 +189,7 @@ impl ModelFiles {
             Self::Embedded(model) => model.file(file).map(Bytes::Static).ok_or_else(|| self.missing(file)),
             Self::Folder { path, .. } => {
                 let path = path.join(file);
-                let map = raw::map_file(&path).map_err(|e| self.read_error(path.clone(), file, e))?;
-                Ok(Bytes::OnDisk { map: Arc::new(map), path })
+                Bytes::on_disk(path.clone()).map_err(|e| self.read_error(path, file, e))
             }
         }
     }

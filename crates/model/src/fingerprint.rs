@@ -5,7 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::UNIX_EPOCH,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     cache::cache_folder,
     error::{Error, Result},
-    files::ModelFiles,
+    files::{ModelFiles, read_limited},
     layout::{INDEX, NEEDED, NETWORKS, OPTIONAL, weight_files},
 };
 
@@ -75,18 +75,42 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Hashes of files by path, size and modification time, so that gigabytes are read once.
+/// Hashes of files, so that gigabytes are read once.
+///
+/// The rule: a stored hash counts only while path, size, modification time, change time, device and inode of the file
+/// are those of when it was hashed. The change time cannot be set by a program, so that other bytes under an old
+/// modification time (`touch -d`, tar, container layers) are noticed, and a replaced file has another inode. Files that
+/// changed within the last [`SETTLED`] before they were hashed are not remembered, since a second change could carry
+/// the same times; nor are small files, which are always hashed. On systems without change times nothing is remembered.
 struct Cache {
     path: Option<PathBuf>,
     entries: BTreeMap<String, CachedHash>,
     changed: bool,
 }
 
-#[derive(Serialize, Deserialize)]
+/// Clocks of file systems are coarse; two seconds are the coarsest in use.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Files below this size are hashed each time.
+const SMALL: u64 = 1 << 16;
+
+/// Largest file of stored hashes that is read.
+const CACHE_LIMIT: u64 = 64 << 20;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct CachedHash {
-    size: u64,
-    modified_ns: u128,
+    identity: Identity,
     sha256: String,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    size: u64,
+    modified_ns: i64,
+    changed_ns: i64,
+    device: u64,
+    inode: u64,
 }
 
 impl Cache {
@@ -95,21 +119,23 @@ impl Cache {
     }
 
     fn at(path: Option<PathBuf>) -> Self {
-        let entries =
-            path.as_ref().and_then(|path| fs::read(path).ok()).and_then(|json| serde_json::from_slice(&json).ok());
+        let json = path.as_ref().and_then(|path| read_limited(path, CACHE_LIMIT).ok());
+        let entries = json.and_then(|json| serde_json::from_slice(&json).ok());
         Self { path, entries: entries.unwrap_or_default(), changed: false }
     }
 
     fn hash(&mut self, file: &Path, compute: impl FnOnce() -> Result<String>) -> Result<String> {
-        let Some((key, size, modified_ns)) = identity(file) else { return compute() };
+        let Some((key, identity)) = identity(file) else { return compute() };
         if let Some(entry) = self.entries.get(&key)
-            && (entry.size, entry.modified_ns) == (size, modified_ns)
+            && entry.identity == identity
         {
             return Ok(entry.sha256.clone());
         }
         let sha256 = compute()?;
-        self.entries.insert(key, CachedHash { size, modified_ns, sha256: sha256.clone() });
-        self.changed = true;
+        if has_settled(&identity) {
+            self.entries.insert(key, CachedHash { identity, sha256: sha256.clone() });
+            self.changed = true;
+        }
         Ok(sha256)
     }
 
@@ -128,28 +154,63 @@ impl Cache {
     }
 }
 
-fn identity(file: &Path) -> Option<(String, u64, u128)> {
+/// `None` where the file's hash is not to be remembered.
+#[cfg(unix)]
+fn identity(file: &Path) -> Option<(String, Identity)> {
+    use std::os::unix::fs::MetadataExt;
+    const BILLION: i64 = 1_000_000_000;
     let metadata = fs::metadata(file).ok()?;
-    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     let path = fs::canonicalize(file).ok()?;
-    Some((path.to_string_lossy().into_owned(), metadata.len(), modified.as_nanos()))
+    let identity = Identity {
+        size: metadata.len(),
+        modified_ns: metadata.mtime() * BILLION + metadata.mtime_nsec(),
+        changed_ns: metadata.ctime() * BILLION + metadata.ctime_nsec(),
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    };
+    (metadata.len() >= SMALL).then(|| (path.to_string_lossy().into_owned(), identity))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<(String, Identity)> {
+    None
+}
+
+fn has_settled(identity: &Identity) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i64);
+    let latest = identity.modified_ns.max(identity.changed_ns);
+    latest + (SETTLED.as_nanos() as i64) < now
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The weights of a test must be large enough to be remembered.
+    fn weights(byte: u8) -> Vec<u8> {
+        vec![byte; SMALL as usize]
+    }
+
+    #[cfg(unix)]
     #[test]
-    fn a_file_is_hashed_again_only_when_it_changed() {
+    fn other_bytes_of_the_same_size_and_modification_time_are_hashed_again() {
         let folder = tempfile::tempdir().unwrap();
         let (file, cache_path) = (folder.path().join("weights"), folder.path().join("cache/fingerprints.json"));
-        fs::write(&file, "one").unwrap();
+        let long_ago = UNIX_EPOCH + Duration::from_secs(1);
+        let write = |byte| {
+            fs::write(&file, weights(byte)).unwrap();
+            fs::File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+        };
+        write(1);
         let mut cache = Cache::at(Some(cache_path.clone()));
+        assert_eq!(cache.hash(&file, || Ok("first".into())).unwrap(), "first");
+        assert_eq!(cache.hash(&file, || Ok("again".into())).unwrap(), "again", "it changed a moment ago");
+        std::thread::sleep(SETTLED + Duration::from_millis(100));
         assert_eq!(cache.hash(&file, || Ok("first".into())).unwrap(), "first");
         cache.save();
         let mut cache = Cache::at(Some(cache_path));
         assert_eq!(cache.hash(&file, || panic!("not asked again")).unwrap(), "first");
-        fs::write(&file, "another size").unwrap();
+        write(2);
         assert_eq!(cache.hash(&file, || Ok("second".into())).unwrap(), "second");
     }
 

@@ -61,7 +61,20 @@ pub struct Schedule {
     spacing: Spacing,
     steps_offset: usize,
     final_alpha: f32,
+    /// Estimates of x₀ are kept within ± this while sampling.
+    clip: Option<f32>,
     parameterization: Parameterization,
+}
+
+/// How β grows over the training steps, in diffusers' words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Betas {
+    /// Evenly from the first to the second.
+    Linear(f64, f64),
+    /// The square of what grows evenly from one root to the other.
+    ScaledLinear(f64, f64),
+    /// From a squared cosine, Nichol and Dhariwal 2021, Eq. 17.
+    SquaredCosine,
 }
 
 /// Signal and noise scale at one timestep: x_t = a x₀ + s ε.
@@ -73,49 +86,96 @@ pub struct Scales {
     pub s: f64,
 }
 
+/// The file, relative to the model.
+const SCHEDULER: &str = "scheduler/scheduler_config.json";
+
+/// More training steps than any real model has.
+const MOST_STEPS: usize = 10_000;
+
+/// Where the file gives any offset, `StableDiffusionPipeline` sets it to 1 when it is loaded (diffusers 0.42,
+/// pipelines/stable_diffusion/pipeline_stable_diffusion.py, `__init__`). Where it gives none, rebuilding the scheduler
+/// drops that correction, and DDIM's default stays.
+fn steps_offset(config: &Config) -> Result<usize> {
+    match config.get("steps_offset").map(|value| (value, value.as_u64())) {
+        Some((_, Some(0..=MOST_OFFSET))) => Ok(1),
+        Some((value, _)) => Err(config.unsupported("steps_offset", value, "a whole number from 0 to 1000")),
+        None => Ok(usize::from(config.mentions("steps_offset"))),
+    }
+}
+
+/// More than any real model has.
+const MOST_OFFSET: u64 = 1000;
+
+/// As the offset: where the file says `clip_sample: true`, the pipeline says false; where it says nothing, DDIM's
+/// default, true, stays.
+fn clips(config: &Config) -> Result<bool> {
+    config.flag("clip_sample", true)?;
+    Ok(!config.mentions("clip_sample"))
+}
+
+impl Betas {
+    fn from_config(config: &Config) -> Result<Self> {
+        let (start, end) = (config.positive("beta_start", 0.0001, 1.0)?, config.positive("beta_end", 0.02, 1.0)?);
+        if start > end || end >= 1.0 {
+            let reason = format!("= {start} and 'beta_end' = {end} must be increasing and below 1");
+            return Err(config.invalid("beta_start", reason));
+        }
+        match config.text("beta_schedule", "linear")? {
+            "linear" => Ok(Self::Linear(start, end)),
+            "scaled_linear" => Ok(Self::ScaledLinear(start, end)),
+            "squaredcos_cap_v2" => Ok(Self::SquaredCosine),
+            other => {
+                let supported = "linear, scaled_linear, squaredcos_cap_v2";
+                Err(config.unsupported("beta_schedule", &other.into(), supported))
+            }
+        }
+    }
+
+    /// β of training step `k` of `steps`, in f32 like torch.
+    fn at(self, k: usize, steps: usize) -> f32 {
+        match self {
+            Self::Linear(start, end) => linspace(start as f32, end as f32, k, steps),
+            Self::ScaledLinear(start, end) => linspace(start.sqrt() as f32, end.sqrt() as f32, k, steps).powi(2),
+            Self::SquaredCosine => {
+                let bar = |k: usize| {
+                    let t = k as f64 / steps as f64;
+                    ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2)
+                };
+                (1.0 - bar(k + 1) / bar(k)).min(0.999) as f32
+            }
+        }
+    }
+}
+
+/// `torch.linspace(first, last, steps)[k]` in f32: it walks from both ends to the middle.
+fn linspace(first: f32, last: f32, k: usize, steps: usize) -> f32 {
+    let step = (last - first) / (steps.max(2) - 1) as f32;
+    if k < steps / 2 { first + step * k as f32 } else { last - step * (steps - 1 - k) as f32 }
+}
+
 impl Schedule {
     /// Reads `scheduler/scheduler_config.json`, logs what it leads to, and checks it. Whatever class the file names,
-    /// its schedule is run as DDIM, as the reference code rebuilds it.
+    /// its schedule is run as DDIM, as the reference code rebuilds it (`DDIMScheduler.from_config(scheduler.config)`);
+    /// fields that are absent have the defaults of that class.
     pub(crate) fn load(files: &ModelFiles, check: ScheduleCheck) -> Result<Self> {
-        let config = Config::read(files, "scheduler/scheduler_config.json")?;
-        config.only("beta_schedule", &["\"scaled_linear\""])?;
-        config.only("clip_sample", &["false"])?;
-        config.only("thresholding", &["false"])?;
-        config.only("rescale_betas_zero_snr", &["false"])?;
-        config.only("trained_betas", &[])?;
-        let parameterization = match config.text("prediction_type", "epsilon")? {
-            "epsilon" => Parameterization::Epsilon,
-            "v_prediction" => Parameterization::V,
-            other => return Err(config.unsupported("prediction_type", &other.into(), "epsilon, v_prediction")),
-        };
-        let steps = config.size("num_train_timesteps", Some(1000))?;
-        let (start, end) = (config.number("beta_start", 0.0001)?, config.number("beta_end", 0.02)?);
-        let steps_offset = config.number("steps_offset", 0.0)? as usize;
-        let set_alpha_to_one = config.flag("set_alpha_to_one", true)?;
-        let spacing = match config.text("timestep_spacing", "leading")? {
-            "leading" => Spacing::Leading,
-            "linspace" => Spacing::Linspace,
-            "trailing" => Spacing::Trailing,
-            other => {
-                return Err(config.unsupported("timestep_spacing", &other.into(), "leading, linspace, trailing"));
-            }
-        };
-        let schedule = Self {
-            spacing,
-            ..Self::scaled_linear(steps, start, end, steps_offset, set_alpha_to_one, parameterization)
-        };
+        let config = Config::read(files, SCHEDULER)?;
+        let schedule = Self::from_config(&config)?;
         let found = schedule.described();
+        let spacing = config.text("timestep_spacing", "leading")?;
+        let (steps, steps_offset) = (schedule.train_steps(), schedule.steps_offset);
         tracing::info!(
-            "{}: class {}, {steps} training steps, beta {start} to {end} (scaled_linear), {parameterization}, \
-             spacing {spacing:?}, steps_offset {steps_offset}, set_alpha_to_one {set_alpha_to_one}; \
-             run as DDIM, 50 steps visit {found}",
-            files.label("scheduler/scheduler_config.json"),
+            "{}: class {}, {steps} training steps, {:?}, {}, spacing {spacing}, steps_offset {steps_offset}, \
+             final alpha {}, clip {:?}; run as DDIM, 50 steps visit {found}",
+            files.label(SCHEDULER),
             config.text("_class_name", "not named")?,
+            Betas::from_config(&config)?,
+            schedule.parameterization,
+            schedule.final_alpha,
+            schedule.clip,
         );
         if check == ScheduleCheck::Protocol && !schedule.follows_protocol() {
-            let spacing = config.text("timestep_spacing", "leading")?;
             return Err(Error::Schedule {
-                file: files.label("scheduler/scheduler_config.json"),
+                file: files.label(SCHEDULER),
                 found,
                 settings: format!(
                     "timestep_spacing {spacing}, steps_offset {steps_offset}, num_train_timesteps {steps} in place of \
@@ -124,6 +184,34 @@ impl Schedule {
             });
         }
         Ok(schedule)
+    }
+
+    fn from_config(config: &Config) -> Result<Self> {
+        config.only("thresholding", &["false", "null"])?;
+        config.only("rescale_betas_zero_snr", &["false", "null"])?;
+        config.only("trained_betas", &["null"])?;
+        let parameterization = match config.text("prediction_type", "epsilon")? {
+            "epsilon" => Parameterization::Epsilon,
+            "v_prediction" => Parameterization::V,
+            other => return Err(config.unsupported("prediction_type", &other.into(), "epsilon, v_prediction")),
+        };
+        let spacing = match config.text("timestep_spacing", "leading")? {
+            "leading" => Spacing::Leading,
+            "linspace" => Spacing::Linspace,
+            "trailing" => Spacing::Trailing,
+            other => {
+                return Err(config.unsupported("timestep_spacing", &other.into(), "leading, linspace, trailing"));
+            }
+        };
+        let betas = Betas::from_config(config)?;
+        let steps = config.size("num_train_timesteps", Some(1000), MOST_STEPS)?;
+        let clip_range = config.positive("clip_sample_range", 1.0, 1e6)? as f32;
+        Ok(Self {
+            spacing,
+            steps_offset: steps_offset(config)?,
+            clip: clips(config)?.then_some(clip_range),
+            ..Self::new(steps, betas, config.flag("set_alpha_to_one", true)?, parameterization)
+        })
     }
 
     /// Whether 50 steps visit 981, 961, …, 1.
@@ -140,30 +228,18 @@ impl Schedule {
         }
     }
 
-    /// β_k = (linspace(√start, √end)_k)², in f32 like torch.
-    fn scaled_linear(
-        steps: usize,
-        start: f64,
-        end: f64,
-        steps_offset: usize,
-        set_alpha_to_one: bool,
-        parameterization: Parameterization,
-    ) -> Self {
-        let (first, last) = (start.sqrt() as f32, end.sqrt() as f32);
-        let step = (last - first) / (steps.max(2) - 1) as f32;
-        // torch.linspace walks from both ends to the middle.
-        let root =
-            |k: usize| if k < steps / 2 { first + step * k as f32 } else { last - step * (steps - 1 - k) as f32 };
+    /// ᾱ of the betas, in f32 like torch, with leading spacing, offset 1 and no clipping.
+    fn new(steps: usize, betas: Betas, set_alpha_to_one: bool, parameterization: Parameterization) -> Self {
         // torch accumulates the product of f32 factors in f64 and rounds each element.
         let mut product = 1.0f64;
         let alphas_cumprod: Vec<f32> = (0..steps)
             .map(|k| {
-                product *= f64::from(1.0 - root(k) * root(k));
+                product *= f64::from(1.0 - betas.at(k, steps));
                 product as f32
             })
             .collect();
         let final_alpha = if set_alpha_to_one { 1.0 } else { alphas_cumprod.first().copied().unwrap_or(1.0) };
-        Self { alphas_cumprod, spacing: Spacing::Leading, steps_offset, final_alpha, parameterization }
+        Self { alphas_cumprod, spacing: Spacing::Leading, steps_offset: 1, final_alpha, clip: None, parameterization }
     }
 
     /// What the network's output means.
@@ -233,6 +309,7 @@ impl Schedule {
                 Parameterization::Epsilon => ((*x - s * out) / a, *out),
                 Parameterization::V => (a * *x - s * out, a * out + s * *x),
             };
+            let x0 = self.clip.map_or(x0, |range| x0.clamp(-range, range));
             *x = a_previous * x0 + s_previous * epsilon;
         }
         Ok(())
@@ -244,7 +321,7 @@ mod tests {
     use super::*;
 
     fn stable_diffusion() -> Schedule {
-        Schedule::scaled_linear(1000, 0.00085, 0.012, 1, false, Parameterization::Epsilon)
+        Schedule::new(1000, Betas::ScaledLinear(0.00085, 0.012), false, Parameterization::Epsilon)
     }
 
     /// The table of protocol §1, to the last bit of f32.
@@ -310,7 +387,7 @@ mod tests {
     #[test]
     fn the_true_noise_leads_back_to_the_image() {
         for parameterization in [Parameterization::Epsilon, Parameterization::V] {
-            let schedule = Schedule::scaled_linear(1000, 0.00085, 0.012, 1, false, parameterization);
+            let schedule = Schedule::new(1000, Betas::ScaledLinear(0.00085, 0.012), false, parameterization);
             let (x0, noise) = (0.7f32, -1.3f32);
             let Scales { a, s } = schedule.scales(501).unwrap();
             let mut x = [a as f32 * x0 + s as f32 * noise];

@@ -10,8 +10,9 @@ use crate::{
     error::{Absence, Error, Result},
     files::ModelFiles,
     hub::{Hub, remembered},
-    layout::{self, Variant},
+    layout,
     named::{NAMED_MODELS, NamedModel},
+    variant::Variant,
 };
 
 /// `embedded:NAME`, a local folder in diffusers layout, or a model of the Hub.

@@ -9,21 +9,21 @@ use std::{
 use candle_core::{DType, Device, Shape, Tensor};
 use half::{bf16, f16};
 use rayon::prelude::*;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 
 use crate::{
     error::{Error, Result},
+    excerpt::excerpt,
     execution::Place,
     files::{Bytes, ModelFiles, PIECE},
     layout::weight_files,
+    safetensors_file::{Header, Stored},
 };
 
 /// Where one tensor lies.
 struct Entry {
     shard: usize,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    range: (usize, usize),
+    stored: Stored,
 }
 
 /// All tensors of one network, unread, where they shall be read to, and which of them have been asked for.
@@ -48,17 +48,17 @@ impl Weights {
     }
 
     fn add_shard(&mut self, label: String, bytes: Bytes) -> Result<()> {
-        let damaged = |reason: String| Error::DamagedWeights { file: label.clone(), reason };
-        let data = bytes.whole();
-        let (header, metadata) = SafeTensors::read_metadata(data).map_err(|e| damaged(e.to_string()))?;
-        let start = header + 8;
+        let header = Header::read(&label, &bytes)?;
         let shard = self.shards.len();
-        for (name, info) in metadata.tensors() {
-            let range = (start + info.data_offsets.0, start + info.data_offsets.1);
-            if range.1 > data.len() {
-                return Err(damaged(format!("tensor '{name}' ends at byte {}, the file has {}", range.1, data.len())));
+        for (name, stored) in header.tensors {
+            if let Some(first) = self.entries.get(&name) {
+                return Err(Error::TensorTwice {
+                    tensor: excerpt(&name),
+                    first: self.shards[first.shard].0.clone(),
+                    second: label,
+                });
             }
-            self.entries.insert(name, Entry { shard, dtype: info.dtype, shape: info.shape.clone(), range });
+            self.entries.insert(name, Entry { shard, stored });
         }
         self.shards.push((label, bytes));
         Ok(())
@@ -67,6 +67,11 @@ impl Weights {
     /// Everything below a prefix, e.g. `down_blocks.0`.
     pub(crate) fn root(&self) -> Scope<'_> {
         Scope { weights: self, prefix: String::new() }
+    }
+
+    /// The names of all tensors, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
@@ -80,20 +85,21 @@ impl Weights {
             .get(name)
             .ok_or_else(|| Error::MissingTensor { file: self.label.clone(), tensor: name.to_owned() })?;
         let (file, bytes) = &self.shards[entry.shard];
-        if entry.shape != expected {
+        let stored = &entry.stored;
+        if stored.shape != expected {
             return Err(Error::TensorShape {
                 file: file.clone(),
                 tensor: name.to_owned(),
                 expected: expected.to_vec(),
-                got: entry.shape.clone(),
+                got: stored.shape.clone(),
             });
         }
-        let convert = converter(entry.dtype).ok_or_else(|| Error::TensorDtype {
+        let convert = converter(stored.dtype).ok_or_else(|| Error::TensorDtype {
             file: file.clone(),
             tensor: name.to_owned(),
-            dtype: format!("{:?}", entry.dtype),
+            dtype: format!("{:?}", stored.dtype),
         })?;
-        let data = read_numbers(bytes, entry, convert)
+        let data = read_numbers(bytes, stored, convert)
             .map_err(|source| Error::Read { path: file.into(), source })?
             .ok_or_else(|| Error::NonFiniteWeights { file: file.clone(), tensor: name.to_owned() })?;
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
@@ -106,18 +112,18 @@ impl Weights {
         Ok(Tensor::from_vec(data, expected, &Device::Cpu)?.to_dtype(*dtype)?.to_device(device)?)
     }
 
-    /// Fails when the file holds tensors nobody asked for, apart from `ignored` (by suffix).
-    pub(crate) fn finish(&self, ignored: &[&str]) -> Result<()> {
+    /// Fails when the file holds tensors nobody asked for, apart from those that are `ignored`.
+    pub(crate) fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<()> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let extra: Vec<&String> = self
             .entries
             .keys()
-            .filter(|name| !used.contains(*name) && !ignored.iter().any(|suffix| name.ends_with(suffix)))
+            .filter(|name| !used.contains(*name) && !ignored(name))
             .collect();
         match extra.first() {
             None => Ok(()),
             Some(first) => {
-                Err(Error::ExtraTensors { file: self.label.clone(), count: extra.len(), first: (*first).clone() })
+                Err(Error::ExtraTensors { file: self.label.clone(), count: extra.len(), first: excerpt(first) })
             }
         }
     }
@@ -125,16 +131,16 @@ impl Weights {
 
 /// The numbers of a tensor in f32, `None` where one of them is NaN or infinite. All cores read: the time goes into new
 /// pages of memory.
-fn read_numbers(bytes: &Bytes, entry: &Entry, convert: Convert) -> io::Result<Option<Vec<f32>>> {
-    let width = entry.dtype.bitsize() / 8;
-    let mut data = vec![0.0; entry.shape.iter().product()];
+fn read_numbers(bytes: &Bytes, stored: &Stored, convert: Convert) -> io::Result<Option<Vec<f32>>> {
+    let width = stored.dtype.bitsize() / 8;
+    let mut data = vec![0.0; stored.shape.iter().product()];
     let pieces = data.par_chunks_mut(PIECE / width).enumerate();
     let is_finite = pieces.map_init(
         || bytes.reader(),
         |reader, (i, to)| {
             let reader = reader.as_mut().map_err(|e| io::Error::new(e.kind(), e.to_string()))?;
-            let start = entry.range.0 + i * PIECE;
-            convert(to, reader.read(start..start + to.len() * width)?);
+            let start = stored.start + (i * PIECE) as u64;
+            convert(to, reader.read(start..start + (to.len() * width) as u64)?);
             // A sum is finite only if every element is (overflow cannot happen with f64 partial sums of f32).
             Ok::<_, io::Error>(to.iter().map(|x| f64::from(*x)).sum::<f64>().is_finite())
         },

@@ -12,8 +12,9 @@ use super::{Hub, Network, Repository, select::select};
 use crate::{
     download::{Client, DownloadError, Remote, partial_path},
     error::{Absence, Error, Result},
-    layout::{Variant, shards},
+    layout::shards,
     source::HubModel,
+    variant::Variant,
 };
 
 /// A file to download.

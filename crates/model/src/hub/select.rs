@@ -2,7 +2,8 @@
 
 use crate::{
     error::{Error, Result},
-    layout::{NEEDED, NETWORKS, OPTIONAL, Variant, WeightNames, variants},
+    layout::{NEEDED, NETWORKS, OPTIONAL, WeightNames, variants},
+    variant::Variant,
 };
 
 /// What to download of a repository.
