@@ -1,10 +1,10 @@
-//! Sharpness of the log-probability along the guidance direction (Jeon et al. 2025; protocol §5).
+//! Sharpness of the log-probability along the guidance direction (Jeon et al. 2025; docs/spec/protocol.md §5).
 
 use candle_core::Tensor;
 use memscope_metric::{Ask, Detector, Measure, OwnCalls, Probe, Quantity, ResolvedProtocol, Score, T_NORM};
 use memscope_model::{
     Dual, LatentDiffusion, Parameterization, Result, Scales, Value,
-    cost::{Pass, Together},
+    cost::{Pass, SamplesPerCall},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ impl Measure for Sharpness {
 
     /// Two predictions with their tangents.
     fn own(&self) -> Vec<OwnCalls> {
-        vec![OwnCalls { pass: Pass::Tangent, calls: 2, together: Together::PerPrompt(2) }]
+        vec![OwnCalls { pass: Pass::Jvp, calls: 2, samples_per_call: SamplesPerCall::PerPrompt(2) }]
     }
 
     fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {

@@ -1,4 +1,5 @@
-//! MemBench's D_θ (Hong et al. 2024; protocol §7): the squared norm of the guidance direction on pure noise.
+//! MemBench's D_θ (Hong et al. 2024; docs/spec/protocol.md §7): the squared norm of the guidance direction on pure
+//! noise.
 
 use memscope_metric::{
     Detector, Measure, Normalization, Numerics, PairMeasure, Quantity, ResolvedProtocol, Score, Space, Statistic,

@@ -1,4 +1,4 @@
-//! Entropy of cross-attention (Ren et al. 2024; protocol §6).
+//! Entropy of cross-attention (Ren et al. 2024; docs/spec/protocol.md §6).
 
 use std::collections::BTreeSet;
 

@@ -20,7 +20,7 @@ pub fn token_significance(
     let difference = (conditional.output() - unconditional)?.to_dtype(DType::F32)?;
     let norm = difference.sqr()?.sum_all()?.sqrt()?;
     let cotangent = difference.broadcast_div(&norm)?.to_dtype(x.dtype())?;
-    let gradient = conditional.pull_back_to_context(&cotangent)?;
+    let gradient = conditional.vjp_context(&cotangent)?;
     let rows = LatentDiffusion::rows(&gradient.squeeze(0)?)?;
     if rows.iter().flatten().any(|g| !g.is_finite()) {
         // So it is where c = u: the norm has no gradient there.

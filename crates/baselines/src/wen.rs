@@ -1,4 +1,4 @@
-//! The norm of the guidance direction (Wen et al. 2024; protocol §4).
+//! The norm of the guidance direction (Wen et al. 2024; docs/spec/protocol.md §4).
 
 use memscope_metric::{
     Detector, Input, Measure, Normalization, Quantity, ResolvedProtocol, Score, Space, ddim_timesteps,

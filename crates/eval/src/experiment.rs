@@ -242,7 +242,8 @@ pub struct ReportSettings {
     pub rows: Option<String>,
 }
 
-/// How the weights of the metric are fitted: logistic regression on (N, C), unscaled, C = 1 (evaluation rule 5).
+/// How the weights of the metric are fitted: logistic regression on (N, C), unscaled, C = 1
+/// (docs/spec/evaluation.md §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FitSettings {

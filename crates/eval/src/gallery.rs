@@ -7,7 +7,7 @@ use std::{
 
 use memscope_model::{
     LatentDiffusion, ModelSource, NoisePrecision, Sampling,
-    cost::{Pass, Together, Workload},
+    cost::{Pass, SamplesPerCall, Workload},
     noise::initial_latents,
 };
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ pub(crate) fn workload(
     let prompts = classes.iter().enumerate().filter(|prompt| !drawn(prompt)).count();
     let mut work = Workload { prompts, images: prompts * images, batch: 1, ..Workload::default() };
     let calls = 2 * Sampling::default().steps * images * prompts;
-    work.add(Pass::Prediction, calls, Together::Fixed(2 * images));
+    work.add(Pass::Prediction, calls, SamplesPerCall::Fixed(2 * images));
     work
 }
 

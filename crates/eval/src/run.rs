@@ -8,7 +8,7 @@ use std::{
 use memscope_metric::{Ask, NetworkCalls, Probe, Quantity, Start, prefetch};
 use memscope_model::{
     Blueprint, Execution, LatentDiffusion, NoiseGenerator, NoisePrecision, PromptEmbedding,
-    cost::{Pass, Together, Workload},
+    cost::{Pass, SamplesPerCall, Workload},
     noise::initial_latents,
 };
 use schemars::JsonSchema;
@@ -29,7 +29,7 @@ pub enum NoiseSharing {
     #[default]
     Shared,
     /// The generator is seeded anew for each prompt with seed + position in its list, and 4 more on `torch-cuda`,
-    /// as Wen's released code leaves its CUDA generators (protocol §4).
+    /// as Wen's released code leaves its CUDA generators (docs/spec/protocol.md §4).
     PerPrompt,
 }
 
@@ -319,13 +319,13 @@ impl Agenda {
         let batch = self.chunk_len().min(self.prompts.len());
         let mut work = Workload { prompts: self.prompts.len() + 1, batch, ..Workload::default() };
         let shared = self.noise.sharing == NoiseSharing::Shared;
-        work.add(Pass::Prediction, cost.conditional_calls, Together::PerPrompt(1));
-        let of_empty = if shared { Together::Fixed(1) } else { Together::PerPrompt(1) };
+        work.add(Pass::Prediction, cost.conditional_calls, SamplesPerCall::PerPrompt(1));
+        let of_empty = if shared { SamplesPerCall::Fixed(1) } else { SamplesPerCall::PerPrompt(1) };
         work.add(Pass::Prediction, cost.unconditional_calls, of_empty);
         for planned in self.measures.all() {
             let Some(sum) = cost.measures.get(&planned.id) else { continue };
             for own in planned.measure.own() {
-                work.add(own.pass, sum.count * own.calls, own.together);
+                work.add(own.pass, sum.count * own.calls, own.samples_per_call);
             }
         }
         work

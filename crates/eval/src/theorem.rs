@@ -1,4 +1,4 @@
-//! Theorem 1 of the paper, checked on sampled instances (theory §1).
+//! Theorem 1 of the paper, checked on sampled instances (docs/spec/theory.md §1).
 
 use std::{
     fs,

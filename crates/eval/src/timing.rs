@@ -1,11 +1,11 @@
-//! How long detectors take, over both windows of protocol §8.
+//! How long detectors take, over both windows of docs/spec/protocol.md §8.
 
 use std::time::Instant;
 
 use memscope_metric::{Ask, Detector, Input, NetworkCalls, Pair, Probe, ResolvedProtocol, Start, prefetch};
 use memscope_model::{
-    LatentDiffusion, PromptEmbedding, Question, Sampling,
-    cost::{Pass, Together, Workload},
+    LatentDiffusion, PredictionInput, PromptEmbedding, Sampling,
+    cost::{Pass, SamplesPerCall, Workload},
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,14 +67,14 @@ pub(crate) fn workload(
             let measures: Measures = detector.measures().into_iter().collect();
             let asks = Measures::asks(measures.all());
             let empty = asks.iter().filter(|ask| matches!(ask, Ask::Unconditional { .. })).count();
-            let each = Together::PerPrompt(1);
-            work.add(Pass::Prediction, n * empty, Together::Fixed(1));
+            let each = SamplesPerCall::PerPrompt(1);
+            work.add(Pass::Prediction, n * empty, SamplesPerCall::Fixed(1));
             work.add(Pass::Prediction, n * TIMED_PROMPTS * (asks.len() - empty), each);
             for own in measures.all().iter().flat_map(|planned| planned.measure.own()) {
-                work.add(own.pass, n * TIMED_PROMPTS * own.calls, own.together);
+                work.add(own.pass, n * TIMED_PROMPTS * own.calls, own.samples_per_call);
             }
             if has_reference(entry, protocol) {
-                work.add(Pass::Prediction, n * TIMED_PROMPTS * REFERENCE_CALLS, Together::Fixed(2 * n));
+                work.add(Pass::Prediction, n * TIMED_PROMPTS * REFERENCE_CALLS, SamplesPerCall::Fixed(2 * n));
             }
         }
     }
@@ -178,10 +178,10 @@ impl Timed<'_> {
         let clock = Instant::now();
         for prompt in prompts {
             let mut ask = |latents: &[Vec<f32>], t| {
-                let of = |prompt| latents.iter().map(move |x| Question { x, t, prompt });
-                let questions: Vec<Question> = of(empty).chain(of(prompt)).collect();
-                calls += questions.len();
-                self.model.answer(&questions)
+                let of = |prompt| latents.iter().map(move |x| PredictionInput { x, t, prompt });
+                let inputs: Vec<PredictionInput> = of(empty).chain(of(prompt)).collect();
+                calls += inputs.len();
+                self.model.predict_batch(&inputs)
             };
             let mut latents = self.latents[..n].to_vec();
             let first = ask(&latents, protocol.t_norm)?;

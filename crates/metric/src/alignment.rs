@@ -1,8 +1,8 @@
-//! The quantities of Theorem 1 where a network's score has them (theory §1).
+//! The quantities of Theorem 1 where a network's score has them (docs/spec/theory.md §1).
 
 use memscope_model::{
-    Error, Question, Result,
-    cost::{Pass, Together},
+    Error, PredictionInput, Result,
+    cost::{Pass, SamplesPerCall},
 };
 use nalgebra::{DMatrix, DVector};
 
@@ -55,9 +55,9 @@ impl Measure for Alignment {
     /// The trajectory, and for every timestep both predictions and all products with both Jacobians.
     fn own(&self) -> Vec<OwnCalls> {
         let products = OwnCalls {
-            pass: Pass::Tangent,
+            pass: Pass::Jvp,
             calls: self.timesteps.len() * 2 * self.dim,
-            together: Together::Fixed(BATCH.get()),
+            samples_per_call: SamplesPerCall::Fixed(BATCH.get()),
         };
         vec![walk_calls(), OwnCalls::predictions(self.timesteps.len() * 2, 2), products]
     }
@@ -72,9 +72,9 @@ impl Measure for Alignment {
 }
 
 fn at(probe: &Probe, x: &[f32], t: usize) -> Result<[f64; FIELDS.len()]> {
-    let questions = [probe.empty(), probe.prompt()].map(|prompt| Question { x, t, prompt });
+    let inputs = [probe.empty(), probe.prompt()].map(|prompt| PredictionInput { x, t, prompt });
     let scores: Vec<DVector<f64>> =
-        probe.model().answer(&questions)?.iter().map(|prediction| prediction.score(x).into()).collect();
+        probe.model().predict_batch(&inputs)?.iter().map(|prediction| prediction.score(x).into()).collect();
     let products = ScoreProducts::new(probe, x, t)?;
     let failed = |reason: String| Error::Argument(format!("alignment at t = {t}: {reason}"));
     let hessian = |kind| {

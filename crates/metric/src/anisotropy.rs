@@ -1,4 +1,4 @@
-//! The paper's metric: M = γ_cos · C + γ_norm · N (Eq. 14; protocol §3).
+//! The paper's metric: M = γ_cos · C + γ_norm · N (Eq. 14; docs/spec/protocol.md §3).
 
 use crate::{
     detector::{Detector, Quantity, Score},

@@ -1,5 +1,5 @@
 //! The metric as the released code computes it on bf16 tensors: rounded after every operation
-//! (protocol §3 and §3.1). Reductions accumulate in f32 and round once, as torch does.
+//! (docs/spec/protocol.md §3 and §3.1). Reductions accumulate in f32 and round once, as torch does.
 
 use half::bf16;
 
@@ -10,8 +10,8 @@ use crate::{
 
 /// How torch multiplies a bf16 tensor with an f32 scalar tensor.
 ///
-/// The golden values of protocol §3.1 were made on the CPU, which rounds the scalar first; the released code
-/// ran on CUDA, which keeps it in f32. Only `x0_formula` notices.
+/// The golden values of docs/spec/protocol.md §3.1 were made on the CPU, which rounds the scalar first; the released
+/// code ran on CUDA, which keeps it in f32. Only `x0_formula` notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScalarFactor {
     /// Kept in f32: CUDA, what the released code did.
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::golden;
 
-    /// Golden bf16 values of protocol §3.1, exact to the bit.
+    /// Golden bf16 values of docs/spec/protocol.md §3.1, exact to the bit.
     #[test]
     fn cosine_map_mean_and_norm_equal_the_golden_values() {
         let [u, d] = golden::fields();
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(l2(d.into_iter()), 0.1796875);
     }
 
-    /// Golden SD 2 norm of protocol §3.1: cancellation in (a v − x).
+    /// Golden SD 2 norm of docs/spec/protocol.md §3.1: cancellation in (a v − x).
     #[test]
     fn x0_formula_norm_equals_the_golden_value() {
         let (x, [u, c]) = golden::sd2();

@@ -1,4 +1,4 @@
-//! Golden vectors of protocol §3.1, shared by the tests of both arithmetics.
+//! Golden vectors of docs/spec/protocol.md §3.1, shared by the tests of both arithmetics.
 
 use memscope_model::{Parameterization, Prediction, Scales};
 

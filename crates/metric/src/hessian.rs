@@ -1,11 +1,11 @@
-//! The Hessian of the log-probability along a prompt's trajectory (Figure 1; theory §2).
+//! The Hessian of the log-probability along a prompt's trajectory (Figure 1; docs/spec/theory.md §2).
 
 use std::{cell::RefCell, collections::HashMap, num::NonZeroUsize};
 
 use candle_core::{Tensor, Var};
 use memscope_model::{
     Dual, Error, LatentDiffusion, Parameterization, PromptEmbedding, Result, Value,
-    cost::{Pass, Together},
+    cost::{Pass, SamplesPerCall},
 };
 
 use crate::{
@@ -67,8 +67,8 @@ pub struct HessianSpectrum {
 pub(crate) const BATCH: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
 /// Seed of the random probes, the same for every prompt and timestep, so that curves differ by what they show alone.
 const SEED: u64 = 0;
-/// The numbers of every timestep and kind: three variances (theory §2) with their standard errors, the mean
-/// eigenvalue, and 1 − tr J²/tr JJᵀ.
+/// The numbers of every timestep and kind: three variances (docs/spec/theory.md §2) with their standard errors, the
+/// mean eigenvalue, and 1 − tr J²/tr JJᵀ.
 const FIELDS: [&str; 8] = [
     "symmetrized",
     "symmetrized_error",
@@ -133,13 +133,16 @@ impl Measure for HessianSpectrum {
     /// The trajectory, and for every timestep the products with both Jacobians.
     fn own(&self) -> Vec<OwnCalls> {
         let jacobians = 2 * self.timesteps.len();
-        let products =
-            |pass, vectors| OwnCalls { pass, calls: jacobians * vectors, together: Together::Fixed(BATCH.get()) };
+        let products = |pass, vectors| OwnCalls {
+            pass,
+            calls: jacobians * vectors,
+            samples_per_call: SamplesPerCall::Fixed(BATCH.get()),
+        };
         let mut own = vec![walk_calls()];
         match self.method {
-            SpectrumMethod::Exact { dim } => own.push(products(Pass::Tangent, dim)),
+            SpectrumMethod::Exact { dim } => own.push(products(Pass::Jvp, dim)),
             SpectrumMethod::Stochastic { probes } => {
-                own.extend([Pass::Tangent, Pass::Gradient].map(|pass| products(pass, probes)));
+                own.extend([Pass::Jvp, Pass::Vjp].map(|pass| products(pass, probes)));
             }
         }
         own

@@ -1,6 +1,6 @@
 //! What can be measured about one prompt under one noise, and what the network must be asked for it.
 
-use memscope_model::cost::{Pass, Together};
+use memscope_model::cost::{Pass, SamplesPerCall};
 
 use crate::probe::Probe;
 
@@ -27,13 +27,13 @@ pub struct OwnCalls {
     /// How many (samples).
     pub calls: usize,
     /// How many at once.
-    pub together: Together,
+    pub samples_per_call: SamplesPerCall,
 }
 
 impl OwnCalls {
-    /// Plain predictions, `together` at once for each probe.
-    pub fn predictions(calls: usize, together: usize) -> Self {
-        Self { pass: Pass::Prediction, calls, together: Together::PerPrompt(together) }
+    /// Plain predictions, `samples` in one network call for each probe.
+    pub fn predictions(calls: usize, samples: usize) -> Self {
+        Self { pass: Pass::Prediction, calls, samples_per_call: SamplesPerCall::PerPrompt(samples) }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The choices on which the paper's text, its released code and its published numbers differ (protocol §9).
+//! The choices on which the paper's text, its released code and its published numbers differ
+//! (docs/spec/protocol.md §9).
 
 use std::fmt;
 
@@ -110,7 +111,7 @@ choices! {
         /// Network in f32, statistics in f64.
         F32 = "f32",
         /// Noise and network outputs rounded to bf16 and every step of the metric rounded as the released
-        /// code does on bf16 tensors (protocol §3.1). The network itself still runs in f32.
+        /// code does on bf16 tensors (docs/spec/protocol.md §3.1). The network itself still runs in f32.
         Bf16Emulated = "bf16-emulated",
     }
 }

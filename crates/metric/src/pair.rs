@@ -31,7 +31,7 @@ impl Pair<'_> {
         self.conditional.parameterization
     }
 
-    /// ‖c − u‖₂ in the given space (protocol §3, D).
+    /// ‖c − u‖₂ in the given space (docs/spec/protocol.md §3, D).
     pub fn norm(&self, space: Space, normalization: Normalization) -> f64 {
         let factor = delta_factor(space, self.parameterization(), self.scales());
         let u = self.normalized(&self.unconditional.output, normalization);
@@ -139,8 +139,8 @@ mod tests {
     use super::*;
     use crate::golden;
 
-    /// Golden vectors of protocol §3.1: two positions u and u', four channels. They were computed in f32, whose
-    /// spacing near 1 is 6e-8.
+    /// Golden vectors of docs/spec/protocol.md §3.1: two positions u and u', four channels. They were computed in f32,
+    /// whose spacing near 1 is 6e-8.
     #[test]
     fn channel_and_flattened_cosines_equal_the_golden_values() {
         let [u, d] = golden::fields().map(|field| field.into_iter().map(f64::from).collect::<Vec<_>>());
@@ -151,7 +151,7 @@ mod tests {
         assert_relative_eq!(d.iter().map(|d| d * d).sum::<f64>().sqrt(), 0.17989933, epsilon = 5e-8);
     }
 
-    /// Golden SD 2 norm of protocol §3.1 in exact arithmetic.
+    /// Golden SD 2 norm of docs/spec/protocol.md §3.1 in exact arithmetic.
     #[test]
     fn x0_formula_norm_equals_the_golden_value() {
         let (x, [u, c]) = golden::sd2();

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use memscope_model::{LatentDiffusion, Prediction, PromptEmbedding, Question, Result};
+use memscope_model::{LatentDiffusion, Prediction, PredictionInput, PromptEmbedding, Result};
 
 use crate::measure::Ask;
 
@@ -75,8 +75,8 @@ impl<'a> Start<'a> {
         Probe { start: self, prompt, answers: Answers::default() }
     }
 
-    fn question(&self, t: usize) -> Question<'_> {
-        Question { x: &self.x, t, prompt: self.empty }
+    fn input(&self, t: usize) -> PredictionInput<'_> {
+        PredictionInput { x: &self.x, t, prompt: self.empty }
     }
 }
 
@@ -139,10 +139,10 @@ impl<'a> Probe<'a> {
         }
     }
 
-    fn question(&self, ask: Ask) -> Question<'_> {
+    fn input(&self, ask: Ask) -> PredictionInput<'_> {
         match ask {
-            Ask::Unconditional { t } => self.start.question(t),
-            Ask::Conditional { t } => Question { x: self.x(), t, prompt: self.prompt },
+            Ask::Unconditional { t } => self.start.input(t),
+            Ask::Conditional { t } => PredictionInput { x: self.x(), t, prompt: self.prompt },
         }
     }
 
@@ -150,8 +150,8 @@ impl<'a> Probe<'a> {
         if let Some(known) = self.known(ask) {
             return Ok(known);
         }
-        let mut answers = self.model().answer(&[self.question(ask)])?;
-        match answers.pop() {
+        let mut predictions = self.model().predict_batch(&[self.input(ask)])?;
+        match predictions.pop() {
             Some(prediction) => Ok(self.keep(ask, prediction)),
             None => Err(memscope_model::Error::Argument("the network gave no answer".into())),
         }
@@ -172,8 +172,8 @@ pub fn prefetch(model: &LatentDiffusion, probes: &[Probe], asks: &[Ask], batch: 
         let unknown: Vec<&Probe> =
             probes.iter().filter(|probe| probe.known(ask).is_none()).filter(first_of_start).collect();
         for chunk in unknown.chunks(batch.max(1)) {
-            let questions: Vec<Question> = chunk.iter().map(|probe| probe.question(ask)).collect();
-            for (probe, prediction) in chunk.iter().zip(model.answer(&questions)?) {
+            let inputs: Vec<PredictionInput> = chunk.iter().map(|probe| probe.input(ask)).collect();
+            for (probe, prediction) in chunk.iter().zip(model.predict_batch(&inputs)?) {
                 probe.keep(ask, prediction);
             }
         }

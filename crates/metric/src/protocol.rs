@@ -14,7 +14,7 @@ use crate::{
 /// The first timestep of a 50-step DDIM run, the paper's "t = T".
 pub const T_NORM: usize = 981;
 
-/// The timesteps of a 50-step DDIM run, in its order: 981, 961, …, 21, 1 (protocol §1.1).
+/// The timesteps of a 50-step DDIM run, in its order: 981, 961, …, 21, 1 (docs/spec/protocol.md §1.1).
 pub fn ddim_timesteps() -> impl Iterator<Item = usize> {
     (0..50).map(|i| T_NORM - 20 * i)
 }

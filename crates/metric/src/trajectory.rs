@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memscope_model::{Error, LatentDiffusion, Prediction, Question, Result, Sampling};
+use memscope_model::{Error, LatentDiffusion, Prediction, PredictionInput, Result, Sampling};
 
 use crate::{
     measure::{Ask, Measure, OwnCalls},
@@ -87,9 +87,9 @@ fn predictions(
     t: usize,
 ) -> Result<(Predictions, Predictions)> {
     let pairs = || probes.iter().zip(latents);
-    let empty = pairs().map(|(probe, x)| Question { x, t, prompt: probe.empty() });
-    let prompts = pairs().map(|(probe, x)| Question { x, t, prompt: probe.prompt() });
-    let mut unconditional = model.answer(&empty.chain(prompts).collect::<Vec<_>>())?;
+    let empty = pairs().map(|(probe, x)| PredictionInput { x, t, prompt: probe.empty() });
+    let prompts = pairs().map(|(probe, x)| PredictionInput { x, t, prompt: probe.prompt() });
+    let mut unconditional = model.predict_batch(&empty.chain(prompts).collect::<Vec<_>>())?;
     let conditional = unconditional.split_off(probes.len());
     Ok((unconditional, conditional))
 }

@@ -83,8 +83,8 @@ impl Bench {
         let difference = (conditional.output() - unconditional.output())?;
         let loss = norm(&difference)?;
         let cotangent = (difference / loss)?;
-        let Gradients { x, context } = conditional.pull_back(&cotangent)?;
-        let x = (x + unconditional.pull_back(&cotangent.neg()?)?.x)?;
+        let Gradients { x, context } = conditional.vjp(&cotangent)?;
+        let x = (x + unconditional.vjp(&cotangent.neg()?)?.x)?;
         gradient_answer(start, loss, &context, Some(&x))
     }
 
@@ -95,7 +95,7 @@ impl Bench {
         let conditional = self.model.trace(&x, &[T], &self.prompt)?;
         let difference = (conditional.output() - unconditional)?;
         let loss = norm(&difference)?;
-        let context = conditional.pull_back_to_context(&(difference / loss)?)?;
+        let context = conditional.vjp_context(&(difference / loss)?)?;
         gradient_answer(start, loss, &context, None)
     }
 

@@ -11,6 +11,7 @@ use crate::{
     blueprint::Blueprint,
     error::{Error, Result},
     execution::{Execution, NetworkDtype, Place},
+    files::ModelFiles,
     fingerprint::fingerprint,
     origin::WeightsOrigin,
     parts,
@@ -19,7 +20,7 @@ use crate::{
     source::ModelSource,
     text_encoder::TextEncoder,
     text_fix::TextFix,
-    tokenizer::{PromptTokenizer, Tokens},
+    tokenizer::{PromptTokenizer, TokenizerFiles, Tokens},
     unet::{AttentionObserver, Trace, UNet},
     vae::Vae,
     value::Value,
@@ -56,9 +57,9 @@ pub struct PromptEmbedding {
     pub tokens: Tokens,
 }
 
-/// One question to the network: its output for a latent at a timestep under a prompt.
+/// What the network is given for one prediction: a latent, its timestep and a prompt.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct PredictionInput<'a> {
     /// Latent, flattened (C, H, W).
     pub x: &'a [f32],
     /// Timestep.
@@ -67,21 +68,21 @@ pub struct Question<'a> {
     pub prompt: &'a PromptEmbedding,
 }
 
-impl Question<'_> {
+impl PredictionInput<'_> {
     fn shares_latent(&self, other: &Self) -> bool {
         self.t == other.t && self.x == other.x
     }
 }
 
-/// How a batch is cut.
+/// How a batch is split.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    /// Small parts side by side, one core each: a small network spends less on an operation than on sharing it.
-    SideBySide,
-    /// Samples one after the other, all cores on each operation: the memory of a large network is that of one sample.
-    OneByOne,
-    /// Not at all: a GPU wants the whole batch.
-    Whole,
+enum BatchSplit {
+    /// Small parts in parallel, one core each: a small network spends less on an operation than on sharing it.
+    ParallelParts,
+    /// One sample after the other, all cores on each operation: the memory of a large network is that of one sample.
+    SingleSamples,
+    /// Not at all: a GPU is fastest with the whole batch.
+    WholeBatch,
 }
 
 impl LatentDiffusion {
@@ -100,15 +101,10 @@ impl LatentDiffusion {
         let place = Place::open(execution)?;
         let files = blueprint.files();
         let text_encoder = Arc::new(TextEncoder::load(files, blueprint.text_encoder(), &place)?);
-        let tokenizer = PromptTokenizer::from_files(
-            &files.read("tokenizer/vocab.json")?,
-            &files.read("tokenizer/merges.txt")?,
-            files.read_optional("tokenizer/tokenizer_config.json")?.as_deref(),
-            files.read_optional("tokenizer/special_tokens_map.json")?.as_deref(),
-            blueprint.text_encoder().context_length,
-        )?
-        // The reference environment has ftfy, which transformers then applies to every prompt.
-        .with_text_fix(TextFix::Ftfy);
+        let tokenizer = tokenizer(files, blueprint.text_encoder().context_length)?
+            // The reference environment has ftfy, which transformers then applies to every prompt.
+            .with_text_fix(TextFix::Ftfy);
+        tokenizer.check_rows(blueprint.text_encoder().vocabulary)?;
         let unet = UNet::load(files, blueprint.unet().clone(), &place)?;
         let fingerprint = fingerprint(files)?;
         if blueprint.weights_origin() == WeightsOrigin::Random {
@@ -154,7 +150,7 @@ impl LatentDiffusion {
         self.place.device_name()
     }
 
-    /// What the rounding of its answers depends on: the number format, and the kind of device if it is not the CPU.
+    /// What the rounding of its predictions depends on: the number format, and the kind of device if it is not the CPU.
     pub fn arithmetic(&self) -> String {
         self.execution.dtype.on(self.place.device.is_cpu())
     }
@@ -220,21 +216,21 @@ impl LatentDiffusion {
         rows.map(|(i, tokens)| Ok(PromptEmbedding { embedding: hidden.get(i)?, tokens })).collect()
     }
 
-    /// Cuts a batch of `samples` into parts and answers each by `f`, in order, as suits network and device.
+    /// Splits a batch of `samples` into parts as suits network and device, and returns `f` of each part, in order.
     pub fn in_parts<R: Send>(&self, samples: usize, f: impl Fn(Range<usize>) -> Result<R> + Sync) -> Result<Vec<R>> {
-        match self.cut() {
+        match self.batch_split() {
             _ if samples == 0 => Ok(vec![]),
-            Cut::SideBySide => parts::map(samples, f),
-            Cut::OneByOne => (0..samples).map(|i| f(i..i + 1)).collect(),
-            Cut::Whole => Ok(vec![f(0..samples)?]),
+            BatchSplit::ParallelParts => parts::map(samples, f),
+            BatchSplit::SingleSamples => (0..samples).map(|i| f(i..i + 1)).collect(),
+            BatchSplit::WholeBatch => Ok(vec![f(0..samples)?]),
         }
     }
 
-    fn cut(&self) -> Cut {
+    fn batch_split(&self) -> BatchSplit {
         match self.blueprint.is_small() {
-            _ if !self.place.device.is_cpu() => Cut::Whole,
-            true => Cut::SideBySide,
-            false => Cut::OneByOne,
+            _ if !self.place.device.is_cpu() => BatchSplit::WholeBatch,
+            true => BatchSplit::ParallelParts,
+            false => BatchSplit::SingleSamples,
         }
     }
 
@@ -255,42 +251,46 @@ impl LatentDiffusion {
         Ok(self.unet.trace(x, timesteps, embeddings)?)
     }
 
-    /// Answers questions in one batch; fails when an answer holds NaN or infinity.
-    pub fn answer(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
-        if self.cut() == Cut::OneByOne {
-            return self.answer_one_by_one(questions);
+    /// The predictions for a batch of inputs, in order.
+    ///
+    /// # Errors
+    ///
+    /// When a prediction holds NaN or infinity, a timestep is not one of the schedule, a latent has another size than
+    /// [`Self::latent_shape`], or an operation fails.
+    pub fn predict_batch(&self, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
+        if self.batch_split() == BatchSplit::SingleSamples {
+            return self.predict_one_by_one(inputs);
         }
-        Ok(self.in_parts(questions.len(), |range| self.answer_part(&questions[range]))?.concat())
+        Ok(self.in_parts(inputs.len(), |range| self.predict_part(&inputs[range]))?.concat())
     }
 
-    /// What the network makes of a latent before it looks at the prompt serves all questions that follow one another
-    /// about it.
-    fn answer_one_by_one(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
-        let mut answers = Vec::with_capacity(questions.len());
-        for run in questions.chunk_by(Question::shares_latent) {
+    /// What comes before the first cross-attention is computed once for adjacent inputs that share latent and timestep.
+    fn predict_one_by_one(&self, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
+        let mut predictions = Vec::with_capacity(inputs.len());
+        for run in inputs.chunk_by(PredictionInput::shares_latent) {
             let prepared = self.unet.prepare(&self.latents(run[0].x.to_vec())?, &[run[0].t])?;
-            for question in run {
-                let output = prepared.forward(&question.prompt.embedding.unsqueeze(0)?, None)?;
-                answers.extend(self.predictions(&output, std::slice::from_ref(question))?);
+            for input in run {
+                let output = prepared.forward(&input.prompt.embedding.unsqueeze(0)?, None)?;
+                predictions.extend(self.predictions(&output, std::slice::from_ref(input))?);
             }
         }
-        Ok(answers)
+        Ok(predictions)
     }
 
-    fn answer_part(&self, questions: &[Question]) -> Result<Vec<Prediction>> {
-        let is_shared = questions.windows(2).all(|pair| pair[0].shares_latent(&pair[1]));
-        let places = if is_shared { &questions[..questions.len().min(1)] } else { questions };
+    fn predict_part(&self, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
+        let is_shared = inputs.windows(2).all(|pair| pair[0].shares_latent(&pair[1]));
+        let places = if is_shared { &inputs[..inputs.len().min(1)] } else { inputs };
         let x = self.latents(places.iter().flat_map(|q| q.x.iter().copied()).collect())?;
         let timesteps: Vec<usize> = places.iter().map(|q| q.t).collect();
-        let embeddings: Vec<&Tensor> = questions.iter().map(|q| &q.prompt.embedding).collect();
-        self.predictions(&self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?, questions)
+        let embeddings: Vec<&Tensor> = inputs.iter().map(|input| &input.prompt.embedding).collect();
+        self.predictions(&self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?, inputs)
     }
 
-    fn predictions(&self, output: &Tensor, questions: &[Question]) -> Result<Vec<Prediction>> {
+    fn predictions(&self, output: &Tensor, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
         Self::rows(output)?
             .into_iter()
-            .zip(questions)
-            .map(|(output, Question { t, .. })| {
+            .zip(inputs)
+            .map(|(output, PredictionInput { t, .. })| {
                 if output.iter().any(|x| !x.is_finite()) {
                     return Err(Error::NonFiniteOutput {
                         what: format!("the prediction of {} at t = {t}", self.source()),
@@ -311,4 +311,21 @@ impl LatentDiffusion {
         }
         self.vae.get().ok_or_else(|| Error::Argument("the VAE could not be kept".into()))
     }
+}
+
+/// The tokenizer of a model, text not repaired.
+fn tokenizer(files: &ModelFiles, context_length: usize) -> Result<PromptTokenizer> {
+    let read = |file: &str| files.read_optional(&format!("tokenizer/{file}"));
+    let (vocab, merges, tokenizer_json) = (read("vocab.json")?, read("merges.txt")?, read("tokenizer.json")?);
+    let (config, map) = (read("tokenizer_config.json")?, read("special_tokens_map.json")?);
+    let added = read("added_tokens.json")?;
+    let contents = TokenizerFiles {
+        vocab: vocab.as_deref(),
+        merges: merges.as_deref(),
+        tokenizer_json: tokenizer_json.as_deref(),
+        config: config.as_deref(),
+        special_tokens_map: map.as_deref(),
+        added_tokens: added.as_deref(),
+    };
+    Ok(PromptTokenizer::from_files(&contents, context_length)?)
 }

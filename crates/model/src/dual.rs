@@ -74,15 +74,15 @@ impl Value for Dual {
     }
 
     fn normalise(&self, norm: &Norm) -> Result<Self> {
-        self.with(norm.apply(&self.primal)?, |d| norm.pushforward(&self.primal, d))
+        self.with(norm.apply(&self.primal)?, |d| norm.jvp(&self.primal, d))
     }
 
     fn activate(&self, activation: Activation) -> Result<Self> {
-        self.with(ops::activate(&self.primal, activation)?, |d| ops::activation_derivative(&self.primal, d, activation))
+        self.with(ops::activate(&self.primal, activation)?, |d| ops::activation_jvp(&self.primal, d, activation))
     }
 
     fn geglu(&self) -> Result<Self> {
-        self.with(ops::geglu(&self.primal)?, |d| ops::geglu_pushforward(&self.primal, d))
+        self.with(ops::geglu(&self.primal)?, |d| ops::geglu_jvp(&self.primal, d))
     }
 
     fn attend(&self, key: &Self, value: &Self, heads: usize, mask: AttentionMask) -> Result<Self> {
@@ -91,13 +91,7 @@ impl Value for Dual {
         let parts = |x: &Self| (x.primal.clone(), x.tangent.clone());
         let tangent = if moves {
             let (q, k, v) = (parts(self), parts(key), parts(value));
-            Some(ops::attention_pushforward(
-                (&q.0, q.1.as_ref()),
-                (&k.0, k.1.as_ref()),
-                (&v.0, v.1.as_ref()),
-                heads,
-                mask,
-            )?)
+            Some(ops::attention_jvp((&q.0, q.1.as_ref()), (&k.0, k.1.as_ref()), (&v.0, v.1.as_ref()), heads, mask)?)
         } else {
             None
         };

@@ -15,7 +15,7 @@ use crate::{
     cache::cache_folder,
     error::{Error, Result},
     files::{ModelFiles, read_limited},
-    layout::{INDEX, NEEDED, NETWORKS, OPTIONAL, weight_files},
+    layout::{INDEX, NEEDED, NETWORKS, OPTIONAL, TOKENIZER_JSON, VOCABULARY, weight_files},
 };
 
 /// The fingerprint of a model: SHA-256 (hex) over the sorted list of its files' names and hashes.
@@ -49,7 +49,9 @@ pub(crate) fn known_fingerprint(files: &ModelFiles) -> Option<String> {
 
 fn combine(files: &ModelFiles, mut hash: impl FnMut(&str) -> Result<String>) -> Result<String> {
     // The index names the pipeline's classes; it is checked, and changes no number.
-    let small = NEEDED.iter().chain(OPTIONAL).filter(|file| **file != INDEX && files.exists(file));
+    // So does what only repeats the vocabulary.
+    let counts = |file: &str| file != INDEX && !(file == TOKENIZER_JSON && files.exists(VOCABULARY));
+    let small = NEEDED.iter().chain(OPTIONAL).filter(|file| counts(file) && files.exists(file));
     let mut names: Vec<String> = small.map(|file| (*file).to_owned()).collect();
     for (folder, stem) in NETWORKS {
         names.extend(weight_files(files, folder, stem)?);

@@ -1,10 +1,10 @@
 //! Latent diffusion models: load one, encode a prompt, predict at (x, t, prompt), sample, decode,
 //! differentiate.
 //!
-//! The nouns: a [`LatentDiffusion`] comes from a [`ModelSource`], which the [`hub`] can download; its
-//! [`Blueprint`] knows what it [costs](cost) before it is loaded; [`NoiseGenerator`] draws x_T as torch
-//! would; a [`Question`] is answered by a [`Prediction`]; [`Value`] is what may flow through the
-//! [`UNet`]: tensors (inference and reverse mode) or [`Dual`] numbers (forward mode).
+//! A [`LatentDiffusion`] comes from a [`ModelSource`], which the [`hub`] can download; its [`Blueprint`] knows what it
+//! [costs](cost) before it is loaded; [`NoiseGenerator`] draws x_T as torch would; [`LatentDiffusion::predict_batch`]
+//! turns a [`PredictionInput`] into a [`Prediction`]; [`Value`] is what may flow through the [`UNet`]: tensors (inference
+//! and reverse mode) or [`Dual`] numbers (forward mode).
 
 mod blueprint;
 mod cache;
@@ -18,6 +18,7 @@ mod excerpt;
 mod execution;
 mod files;
 mod fingerprint;
+mod gemm;
 pub mod hub;
 mod json;
 mod layers;
@@ -29,7 +30,6 @@ pub mod ops;
 mod origin;
 mod parts;
 mod prediction;
-mod raw;
 mod safetensors_file;
 mod sampler;
 mod schedule;
@@ -47,7 +47,7 @@ mod weights;
 
 pub use blueprint::Blueprint;
 pub use cache::{CACHE_VARIABLE, cache_folder};
-pub use diffusion::{LatentDiffusion, LoadOptions, PromptEmbedding, Question};
+pub use diffusion::{LatentDiffusion, LoadOptions, PredictionInput, PromptEmbedding};
 pub use dual::Dual;
 pub use error::{Absence, Error, Result};
 pub use execution::{DeviceChoice, Execution, NetworkDtype};

@@ -1,4 +1,4 @@
-//! What the network answered, and its conversions: ε ↔ v ↔ x₀ ↔ score (protocol §3.2).
+//! What the network answered, and its conversions: ε ↔ v ↔ x₀ ↔ score (docs/spec/protocol.md §3.2).
 
 use crate::schedule::{Parameterization, Scales};
 

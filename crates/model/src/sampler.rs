@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::DType;
 
 use crate::{
-    diffusion::{LatentDiffusion, PromptEmbedding, Question},
+    diffusion::{LatentDiffusion, PredictionInput, PromptEmbedding},
     error::{Error, Result},
     prediction::Prediction,
     schedule::Schedule,
@@ -67,10 +67,10 @@ impl LatentDiffusion {
         let timesteps = self.schedule().timesteps(sampling.steps)?;
         for (index, &t) in timesteps.iter().enumerate() {
             watch(&Step { index, t, latents: &latents })?;
-            let ask = |prompt| latents.iter().map(move |x| Question { x, t, prompt });
-            let questions: Vec<Question> = ask(empty).chain(ask(prompt)).collect();
-            let answers = self.answer(&questions)?;
-            let (unconditional, conditional) = answers.split_at(latents.len());
+            let with = |prompt| latents.iter().map(move |x| PredictionInput { x, t, prompt });
+            let inputs: Vec<PredictionInput> = with(empty).chain(with(prompt)).collect();
+            let predictions = self.predict_batch(&inputs)?;
+            let (unconditional, conditional) = predictions.split_at(latents.len());
             for ((x, u), c) in latents.iter_mut().zip(unconditional).zip(conditional) {
                 sampling.step(self.schedule(), x, u, c, t)?;
             }

@@ -1,4 +1,4 @@
-//! The noise schedule and the timesteps of DDIM sampling (protocol §1).
+//! The noise schedule and the timesteps of DDIM sampling (docs/spec/protocol.md §1).
 
 use crate::{
     config::Config,
@@ -324,7 +324,7 @@ mod tests {
         Schedule::new(1000, Betas::ScaledLinear(0.00085, 0.012), false, Parameterization::Epsilon)
     }
 
-    /// The table of protocol §1, to the last bit of f32.
+    /// The table of docs/spec/protocol.md §1, to the last bit of f32.
     #[test]
     fn alphas_equal_the_published_table() {
         let table = [
@@ -344,7 +344,7 @@ mod tests {
         }
     }
 
-    /// a/(1 − ᾱ) and a/s of protocol §1: f32 quotients, the divisor being s².
+    /// a/(1 − ᾱ) and a/s of docs/spec/protocol.md §1: f32 quotients, the divisor being s².
     #[test]
     fn score_factors_equal_the_published_table() {
         let schedule = stable_diffusion();

@@ -1,4 +1,4 @@
-//! Repair of broken text before tokenizing, as the reference environment does (protocol §9 row 20).
+//! Repair of broken text before tokenizing, as the reference environment does (docs/spec/protocol.md §9 row 20).
 //!
 //! With `ftfy` installed, transformers' `CLIPTokenizer` runs `ftfy.fix_text` with its defaults on every prompt:
 //! mojibake is decoded, curly quotes become straight, ligatures and full-width letters are taken apart, HTML entities

@@ -3,7 +3,7 @@
 use candle_core::DType;
 use memscope_model::{
     Blueprint, LatentDiffusion, ModelSource, ScheduleCheck,
-    cost::{Flops, Pass, Together, Workload},
+    cost::{Flops, Pass, SamplesPerCall, Workload},
     memory::{AvailableMemory, MemoryBound},
 };
 
@@ -21,7 +21,7 @@ fn gmac(flops: f64) -> f64 {
 /// Work for batches of one kind of pass.
 fn work(pass: Pass, batch: usize) -> Workload {
     let mut work = Workload { batch, prompts: batch, ..Workload::default() };
-    work.add(pass, 1000, Together::PerPrompt(1));
+    work.add(pass, 1000, SamplesPerCall::PerPrompt(1));
     work
 }
 
@@ -99,13 +99,13 @@ fn memory_grows_with_storage_batch_and_derivatives() {
         let need = need(pass, 1, DType::F32);
         need.weights + need.working - UNET
     };
-    let (gradient, trace) = (beside_unet(Pass::Gradient), beside_unet(Pass::Trace));
+    let (gradient, trace) = (beside_unet(Pass::Vjp), beside_unet(Pass::CheckpointedVjp));
     assert!(trace > TEXT_ENCODER && trace < gradient / 2, "{trace} {gradient}");
 
     let emoji = Blueprint::read(&ModelSource::Embedded("emoji-eps".into()), ScheduleCheck::Protocol).unwrap();
     let small = |pass, batch| emoji.memory(&work(pass, batch), DType::F32).working;
     assert!(small(Pass::Prediction, 32) > small(Pass::Prediction, 1));
-    assert!(small(Pass::Tangent, 32) > small(Pass::Prediction, 32));
+    assert!(small(Pass::Jvp, 32) > small(Pass::Prediction, 32));
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn a_workload_is_priced_by_its_passes() {
     let sd14 = blueprint("sd14");
     let one = sd14.prediction_flops();
     let mut work = Workload { batch: 1, ..Workload::default() };
-    work.add(Pass::Prediction, 3, Together::PerPrompt(1));
-    work.add(Pass::Tangent, 1, Together::PerPrompt(1));
+    work.add(Pass::Prediction, 3, SamplesPerCall::PerPrompt(1));
+    work.add(Pass::Jvp, 1, SamplesPerCall::PerPrompt(1));
     assert_eq!(sd14.flops(&work).convolution, 5.0 * one.convolution);
     assert_eq!(sd14.flops(&work).attention, 6.5 * one.attention);
     work.images = 1;
@@ -153,13 +153,13 @@ fn a_calibration_gives_seconds() {
     assert!(clock.elapsed().as_secs_f64() < 30.0, "it must stay a small part of any run");
     let seconds = |pass, calls| {
         let mut work = Workload { batch: 32, ..Workload::default() };
-        work.add(pass, calls, Together::PerPrompt(1));
+        work.add(pass, calls, SamplesPerCall::PerPrompt(1));
         model.seconds(&work, &speed)
     };
     let hundred = seconds(Pass::Prediction, 3200);
     assert!(hundred.is_finite() && hundred > 0.0);
     assert!((seconds(Pass::Prediction, 6400) / hundred - 2.0).abs() < 1e-9);
-    assert!(seconds(Pass::Tangent, 3200) > 1.9 * hundred);
+    assert!(seconds(Pass::Jvp, 3200) > 1.9 * hundred);
     assert!(speed.overall(&model) > 0.0);
     assert_eq!(model.seconds(&Workload::default(), &speed), 0.0);
 }

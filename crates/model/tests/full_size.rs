@@ -100,8 +100,8 @@ impl Proof {
         let loss = difference.sqr().unwrap().sum_all().unwrap().sqrt().unwrap();
         self.assert_close("gradient.loss", &loss);
         let cotangent = difference.broadcast_div(&loss).unwrap();
-        let gradients = conditional.pull_back(&cotangent).unwrap();
-        let of_unconditional = unconditional.pull_back(&cotangent.neg().unwrap()).unwrap();
+        let gradients = conditional.vjp(&cotangent).unwrap();
+        let of_unconditional = unconditional.vjp(&cotangent.neg().unwrap()).unwrap();
         self.assert_within(GRADIENT_TOLERANCE, "gradient.context", &gradients.context);
         self.assert_within(GRADIENT_TOLERANCE, "gradient.x", &(gradients.x + of_unconditional.x).unwrap());
     }

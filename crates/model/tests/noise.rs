@@ -41,7 +41,7 @@ fn assert_all_digits(values: &[f32], printed: &[&str]) {
     }
 }
 
-/// Golden values of protocol §2.1, seed 42.
+/// Golden values of docs/spec/protocol.md §2.1, seed 42.
 #[test]
 fn torch_cuda_seed_42() {
     let x = cuda(42, 1, SD1);
@@ -53,7 +53,7 @@ fn torch_cuda_seed_42() {
     assert_sum(sum_of_squares(&x), "16282.63");
 }
 
-/// Golden values of protocol §2.1, seed 42 rounded to bfloat16: exact.
+/// Golden values of docs/spec/protocol.md §2.1, seed 42 rounded to bfloat16: exact.
 #[test]
 fn torch_cuda_bf16() {
     let x = initial_latents(NoiseGenerator::A6000, NoisePrecision::Bf16, 42, 1, SD1);
@@ -62,7 +62,7 @@ fn torch_cuda_bf16() {
     assert_sum(sum_of_squares(&x).sqrt(), "127.5972");
 }
 
-/// Golden values of protocol §2.1, seeds 51 and 53.
+/// Golden values of docs/spec/protocol.md §2.1, seeds 51 and 53.
 #[test]
 fn torch_cuda_other_seeds() {
     let x = cuda(51, 1, SD1);
@@ -79,7 +79,7 @@ fn torch_cuda_other_seeds() {
     assert_sum(sum_of_squares(&x), "16306.11");
 }
 
-/// Golden values of protocol §2.1, Stable Diffusion 2: one latent, and the wrapped end of four.
+/// Golden values of docs/spec/protocol.md §2.1, Stable Diffusion 2: one latent, and the wrapped end of four.
 #[test]
 fn torch_cuda_sd2_and_block_cap() {
     let one = cuda(42, 1, SD2);

@@ -180,7 +180,7 @@ fn half_precision_gradients_differ_by_their_rounding_alone() {
         let tensors = ["x", "context", "output.t500"].map(|tensor| case.get(tensor).narrow(0, 0, 1).unwrap());
         let gradients = |dtype| {
             let [x, context, cotangent] = tensors.clone().map(|tensor| tensor.to_dtype(dtype).unwrap());
-            model.trace(&x, &[981], &context).unwrap().pull_back(&cotangent).unwrap()
+            model.trace(&x, &[981], &context).unwrap().vjp(&cotangent).unwrap()
         };
         let exact = gradients(DType::F32);
         for (dtype, tolerance) in [(DType::F16, 1e-2), (DType::BF16, 8e-2)] {
@@ -218,8 +218,8 @@ fn traced_gradients(model: &LatentDiffusion, case: &Case) -> (Tensor, Gradients)
     let [conditional, unconditional] =
         ["context", "empty"].map(|prompt| model.trace(case.get("x_T"), &[981], case.get(prompt)).unwrap());
     let (loss, cotangent) = norm_and_cotangent(conditional.output(), unconditional.output());
-    let Gradients { x, context } = conditional.pull_back(&cotangent).unwrap();
-    let through_unconditional = unconditional.pull_back(&cotangent.neg().unwrap()).unwrap();
+    let Gradients { x, context } = conditional.vjp(&cotangent).unwrap();
+    let through_unconditional = unconditional.vjp(&cotangent.neg().unwrap()).unwrap();
     (loss, Gradients { x: (x + through_unconditional.x).unwrap(), context })
 }
 
@@ -260,14 +260,14 @@ fn traces_pull_back_what_candle_does() {
 
             let trace = model.trace(&x, &timesteps, &context).unwrap();
             assert!(same_numbers(trace.output(), &output), "{name}");
-            let traced = trace.pull_back(cotangent).unwrap();
+            let traced = trace.vjp(cotangent).unwrap();
             for (traced, var) in [(&traced.x, &x), (&traced.context, &context)] {
                 assert_eq!(traced.dims(), var.dims(), "{name}");
                 let error = relative_l2(traced, plain.get(var).expect("a gradient"));
                 assert!(error <= 1e-6, "{name}, {} latents: {error:.2e}", x.dim(0).unwrap());
             }
-            assert!(same_numbers(&trace.pull_back_to_context(cotangent).unwrap(), &traced.context), "{name}");
-            assert!(trace.pull_back(&cotangent.narrow(0, 0, 1).unwrap()).is_err(), "{name}: a cotangent too small");
+            assert!(same_numbers(&trace.vjp_context(cotangent).unwrap(), &traced.context), "{name}");
+            assert!(trace.vjp(&cotangent.narrow(0, 0, 1).unwrap()).is_err(), "{name}: a cotangent too small");
         }
     }
 }
@@ -319,7 +319,7 @@ fn attention_maps() {
     }
 }
 
-/// The score of Jeon's metric: its factor on the output, protocol §5.
+/// The score of Jeon's metric: its factor on the output, docs/spec/protocol.md §5.
 fn jeon_factor(model: &LatentDiffusion) -> f64 {
     let Scales { a, s } = model.schedule().scales(981).unwrap();
     match model.schedule().parameterization() {

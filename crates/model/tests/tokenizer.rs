@@ -63,14 +63,14 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Checksums of models.md: the fixture is the published tokenizer.
+/// Checksums of docs/spec/models.md §3: the fixture is the published tokenizer.
 #[test]
 fn files_are_the_published_ones() {
     assert!(hex(&Sha256::digest(&*MERGES)).starts_with("9fd691f7"));
     assert!(hex(&Sha256::digest(&*VOCAB)).starts_with("e089ad92"));
 }
 
-/// Golden ids of models.md, unpadded.
+/// Golden ids of docs/spec/models.md §3, unpadded.
 #[test]
 fn golden_ids() {
     let tokenizer = clip(None, None).unwrap().with_text_fix(TextFix::Ftfy);

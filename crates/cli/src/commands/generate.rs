@@ -1,6 +1,6 @@
 use memscope_model::{
     NoisePrecision, Sampling,
-    cost::{Pass, Together, Workload},
+    cost::{Pass, SamplesPerCall, Workload},
     noise::initial_latents,
 };
 
@@ -54,6 +54,6 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
 fn workload(args: &Generate) -> Workload {
     let images = usize::from(args.count);
     let mut work = Workload { prompts: 2, images, batch: images, ..Workload::default() };
-    work.add(Pass::Prediction, 2 * images * usize::from(args.steps), Together::PerPrompt(2));
+    work.add(Pass::Prediction, 2 * images * usize::from(args.steps), SamplesPerCall::PerPrompt(2));
     work
 }

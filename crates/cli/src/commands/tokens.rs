@@ -8,7 +8,7 @@ use memscope_eval::{
 };
 use memscope_model::{
     LatentDiffusion, NoisePrecision,
-    cost::{Pass, Together, Workload},
+    cost::{Pass, SamplesPerCall, Workload},
     noise::initial_latents,
 };
 use memscope_plots::{Figure, Meta, Theme, results::token_strip};
@@ -83,8 +83,8 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
 fn workload(args: &Tokens) -> Workload {
     let mut work = Workload { prompts: args.prompts.len() + 1, batch: 1, ..Workload::default() };
     let calls = args.prompts.len() * usize::from(args.generations);
-    work.add(Pass::Prediction, calls, Together::Fixed(1));
-    work.add(Pass::Trace, calls, Together::Fixed(1));
+    work.add(Pass::Prediction, calls, SamplesPerCall::Fixed(1));
+    work.add(Pass::CheckpointedVjp, calls, SamplesPerCall::Fixed(1));
     work
 }
 

@@ -2,7 +2,7 @@
 //!
 //! They come from `data/paper.yaml`, which is embedded. Each number knows the table it stands in, whether the paper
 //! measured or quoted it, and footnotes where the paper contradicts itself or cannot be taken literally
-//! (evaluation rule 4).
+//! (docs/spec/evaluation.md §4).
 
 mod keys;
 mod number;

@@ -3,7 +3,7 @@
 use super::scores::ScoreSet;
 use super::ties::{Ranking, TieGroup};
 
-/// Area under the ROC curve as the Mann-Whitney statistic, ties counted half (evaluation rule 2).
+/// Area under the ROC curve as the Mann-Whitney statistic, ties counted half (docs/spec/evaluation.md §2).
 ///
 /// Equal to the trapezoidal area. O(n log n); the pairs are counted in integers, so only the last division rounds.
 pub fn auc(scores: ScoreSet<'_>) -> f64 {

@@ -1,4 +1,4 @@
-//! Gaussian kernel density and the KL divergence between two of them (evaluation rule 7, Figure 2).
+//! Gaussian kernel density and the KL divergence between two of them (docs/spec/evaluation.md §7, Figure 2).
 
 use statrs::statistics::Statistics;
 

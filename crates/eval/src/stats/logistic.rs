@@ -1,4 +1,4 @@
-//! Logistic regression, for fitting the weights of a detector's parts (evaluation rule 5).
+//! Logistic regression, for fitting the weights of a detector's parts (docs/spec/evaluation.md §5).
 
 use nalgebra::{Cholesky, DMatrix, DVector};
 

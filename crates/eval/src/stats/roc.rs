@@ -9,7 +9,7 @@ pub enum CollinearPoints {
     /// Every distinct score is a point.
     Keep,
     /// Interior points whose second differences are both zero are dropped, before the origin is added: the default of
-    /// scikit-learn's `roc_curve` and so of the released code (evaluation rule 3.1, step 2).
+    /// scikit-learn's `roc_curve` and so of the released code (docs/spec/evaluation.md §3.1, step 2).
     Drop,
 }
 
@@ -25,7 +25,8 @@ pub struct Roc {
 }
 
 impl Roc {
-    /// One point per distinct score, less those that `collinear` drops, after the origin (evaluation rule 3.1).
+    /// One point per distinct score, less those that `collinear` drops, after the origin
+    /// (docs/spec/evaluation.md §3.1).
     pub fn new(scores: ScoreSet<'_>, collinear: CollinearPoints) -> Self {
         Self::from_groups(&Ranking::new(scores).groups(), collinear)
     }

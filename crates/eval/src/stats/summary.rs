@@ -12,7 +12,7 @@ use super::error::{StatsError, check_finite};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ddof {
-    /// n - 1: the only reading under which every spread of Table 1 is possible (evaluation rule 4).
+    /// n - 1: the only reading under which every spread of Table 1 is possible (docs/spec/evaluation.md §4).
     #[default]
     Sample,
     /// n, as numpy's default.

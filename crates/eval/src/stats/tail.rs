@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Treatment of the upper tail (evaluation rule 7: "clipped to 2.0" in the paper's Figure 2).
+/// Treatment of the upper tail (docs/spec/evaluation.md §7: "clipped to 2.0" in the paper's Figure 2).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Tail {

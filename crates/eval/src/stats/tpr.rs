@@ -11,13 +11,13 @@ use super::roc::{CollinearPoints, Roc};
 use super::scores::ScoreSet;
 use super::ties::{Ranking, TieGroup};
 
-/// How the true positive rate at a false positive rate is read off an ROC curve (evaluation rule 3).
+/// How the true positive rate at a false positive rate is read off an ROC curve (docs/spec/evaluation.md §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TprRule {
     /// As the released code: the first point whose FPR is nearest to the target, collinear points dropped
-    /// (evaluation rule 3.1). May answer with a neighbouring FPR, and with 0 where the origin is the nearest point
-    /// kept: a detector that separates the classes perfectly gets 0 at 1 %.
+    /// (docs/spec/evaluation.md §3.1). May answer with a neighbouring FPR, and with 0 where the origin is the
+    /// nearest point kept: a detector that separates the classes perfectly gets 0 at 1 %.
     NearestFpr,
     /// The standard definition: the highest TPR of any threshold with FPR at or below the target.
     MaxTprFprLe,
@@ -70,7 +70,7 @@ pub fn tpr_at_fpr(scores: ScoreSet<'_>, fpr: f64, rule: TprRule) -> Result<f64, 
     Ok(tpr_of_groups(&Ranking::new(scores).groups(), fpr, rule))
 }
 
-/// Wen's accuracy: the highest 1 - (FPR + 1 - TPR) / 2 of any threshold, 0.5..=1 (evaluation rule 3.2).
+/// Wen's accuracy: the highest 1 - (FPR + 1 - TPR) / 2 of any threshold, 0.5..=1 (docs/spec/evaluation.md §3.2).
 pub fn best_accuracy(scores: ScoreSet<'_>) -> f64 {
     accuracy_of_groups(&Ranking::new(scores).groups())
 }

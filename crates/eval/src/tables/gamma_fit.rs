@@ -1,4 +1,4 @@
-//! The metric with fitted weights (evaluation rule 5).
+//! The metric with fitted weights (docs/spec/evaluation.md §5).
 
 use super::{ModelScores, Statistics, tpr_heading};
 use crate::{

@@ -1,4 +1,4 @@
-//! Worked examples of the evaluation rules.
+//! Worked examples of docs/spec/evaluation.md.
 
 use approx::assert_abs_diff_eq;
 use memscope_eval::stats::{

@@ -44,11 +44,11 @@ impl Blueprint {
         let parameters = self.parameters();
         let number = storage.size_in_bytes() as u64;
         let passes = work.passes.iter().map(|group| self.pass_numbers(work, group, storage));
-        let image = (work.images > 0).then(|| self.vae_tally().most());
+        let image = (work.images > 0).then(|| self.vae_tally().peak());
         let predicting = passes.chain(image).max().unwrap_or(0);
         let vae = if work.images > 0 { parameters.vae } else { 0 };
         let prompts = work.prompts.min(work.batch.max(1));
-        let encoding = if prompts > 0 { self.text_tally(tally(Pass::Prediction, prompts, storage)).most() } else { 0 };
+        let encoding = if prompts > 0 { self.text_tally(tally(Pass::Prediction, prompts, storage)).peak() } else { 0 };
         let room = parameters.text_encoder * number;
         MemoryNeed {
             weights: parameters.unet * number + room,
@@ -61,12 +61,12 @@ impl Blueprint {
     /// one's parts run side by side, one core each.
     fn pass_numbers(&self, work: &Workload, group: &PassGroup, storage: DType) -> u64 {
         if !self.is_small() {
-            let samples = if group.pass == Pass::Prediction { 1 } else { group.together.at_least() };
-            return self.unet_tally(tally(group.pass, samples, storage)).most();
+            let samples = if group.pass == Pass::Prediction { 1 } else { group.samples_per_call.least() };
+            return self.unet_tally(tally(group.pass, samples, storage)).peak();
         }
         let samples = work.samples(group);
         let part = Tally::new(group.pass, samples.min(parts::SAMPLES), 1, storage != DType::F32);
-        self.unet_tally(part).most() * parts::side_by_side(samples) as u64
+        self.unet_tally(part).peak() * parts::side_by_side(samples) as u64
     }
 
     /// Refuses a workload that does not fit into what is available, before anything is loaded.

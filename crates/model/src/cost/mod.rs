@@ -17,7 +17,7 @@ pub use calibrate::Speed;
 pub use candle_core::DType;
 pub use flops::Flops;
 pub use memory::MemoryNeed;
-pub use workload::{Pass, PassGroup, Together, Workload};
+pub use workload::{Pass, PassGroup, SamplesPerCall, Workload};
 
 pub(crate) use tally::Tally;
 pub(crate) use text_encoder::text_encoder;

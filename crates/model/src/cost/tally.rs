@@ -58,13 +58,13 @@ pub(crate) struct Tally {
     level: usize,
     parameters: u64,
     held: u64,
-    most: u64,
+    peak: u64,
 }
 
 impl Tally {
     /// A pass of `samples` together on `threads` cores; `widens` when weights are stored narrower than f32.
     pub(crate) fn new(pass: Pass, samples: usize, threads: usize, widens: bool) -> Self {
-        Self { pass, samples, threads, widens, levels: vec![], level: 0, parameters: 0, held: 0, most: 0 }
+        Self { pass, samples, threads, widens, levels: vec![], level: 0, parameters: 0, held: 0, peak: 0 }
     }
 
     /// A pass of one sample, on one core.
@@ -87,8 +87,8 @@ impl Tally {
     }
 
     /// The most numbers held at once, for all samples.
-    pub(crate) fn most(&self) -> u64 {
-        self.most
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak
     }
 
     /// What follows runs at this resolution, 0 being the highest.
@@ -106,20 +106,20 @@ impl Tally {
     /// A value that stays until its scope ends.
     pub(crate) fn hold(&mut self, value: Shape) -> Shape {
         self.held += self.numbers_of(value);
-        self.most = self.most.max(self.held);
+        self.peak = self.peak.max(self.held);
         value
     }
 
     /// Whether what has been computed stays for the way back.
     fn keeps(&self) -> bool {
-        matches!(self.pass, Pass::Gradient | Pass::Trace)
+        matches!(self.pass, Pass::Vjp | Pass::CheckpointedVjp)
     }
 
     /// One step of the network: a trace forgets all but its result.
     pub(crate) fn step(&mut self, f: impl FnOnce(&mut Self) -> Shape) -> Shape {
         let before = self.held;
         let result = f(self);
-        if self.pass == Pass::Trace {
+        if self.pass == Pass::CheckpointedVjp {
             self.held = before + self.numbers_of(result);
         }
         result
@@ -150,12 +150,12 @@ impl Tally {
     }
 
     /// Memory within one operation, in numbers.
-    pub(crate) fn briefly(&mut self, numbers: usize) {
-        self.most = self.most.max(self.held + numbers as u64);
+    pub(crate) fn temporary(&mut self, numbers: usize) {
+        self.peak = self.peak.max(self.held + numbers as u64);
     }
 
     fn numbers_of(&self, value: Shape) -> u64 {
-        let copies = if self.pass == Pass::Tangent { 2 } else { 1 };
+        let copies = if self.pass == Pass::Jvp { 2 } else { 1 };
         copies * self.samples as u64 * value.len()
     }
 
@@ -202,7 +202,7 @@ impl Tally {
                 taps * y.area() * together + product
             }
         };
-        self.briefly(unfolded + weights);
+        self.temporary(unfolded + weights);
         y
     }
 
@@ -216,7 +216,7 @@ impl Tally {
         self.weights(x.channels * out, if bias == Bias::With { out } else { 0 });
         self.count(Flops { dense: 2.0 * (x.channels * out) as f64 * x.area() as f64, ..Flops::default() });
         self.hold(y);
-        self.briefly(self.widened(x.channels * out));
+        self.temporary(self.widened(x.channels * out));
         y
     }
 
@@ -229,12 +229,12 @@ impl Tally {
         // The result, once more with its heads one after the other.
         let result = self.samples * queries.len() as usize;
         let two_tiles = 2 * self.threads * ATTENTION_DERIVATIVE_TILE.min(rows) * keys;
-        self.briefly(match self.pass {
+        self.temporary(match self.pass {
             Pass::Prediction => self.threads * ATTENTION_TILE.min(rows) * ATTENTION_BLOCK.min(keys) + result,
-            // The push-forward takes copies of its arguments and of their tangents.
-            Pass::Tangent => two_tiles + 2 * self.samples * (rows + 2 * keys) * width + result,
-            // The pull-back holds three gradients, the last of them twice.
-            Pass::Gradient | Pass::Trace => two_tiles + self.samples * (rows + 3 * keys) * width,
+            // Forward mode takes copies of its arguments and of their tangents.
+            Pass::Jvp => two_tiles + 2 * self.samples * (rows + 2 * keys) * width + result,
+            // Reverse mode holds three gradients, the last of them twice.
+            Pass::Vjp | Pass::CheckpointedVjp => two_tiles + self.samples * (rows + 3 * keys) * width,
         });
         y
     }
@@ -254,11 +254,11 @@ mod tests {
                 let h = t.dense(x, 8, Bias::Without);
                 t.dense(h, 2, Bias::With)
             });
-            (tally.held, tally.most)
+            (tally.held, tally.peak)
         };
         assert_eq!(run(Pass::Prediction), (20, 40 + 80 + 20));
-        assert_eq!(run(Pass::Tangent), (40, 280));
-        assert_eq!(run(Pass::Gradient), (140, 140));
+        assert_eq!(run(Pass::Jvp), (40, 280));
+        assert_eq!(run(Pass::Vjp), (140, 140));
     }
 
     #[test]
@@ -268,6 +268,6 @@ mod tests {
         assert_eq!(tally.parameters(), 5 * 3 * 9 + 5);
         assert_eq!(tally.flops().total(), 2.0 * 2.0 * 5.0 * 3.0 * 9.0 * 4.0);
         // Output, unfolded input, product of both samples, widened weights.
-        assert_eq!(tally.most(), 2 * 20 + 2 * 27 * 4 + 2 * 20 + 135);
+        assert_eq!(tally.peak(), 2 * 20 + 2 * 27 * 4 + 2 * 20 + 135);
     }
 }

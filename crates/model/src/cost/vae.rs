@@ -105,7 +105,7 @@ fn attention(t: &mut Tally, x: Shape) -> Shape {
     }
     t.attend(tokens, x.area());
     // Scores, what the softmax makes of them, and one more of that size within it.
-    t.briefly(3 * x.area() * x.area());
+    t.temporary(3 * x.area() * x.area());
     t.dense(tokens, x.channels, Bias::With);
     t.pointwise(x)
 }

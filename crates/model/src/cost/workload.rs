@@ -10,41 +10,41 @@ use crate::{blueprint::Blueprint, parts};
 pub enum Pass {
     /// Values alone.
     Prediction,
-    /// Values with a tangent (forward mode).
-    Tangent,
-    /// Values, kept for the gradient that follows (reverse mode).
-    Gradient,
-    /// Reverse mode step by step, see [`Trace`](crate::unet::Trace).
-    Trace,
+    /// Values with a tangent: a Jacobian-vector product (forward mode).
+    Jvp,
+    /// Values, all of them kept for the vector-Jacobian product that follows (reverse mode).
+    Vjp,
+    /// Reverse mode with activation checkpointing, see [`Trace`](crate::unet::Trace).
+    CheckpointedVjp,
 }
 
 impl Pass {
-    pub(crate) const ALL: [Self; 4] = [Self::Prediction, Self::Tangent, Self::Gradient, Self::Trace];
+    pub(crate) const ALL: [Self; 4] = [Self::Prediction, Self::Jvp, Self::Vjp, Self::CheckpointedVjp];
 
     /// The operations of a pass, from those of a prediction. A frozen layer runs once more, for the tangent or for the
     /// gradient by its input; attention adds five products to its two: P again, and with tangents dq kᵀ, q dkᵀ, dP v,
-    /// P dv, or as many pull-backs. A trace runs the values twice.
+    /// P dv, or as many for the gradients. With checkpointing the values are computed twice.
     fn flops(self, prediction: Flops) -> Flops {
         match self {
             Self::Prediction => prediction,
-            Self::Tangent | Self::Gradient => prediction.times(2.0, 2.0, 3.5),
-            Self::Trace => prediction.times(3.0, 3.0, 4.5),
+            Self::Jvp | Self::Vjp => prediction.times(2.0, 2.0, 3.5),
+            Self::CheckpointedVjp => prediction.times(3.0, 3.0, 4.5),
         }
     }
 }
 
 /// How many samples one network call takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Together {
+pub enum SamplesPerCall {
     /// So many for each prompt that is measured together, see [`Workload::batch`].
     PerPrompt(usize),
     /// So many, whatever the batch.
     Fixed(usize),
 }
 
-impl Together {
+impl SamplesPerCall {
     /// The samples of a network call that takes one prompt or vector at a time.
-    pub(super) fn at_least(self) -> usize {
+    pub(super) fn least(self) -> usize {
         match self {
             Self::PerPrompt(samples) => samples,
             Self::Fixed(_) => 1,
@@ -59,8 +59,8 @@ pub struct PassGroup {
     pub pass: Pass,
     /// How many (samples).
     pub calls: usize,
-    /// How many at once.
-    pub together: Together,
+    /// How many in one network call.
+    pub samples_per_call: SamplesPerCall,
 }
 
 /// What is asked of a model's networks.
@@ -78,9 +78,9 @@ pub struct Workload {
 
 impl Workload {
     /// Adds passes, if there are any.
-    pub fn add(&mut self, pass: Pass, calls: usize, together: Together) {
+    pub fn add(&mut self, pass: Pass, calls: usize, samples_per_call: SamplesPerCall) {
         if calls > 0 {
-            self.passes.push(PassGroup { pass, calls, together });
+            self.passes.push(PassGroup { pass, calls, samples_per_call });
         }
     }
 
@@ -91,9 +91,9 @@ impl Workload {
 
     /// The samples of one network call of a group, where a call takes whole batches.
     pub(super) fn samples(&self, group: &PassGroup) -> usize {
-        match group.together {
-            Together::PerPrompt(samples) => samples * self.batch.max(1),
-            Together::Fixed(samples) => samples,
+        match group.samples_per_call {
+            SamplesPerCall::PerPrompt(samples) => samples * self.batch.max(1),
+            SamplesPerCall::Fixed(samples) => samples,
         }
         .min(group.calls)
         .max(1)
@@ -134,10 +134,10 @@ mod tests {
     #[test]
     fn a_call_takes_no_more_samples_than_there_are() {
         let mut work = Workload { batch: 8, ..Workload::default() };
-        work.add(Pass::Prediction, 100, Together::PerPrompt(2));
-        work.add(Pass::Prediction, 5, Together::PerPrompt(1));
-        work.add(Pass::Tangent, 500, Together::Fixed(64));
-        work.add(Pass::Gradient, 0, Together::Fixed(64));
+        work.add(Pass::Prediction, 100, SamplesPerCall::PerPrompt(2));
+        work.add(Pass::Prediction, 5, SamplesPerCall::PerPrompt(1));
+        work.add(Pass::Jvp, 500, SamplesPerCall::Fixed(64));
+        work.add(Pass::Vjp, 0, SamplesPerCall::Fixed(64));
         let samples: Vec<usize> = work.passes.iter().map(|group| work.samples(group)).collect();
         assert_eq!(samples, [16, 5, 64]);
         assert_eq!(work.calls(), 605);

@@ -1,8 +1,8 @@
 //! The initial noise `x_T`: which generator draws it, and how it is laid out.
 //!
 //! The reference implementations seed torch before every prompt and draw all generations of a prompt in one call
-//! (protocol §2.1), so a latent is a function of (generator, precision, seed, generation, shape) and, for one
-//! generator only, of the number of generations: see [`NoiseGenerator::depends_on_generations`].
+//! (docs/spec/protocol.md §2.1), so a latent is a function of (generator, precision, seed, generation, shape) and, for
+//! one generator only, of the number of generations: see [`NoiseGenerator::depends_on_generations`].
 //!
 //! | name | stream |
 //! |---|---|
@@ -21,7 +21,7 @@ use half::bf16;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Block cap of the RTX A6000: 84 multiprocessors, 6 blocks of 256 threads each (protocol §2.1).
+/// Block cap of the RTX A6000: 84 multiprocessors, 6 blocks of 256 threads each (docs/spec/protocol.md §2.1).
 pub const A6000_BLOCK_CAP: u32 = 504;
 
 const TORCH_CUDA: &str = "torch-cuda";
@@ -176,7 +176,7 @@ pub enum ParseNoiseError {
 /// Draws `x_T` for `generations` latents of `shape` (C, H, W) in one call, as torch would.
 ///
 /// Returns (generations * C * H * W) standard normal values, flattened in (generation, C, H, W) order.
-/// Source: protocol §2.1.
+/// Source: docs/spec/protocol.md §2.1.
 pub fn initial_latents(
     generator: NoiseGenerator,
     precision: NoisePrecision,

@@ -1,4 +1,4 @@
-//! Torch's CUDA normal sampling: Philox4x32-10 and Box-Muller (protocol §2.1).
+//! Torch's CUDA normal sampling: Philox4x32-10 and Box-Muller (docs/spec/protocol.md §2.1).
 
 /// Threads in a block of torch's sampling kernel.
 const BLOCK_THREADS: usize = 256;

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::{CHUNK, exp, f32_slice, is_fast, is_half, vectorized, widen};
-use crate::raw::in_pieces;
+use crate::gemm::in_pieces;
 
 /// A pointwise non-linearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +76,13 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     }
 }
 
-/// f'(x) · d elementwise: the pull-back and the push-forward of a pointwise map are the same product.
-pub fn activation_derivative(x: &Tensor, d: &Tensor, activation: Activation) -> Result<Tensor> {
+/// f'(x) · d elementwise: the Jacobian of a pointwise map is diagonal, so that this is its jvp and its vjp.
+pub fn activation_jvp(x: &Tensor, d: &Tensor, activation: Activation) -> Result<Tensor> {
     if is_fast(x) {
         return x.contiguous()?.apply_op2_no_bwd(&d.contiguous()?, &Derivative(activation));
     }
     if is_half(x) {
-        return activation_derivative(&widen(x)?, &widen(d)?, activation)?.to_dtype(x.dtype());
+        return activation_jvp(&widen(x)?, &widen(d)?, activation)?.to_dtype(x.dtype());
     }
     let slope = match activation {
         Activation::Silu => sigmoid_slope(x, 1.0)?,
@@ -143,7 +143,7 @@ impl CustomOp1 for Forward {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        activation_derivative(&x.detach(), grad, self.0).map(Some)
+        activation_jvp(&x.detach(), grad, self.0).map(Some)
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
             let grads = activate(&x, activation)?.sum_all()?.backward()?;
             let fast = grads.get(&x).expect("a gradient").to_vec1::<f32>()?;
             let x64 = x.to_dtype(DType::F64)?;
-            let slow = activation_derivative(&x64, &x64.ones_like()?, activation)?.to_vec1::<f64>()?;
+            let slow = activation_jvp(&x64, &x64.ones_like()?, activation)?.to_vec1::<f64>()?;
             for (a, b) in fast.iter().zip(&slow) {
                 assert_relative_eq!(f64::from(*a), *b, epsilon = 1e-6, max_relative = 1e-5);
             }

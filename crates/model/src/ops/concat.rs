@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::{f32_slice, is_fast};
-use crate::raw::in_pieces;
+use crate::gemm::in_pieces;
 
 /// Concatenation along the channels: `x: (B, C, …)`, `y: (B, C', …)`; returns `(B, C + C', …)`.
 pub fn concat_channels(x: &Tensor, y: &Tensor) -> Result<Tensor> {

@@ -2,7 +2,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::{Affine, f32_slice, is_fast, is_half_on_cpu, scratch::with_scratch, widen, winograd::Winograd, with_f32};
-use crate::raw::{Mat, MatMut, Threads, Write, in_pieces, matmul, zeros};
+use crate::gemm::{Mat, MatMut, Threads, Write, in_pieces, matmul, zeros};
 
 /// A frozen 2-D convolution: `weight: (O, C, k, k)`, `bias: (O,)`, square stride and zero padding.
 #[derive(Clone, Debug)]
@@ -222,7 +222,7 @@ struct Forward {
     geometry: Geometry,
 }
 
-struct Pullback {
+struct Vjp {
     weight: Tensor,
     geometry: Geometry,
 }
@@ -312,14 +312,14 @@ impl CustomOp1 for Forward {
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let pullback = Pullback { weight: self.weight.clone(), geometry: self.geometry };
-        grad.contiguous()?.apply_op1_no_bwd(&pullback).map(Some)
+        let vjp = Vjp { weight: self.weight.clone(), geometry: self.geometry };
+        grad.contiguous()?.apply_op1_no_bwd(&vjp).map(Some)
     }
 }
 
-impl CustomOp1 for Pullback {
+impl CustomOp1 for Vjp {
     fn name(&self) -> &'static str {
-        "conv2d-pullback"
+        "conv2d-vjp"
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {

@@ -1,10 +1,10 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor};
 
 use super::{
-    activation::{Activation, activate, activation_derivative, gelu, gelu_slope},
+    activation::{Activation, activate, activation_jvp, gelu, gelu_slope},
     f32_slice, is_fast, is_half, vectorized, widen,
 };
-use crate::raw::in_pieces;
+use crate::gemm::in_pieces;
 
 /// GEGLU without its projection: `x: (…, 2F)` holds values then gates; returns `(…, F)` = value · gelu(gate), exact erf.
 pub fn geglu(x: &Tensor) -> Result<Tensor> {
@@ -18,17 +18,16 @@ pub fn geglu(x: &Tensor) -> Result<Tensor> {
     value * activate(&gate, Activation::Gelu)?
 }
 
-/// Push-forward of [`geglu`]: `x, dx: (…, 2F)`; returns `(…, F)` = d(value) · gelu(gate) + value · gelu'(gate) · d(gate).
-pub fn geglu_pushforward(x: &Tensor, dx: &Tensor) -> Result<Tensor> {
+/// Jacobian-vector product of [`geglu`]: `x, dx: (…, 2F)`; returns `(…, F)` = d(value) · gelu(gate) + value · gelu'(gate) · d(gate).
+pub fn geglu_jvp(x: &Tensor, dx: &Tensor) -> Result<Tensor> {
     if is_fast(x) {
-        return x.contiguous()?.apply_op2_no_bwd(&dx.contiguous()?, &Pushforward);
+        return x.contiguous()?.apply_op2_no_bwd(&dx.contiguous()?, &Jvp);
     }
     if is_half(x) {
-        return geglu_pushforward(&widen(x)?, &widen(dx)?)?.to_dtype(x.dtype());
+        return geglu_jvp(&widen(x)?, &widen(dx)?)?.to_dtype(x.dtype());
     }
     let ((value, gate), (d_value, d_gate)) = (halves(x)?, halves(dx)?);
-    (d_value * activate(&gate, Activation::Gelu)?)?
-        + (value * activation_derivative(&gate, &d_gate, Activation::Gelu)?)?
+    (d_value * activate(&gate, Activation::Gelu)?)? + (value * activation_jvp(&gate, &d_gate, Activation::Gelu)?)?
 }
 
 fn halves(x: &Tensor) -> Result<(Tensor, Tensor)> {
@@ -37,8 +36,8 @@ fn halves(x: &Tensor) -> Result<(Tensor, Tensor)> {
 }
 
 struct Forward;
-struct Pullback;
-struct Pushforward;
+struct Vjp;
+struct Jvp;
 
 fn half_width(layout: &Layout) -> Result<(usize, Shape)> {
     let mut dims = layout.dims().to_vec();
@@ -70,13 +69,13 @@ impl CustomOp1 for Forward {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        x.detach().apply_op2_no_bwd(&grad.contiguous()?, &Pullback).map(Some)
+        x.detach().apply_op2_no_bwd(&grad.contiguous()?, &Vjp).map(Some)
     }
 }
 
-impl CustomOp2 for Pullback {
+impl CustomOp2 for Vjp {
     fn name(&self) -> &'static str {
-        "geglu-pullback"
+        "geglu-vjp"
     }
 
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -101,9 +100,9 @@ impl CustomOp2 for Pullback {
     }
 }
 
-impl CustomOp2 for Pushforward {
+impl CustomOp2 for Jvp {
     fn name(&self) -> &'static str {
-        "geglu-pushforward"
+        "geglu-jvp"
     }
 
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -146,12 +145,8 @@ mod tests {
 
         // ⟨w, J d⟩ = ⟨Jᵀ w, d⟩ for every d.
         let d = random(&[3, 5, 8], 3)?;
-        assert_close(
-            &geglu_pushforward(&x, &d)?,
-            &geglu_pushforward(&x.to_dtype(DType::F64)?, &d.to_dtype(DType::F64)?)?,
-            1e-6,
-        );
-        let forward = (geglu_pushforward(&x, &d)? * weights)?.sum_all()?.to_scalar::<f32>()?;
+        assert_close(&geglu_jvp(&x, &d)?, &geglu_jvp(&x.to_dtype(DType::F64)?, &d.to_dtype(DType::F64)?)?, 1e-6);
+        let forward = (geglu_jvp(&x, &d)? * weights)?.sum_all()?.to_scalar::<f32>()?;
         let backward = (fast.get(&x).expect("gradient") * d)?.sum_all()?.to_scalar::<f32>()?;
         assert!((forward - backward).abs() < 1e-4 * backward.abs().max(1.0));
         Ok(())

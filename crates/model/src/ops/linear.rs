@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor, bail};
 
 use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, with_f32};
-use crate::raw::{Mat, MatMut, Threads, Write, in_pieces, matmul, zeros};
+use crate::gemm::{Mat, MatMut, Threads, Write, in_pieces, matmul, zeros};
 
 /// A frozen affine map over the last dimension: `y = x Wᵀ + b`, `W: (out, in)`, `b: (out,)`.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Linear {
 enum Side {
     /// x Wᵀ.
     Forward,
-    /// g W, the pull-back.
+    /// g W, the vector-Jacobian product.
     Backward,
 }
 
@@ -98,8 +98,8 @@ impl CustomOp1 for Product {
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let side = if self.side == Side::Forward { Side::Backward } else { Side::Forward };
-        let pullback = Product { weight: self.weight.clone(), bias: None, side };
-        grad.contiguous()?.apply_op1(pullback).map(Some)
+        let product = Product { weight: self.weight.clone(), bias: None, side };
+        grad.contiguous()?.apply_op1(product).map(Some)
     }
 }
 

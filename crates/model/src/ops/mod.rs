@@ -19,12 +19,12 @@ mod swap;
 mod upsample;
 mod winograd;
 
-pub use activation::{Activation, activate, activation_derivative};
+pub use activation::{Activation, activate, activation_jvp};
 pub use affine::Affine;
-pub use attention::{AttentionMask, WithTangent, attention, attention_probabilities, attention_pushforward};
+pub use attention::{AttentionMask, WithTangent, attention, attention_jvp, attention_probabilities};
 pub use concat::concat_channels;
 pub use conv2d::Conv2d;
-pub use geglu::{geglu, geglu_pushforward};
+pub use geglu::{geglu, geglu_jvp};
 pub use linear::Linear;
 pub use norm::Norm;
 pub use sum::{add, shift_channels};

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
 
 use super::{f32_slice, is_fast, is_half, sum_of, sum_of_pairs, vectorized, widen, with_f32};
-use crate::raw::in_pieces;
+use crate::gemm::in_pieces;
 
 /// A frozen group or layer normalisation with its affine part: y = w · (x − mean) / √(var + ε) + b,
 /// mean and (biased) variance over each group of channels and all positions, or over the last dimension.
@@ -45,13 +45,13 @@ impl Norm {
     }
 
     /// J · dx at `x`; both of the same shape.
-    pub fn pushforward(&self, x: &Tensor, dx: &Tensor) -> Result<Tensor> {
+    pub fn jvp(&self, x: &Tensor, dx: &Tensor) -> Result<Tensor> {
         if is_fast(x) {
-            let op = Derivative { norm: self.clone(), direction: Direction::Pushforward };
+            let op = Derivative { norm: self.clone(), direction: Direction::Jvp };
             return x.contiguous()?.apply_op2_no_bwd(&dx.contiguous()?, &op);
         }
         if is_half(x) {
-            return self.pushforward(&widen(x)?, &widen(dx)?)?.to_dtype(x.dtype());
+            return self.jvp(&widen(x)?, &widen(dx)?)?.to_dtype(x.dtype());
         }
         let (centred, inv_std) = self.centred(x)?;
         let normal = centred.broadcast_mul(&inv_std)?;
@@ -158,9 +158,9 @@ struct Forward(Norm);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
     /// J d: the affine weight acts on the result.
-    Pushforward,
+    Jvp,
     /// Jᵀ d: the affine weight acts on the input.
-    Pullback,
+    Vjp,
 }
 
 struct Derivative {
@@ -199,7 +199,7 @@ impl CustomOp1 for Forward {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let op = Derivative { norm: self.0.clone(), direction: Direction::Pullback };
+        let op = Derivative { norm: self.0.clone(), direction: Direction::Vjp };
         x.detach().apply_op2_no_bwd(&grad.contiguous()?, &op).map(Some)
     }
 }
@@ -210,7 +210,7 @@ impl Derivative {
     fn row(&self, x: &[f32], d: &[f32], weight: &[f32], area: usize, out: &mut [f32]) {
         let (mean, inv_std) = mean_and_inv_std(x, self.norm.eps);
         out.copy_from_slice(d);
-        if self.direction == Direction::Pullback {
+        if self.direction == Direction::Vjp {
             scale_channels(out, area, weight);
         }
         let n = x.len() as f32;
@@ -219,7 +219,7 @@ impl Derivative {
         for (out, x) in out.iter_mut().zip(x) {
             *out = inv_std * (*out - d_mean - (x - mean) * inv_std * along);
         }
-        if self.direction == Direction::Pushforward {
+        if self.direction == Direction::Jvp {
             scale_channels(out, area, weight);
         }
     }
@@ -265,9 +265,9 @@ mod tests {
         assert_close(fast.get(&x).expect("gradient"), slow.get(&x).expect("gradient"), 1e-5);
 
         let d = random(dims, 5)?;
-        let slow = norm.pushforward(&x64, &d.to_dtype(DType::F64)?)?;
-        assert_close(&norm.pushforward(&x, &d)?, &slow, 1e-6);
-        // ⟨w, J d⟩ = ⟨Jᵀ w, d⟩ ties the push-forward to the gradient that candle derived.
+        let slow = norm.jvp(&x64, &d.to_dtype(DType::F64)?)?;
+        assert_close(&norm.jvp(&x, &d)?, &slow, 1e-6);
+        // ⟨w, J d⟩ = ⟨Jᵀ w, d⟩ ties the jvp to the gradient that candle derived.
         let forward = (slow * weights.to_dtype(DType::F64)?)?.sum_all()?.to_scalar::<f64>()?;
         let backward = (fast.get(&x).expect("gradient") * d)?.sum_all()?.to_scalar::<f32>()?;
         assert!((forward - f64::from(backward)).abs() < 1e-4 * forward.abs().max(1.0));

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::{CHUNK, f32_slice, is_fast};
-use crate::raw::in_pieces;
+use crate::gemm::in_pieces;
 
 /// Elementwise sum of equal shapes.
 pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {

@@ -2,7 +2,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{f32_slice, is_fast};
-use crate::raw::zeros;
+use crate::gemm::zeros;
 
 /// Swaps the last two dimensions: `x: (B, M, N)`; returns `(B, N, M)`, contiguous.
 pub fn swap_last(x: &Tensor) -> Result<Tensor> {

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{f32_slice, is_fast};
-use crate::raw::in_pieces;
+use crate::gemm::in_pieces;
 
 /// Nearest-neighbour upsampling by two: `x: (B, C, H, W)`; returns `(B, C, 2H, 2W)`.
 pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{scratch::with_scratch, vectorized};
-use crate::raw::{Mat, MatMut, Threads, Write, matmul, zeros};
+use crate::gemm::{Mat, MatMut, Threads, Write, matmul, zeros};
 
 /// Positions of a transformed tile.
 const POSITIONS: usize = 16;

@@ -5,7 +5,7 @@ use crate::ops::{AttentionMask, attention_probabilities};
 /// Which cross-attention layer of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrossAttentionLayer {
-    /// Position in forward order, from 0 (protocol §6 counts the same way).
+    /// Position in forward order, from 0 (docs/spec/protocol.md §6 counts the same way).
     pub index: usize,
     /// Its path in the weights, e.g. `down_blocks.1.attentions.1.transformer_blocks.0.attn2`.
     pub path: String,

@@ -6,13 +6,14 @@ use candle_core::{Tensor, Var, backprop::GradStore, bail};
 use super::{UNet, observer::Observe, plan::Skip, step::Step};
 use crate::ops::add;
 
-/// A forward pass of the [`UNet`] that can be pulled back.
+/// A forward pass of the [`UNet`] that is ready for vector-Jacobian products (reverse mode with activation
+/// checkpointing).
 ///
 /// Reverse mode of [`UNet::forward`] on a candle `Var` keeps every intermediate result of the network. A trace keeps the
-/// inputs of its steps (some thirty tensors) and computes the rest again when it is pulled back, so that the memory is
-/// that of one step. A gradient costs two forwards and a backward instead of one forward and a backward.
+/// inputs of its steps (some thirty tensors) and computes the rest again for each product, so that the memory is that of
+/// one step. A gradient costs two forwards and a backward instead of one forward and a backward.
 ///
-/// A pull-back is a vector-Jacobian product. For a loss ℓ of the output y, the cotangent is g = ∂ℓ/∂y, and the gradients
+/// For a loss ℓ of the output y, the cotangent is g = ∂ℓ/∂y, and the gradients
 /// are ∂ℓ/∂x = (∂y/∂x)ᵀ g and ∂ℓ/∂context = (∂y/∂context)ᵀ g. A loss of several predictions has one cotangent for each:
 /// for ℓ = ‖c − u‖₂ with a conditional and an unconditional prediction they are (c − u)/ℓ and −(c − u)/ℓ.
 ///
@@ -23,14 +24,14 @@ use crate::ops::add;
 /// let difference = (conditional.output() - unconditional.output())?;
 /// let loss = difference.sqr()?.sum_all()?.sqrt()?;
 /// let cotangent = difference.broadcast_div(&loss)?;
-/// let of_conditional = conditional.pull_back(&cotangent)?;
-/// let of_unconditional = unconditional.pull_back(&cotangent.neg()?)?;
+/// let of_conditional = conditional.vjp(&cotangent)?;
+/// let of_unconditional = unconditional.vjp(&cotangent.neg()?)?;
 /// // The latent enters both passes, the prompt one.
 /// Ok(((of_conditional.x + of_unconditional.x)?, of_conditional.context))
 /// # }
 /// ```
 ///
-/// Where only the prompt's gradient is wanted, [`Trace::pull_back_to_context`] does less, and the unconditional
+/// Where only the prompt's gradient is wanted, [`Trace::vjp_context`] does less, and the unconditional
 /// prediction needs no trace.
 pub struct Trace<'a> {
     unet: &'a UNet,
@@ -46,7 +47,7 @@ struct Input {
     skip: Option<Tensor>,
 }
 
-/// What a pull-back gives.
+/// What a vector-Jacobian product gives.
 #[derive(Clone, Debug)]
 pub struct Gradients {
     /// In the latent, of its shape: `(B, C, H, W)`, or `(1, C, H, W)` summed over the prompts where one latent serves
@@ -90,13 +91,13 @@ impl<'a> Trace<'a> {
     }
 
     /// The gradients of a loss whose gradient in the output is `cotangent: (B, C, H, W)`.
-    pub fn pull_back(&self, cotangent: &Tensor) -> candle_core::Result<Gradients> {
+    pub fn vjp(&self, cotangent: &Tensor) -> candle_core::Result<Gradients> {
         let (x, context) = self.walk_back(cotangent, 0, Arrival::Differentiate)?;
         Ok(Gradients { x: or_zeros(x, &self.inputs[0].h)?, context: or_zeros(context, &self.context)? })
     }
 
     /// [`Gradients::context`] alone, without the way from the first cross-attention back to the latent.
-    pub fn pull_back_to_context(&self, cotangent: &Tensor) -> candle_core::Result<Tensor> {
+    pub fn vjp_context(&self, cotangent: &Tensor) -> candle_core::Result<Tensor> {
         let first = self.unet.steps.iter().position(Step::attends).unwrap_or_default();
         let (_, context) = self.walk_back(cotangent, first, Arrival::Constant)?;
         or_zeros(context, &self.context)
@@ -131,7 +132,7 @@ impl<'a> Trace<'a> {
         Ok((gradient, context))
     }
 
-    /// Runs one step again and pulls `cotangent` back through it. Its graph lives no longer than this call.
+    /// Runs one step again and returns its vector-Jacobian products with `cotangent`. Its graph lives no longer than this call.
     fn differentiate(
         &self,
         step: &Step,

@@ -8,8 +8,8 @@ use super::{
     sizes::{Place, Sizes, even},
 };
 use crate::{
+    gemm::{Mat, MatMut, Threads, Write, matmul, zeros},
     ops::{exp, max_of, scratch::with_scratch, sum_of, sum_of_pairs, vectorized},
-    raw::{Mat, MatMut, Threads, Write, matmul, zeros},
 };
 
 /// Most queries of a tile: its probabilities and their derivatives stay in a shared cache.
@@ -62,7 +62,7 @@ fn softmax_derivative(d: &mut [f32], p: &[f32], keys: usize) {
 }
 
 /// The tangent `(B, N, heads·d)` of [`super::attention`].
-pub(super) fn push_forward(s: Sizes, q: WithTangent, k: WithTangent, v: WithTangent) -> Result<Tensor> {
+pub(super) fn jvp(s: Sizes, q: WithTangent, k: WithTangent, v: WithTangent) -> Result<Tensor> {
     let elements = |(x, dx): WithTangent| -> Result<(Vec<f32>, Option<Vec<f32>>)> {
         let flat = |x: &Tensor| x.flatten_all()?.to_vec1();
         Ok((flat(x)?, dx.map(flat).transpose()?))
@@ -104,7 +104,7 @@ pub(super) fn push_forward(s: Sizes, q: WithTangent, k: WithTangent, v: WithTang
 }
 
 /// The gradients in q, k and v, given that in the result. Heads run side by side; the tiles of one add up in order.
-pub(super) fn pull_back(s: Sizes, [q, k, v, grad]: [&[f32]; 4]) -> [Vec<f32>; 3] {
+pub(super) fn vjp(s: Sizes, [q, k, v, grad]: [&[f32]; 4]) -> [Vec<f32>; 3] {
     let tile = s.tile();
     let gradient = |tokens| zeros(s.batch * tokens * s.width());
     // (B, heads, N or L, d).

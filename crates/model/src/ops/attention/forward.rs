@@ -5,8 +5,8 @@ use rayon::prelude::*;
 
 use super::sizes::{Place, Sizes, even};
 use crate::{
+    gemm::{Mat, MatMut, Threads, Write, matmul, zeros},
     ops::{exp, max_of, scratch::with_scratch, sum_of, vectorized},
-    raw::{Mat, MatMut, Threads, Write, matmul, zeros},
 };
 
 /// Most queries of a tile. The more, the less often a block of keys is packed for its product.

@@ -43,10 +43,10 @@ pub fn attention_probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: Atten
 /// A tensor with its tangent; `None` where the value does not depend on the input.
 pub type WithTangent<'a> = (&'a Tensor, Option<&'a Tensor>);
 
-/// Push-forward of [`attention`]: the tangent `(B, N, heads·d)` of its result.
+/// Jacobian-vector product of [`attention`]: the tangent `(B, N, heads·d)` of its result.
 ///
 /// With P = softmax(S): dP = P ∘ (dS − Σ P ∘ dS), d(out) = dP v + P dv.
-pub fn attention_pushforward(
+pub fn attention_jvp(
     q: WithTangent,
     k: WithTangent,
     v: WithTangent,
@@ -55,12 +55,12 @@ pub fn attention_pushforward(
 ) -> Result<Tensor> {
     if is_fast(q.0) {
         let s = Forward { heads, mask }.sizes(q.0.shape(), k.0.shape(), v.0.shape())?;
-        return derivative::push_forward(s, q, k, v);
+        return derivative::jvp(s, q, k, v);
     }
     if is_half(q.0) {
         let wide = |(x, dx): WithTangent| Ok::<_, Error>((widen(x)?, dx.map(widen).transpose()?));
         let ((q_, dq), (k_, dk), (v_, dv)) = (wide(q)?, wide(k)?, wide(v)?);
-        let tangent = attention_pushforward((&q_, dq.as_ref()), (&k_, dk.as_ref()), (&v_, dv.as_ref()), heads, mask)?;
+        let tangent = attention_jvp((&q_, dq.as_ref()), (&k_, dk.as_ref()), (&v_, dv.as_ref()), heads, mask)?;
         return tangent.to_dtype(q.0.dtype());
     }
     let p = probabilities(q.0, k.0, heads, mask)?;
@@ -178,7 +178,7 @@ impl CustomOp3 for Forward {
         let grad = grad.contiguous()?;
         let s = self.sizes(q.shape(), k.shape(), v.shape())?;
         let [gq, gk, gv] = with_f32(q, |q| {
-            with_f32(k, |k| with_f32(v, |v| with_f32(&grad, |grad| derivative::pull_back(s, [q, k, v, grad]))))
+            with_f32(k, |k| with_f32(v, |v| with_f32(&grad, |grad| derivative::vjp(s, [q, k, v, grad]))))
         })????;
         let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), &Device::Cpu).map(Some);
         Ok((tensor(gq, q)?, tensor(gk, k)?, tensor(gv, v)?))
@@ -212,19 +212,19 @@ mod tests {
             }
 
             let (dq, dk, dv) = (random(&[2, queries, 12], 5)?, random(&[2, keys, 12], 6)?, random(&[2, keys, 12], 7)?);
-            let tangent = attention_pushforward((&q, Some(&dq)), (&k, Some(&dk)), (&v, Some(&dv)), 3, mask)?;
+            let tangent = attention_jvp((&q, Some(&dq)), (&k, Some(&dk)), (&v, Some(&dv)), 3, mask)?;
             let (dq64, dk64, dv64) = (f64s(&dq)?, f64s(&dk)?, f64s(&dv)?);
             for (use_q, use_k, use_v) in
                 [(true, true, true), (true, false, false), (false, true, false), (false, false, true)]
             {
-                let fast = attention_pushforward(
+                let fast = attention_jvp(
                     (&q, use_q.then_some(&dq)),
                     (&k, use_k.then_some(&dk)),
                     (&v, use_v.then_some(&dv)),
                     3,
                     mask,
                 )?;
-                let composed = attention_pushforward(
+                let composed = attention_jvp(
                     (&q64, use_q.then_some(&dq64)),
                     (&k64, use_k.then_some(&dk64)),
                     (&v64, use_v.then_some(&dv64)),

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::AttentionMask;
-use crate::raw::{Mat, in_pieces};
+use crate::gemm::{Mat, in_pieces};
 
 /// Sizes of one attention: `q: (B, N, heads·d)`, `k, v: (B, L, heads·d)`.
 #[derive(Clone, Copy)]

@@ -1,13 +1,7 @@
-//! The only unsafe code of the crate: matrix products over borrowed slices, vectors made in pieces, and memory-mapped
-//! files.
+//! Matrix products over borrowed slices, and vectors that all cores fill in pieces.
 #![allow(unsafe_code)]
 
-use std::{
-    fs::File,
-    io,
-    mem::{ManuallyDrop, MaybeUninit},
-    path::Path,
-};
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 use gemm::Parallelism;
 use rayon::prelude::*;
@@ -150,14 +144,6 @@ pub(crate) fn in_pieces(len: usize, piece: usize, write: impl Fn(usize, &mut [f3
 pub(crate) fn zeros(len: usize) -> Vec<f32> {
     const PIECE: usize = 1 << 16;
     in_pieces(len, PIECE, |_, _| ())
-}
-
-/// Maps a file into memory for reading.
-pub(crate) fn map_file(path: &Path) -> io::Result<memmap2::Mmap> {
-    let file = File::open(path)?;
-    // SAFETY: weight files are opened read-only and are not changed while a model is loaded; whoever
-    // truncates one under a running program gets a bus error, as with every memory-mapped reader.
-    unsafe { memmap2::Mmap::map(&file) }
 }
 
 #[cfg(test)]

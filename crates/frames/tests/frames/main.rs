@@ -1,0 +1,5 @@
+//! Tables from files, good and bad.
+
+mod hostile;
+mod parquet;
+mod writing;
