@@ -6,10 +6,13 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
+    checkpoint::Checkpoint,
     error::{Error, Result},
+    lora::Changes,
     variant::Variant,
 };
 
@@ -127,11 +130,13 @@ fn limit(file: &str) -> u64 {
     }
 }
 
-/// A folder in diffusers layout, on disk or embedded.
+/// The files of a model: a folder in diffusers layout, on disk or embedded, or what stands for one.
 #[derive(Clone, Debug)]
 pub(crate) enum ModelFiles {
     Embedded(memscope_embedded::Model),
     Folder { path: PathBuf, variant: Option<Variant> },
+    Checkpoint(Arc<Checkpoint>),
+    Changed { base: Box<ModelFiles>, changes: Arc<Changes> },
 }
 
 impl ModelFiles {
@@ -140,14 +145,17 @@ impl ModelFiles {
         match self {
             Self::Embedded(model) => format!("embedded:{}", model.name()),
             Self::Folder { path, .. } => path.display().to_string(),
+            Self::Checkpoint(checkpoint) => checkpoint.path.display().to_string(),
+            Self::Changed { base, .. } => base.name(),
         }
     }
 
     /// A file's name in messages.
     pub(crate) fn label(&self, file: &str) -> String {
         match self {
-            Self::Embedded(_) => format!("{}/{file}", self.name()),
+            Self::Embedded(_) | Self::Checkpoint(_) => format!("{}/{file}", self.name()),
             Self::Folder { path, .. } => path.join(file).display().to_string(),
+            Self::Changed { base, .. } => base.label(file),
         }
     }
 
@@ -156,6 +164,8 @@ impl ModelFiles {
             Self::Embedded(model) => model.file(file).is_some(),
             // Whatever it is: what is not a regular file is refused by name when it is read.
             Self::Folder { path, .. } => path.join(file).exists(),
+            Self::Checkpoint(checkpoint) => checkpoint.small.contains_key(file),
+            Self::Changed { base, .. } => base.exists(file),
         }
     }
 
@@ -175,6 +185,10 @@ impl ModelFiles {
                 let path = path.join(file);
                 read_limited(&path, limit(file)).map(Cow::Owned).map_err(|e| self.read_error(path, file, e))
             }
+            Self::Checkpoint(checkpoint) => {
+                checkpoint.small.get(file).cloned().map(Cow::Owned).ok_or_else(|| self.missing(file))
+            }
+            Self::Changed { base, .. } => base.read(file),
         }
     }
 
@@ -183,7 +197,7 @@ impl ModelFiles {
         if self.exists(file) { self.read(file).map(Some) } else { Ok(None) }
     }
 
-    /// A large file.
+    /// A file of a folder, however large.
     pub(crate) fn open(&self, file: &str) -> Result<Bytes> {
         match self {
             Self::Embedded(model) => model.file(file).map(Bytes::Static).ok_or_else(|| self.missing(file)),
@@ -191,14 +205,17 @@ impl ModelFiles {
                 let path = path.join(file);
                 Bytes::on_disk(path.clone()).map_err(|e| self.read_error(path, file, e))
             }
+            Self::Checkpoint(_) => Err(self.missing(file)),
+            Self::Changed { base, .. } => base.open(file),
         }
     }
 
     /// The variant of the weight files.
     pub(crate) fn variant(&self) -> Option<&Variant> {
         match self {
-            Self::Embedded(_) => None,
+            Self::Embedded(_) | Self::Checkpoint(_) => None,
             Self::Folder { variant, .. } => variant.as_ref(),
+            Self::Changed { base, .. } => base.variant(),
         }
     }
 
@@ -211,10 +228,28 @@ impl ModelFiles {
     }
 
     /// The folder on disk, if the model lies in one.
-    pub(crate) fn folder(&self) -> Option<&Path> {
+    fn folder(&self) -> Option<&Path> {
         match self {
-            Self::Embedded(_) => None,
+            Self::Embedded(_) | Self::Checkpoint(_) => None,
             Self::Folder { path, .. } => Some(path),
+            Self::Changed { base, .. } => base.folder(),
+        }
+    }
+
+    /// The single file, if the model is one.
+    pub(crate) fn checkpoint(&self) -> Option<&Checkpoint> {
+        match self {
+            Self::Checkpoint(checkpoint) => Some(checkpoint),
+            Self::Changed { base, .. } => base.checkpoint(),
+            _ => None,
+        }
+    }
+
+    /// What LoRA files change.
+    pub(crate) fn changes(&self) -> Option<&Arc<Changes>> {
+        match self {
+            Self::Changed { changes, .. } => Some(changes),
+            _ => None,
         }
     }
 }

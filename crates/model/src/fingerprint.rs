@@ -14,62 +14,95 @@ use sha2::{Digest, Sha256};
 use crate::{
     cache::cache_folder,
     error::{Error, Result},
-    files::{ModelFiles, read_limited},
+    files::{Bytes, ModelFiles, read_limited},
     layout::{INDEX, NEEDED, NETWORKS, OPTIONAL, TOKENIZER_JSON, VOCABULARY, weight_files},
 };
 
-/// The fingerprint of a model: SHA-256 (hex) over the sorted list of its files' names and hashes.
+/// The fingerprint of a model: SHA-256 (hex) over the sorted list of its files' names and hashes; LoRA files follow with
+/// their scales.
 pub(crate) fn fingerprint(files: &ModelFiles) -> Result<String> {
-    let Some(folder) = files.folder() else { return embedded_fingerprint(files) };
     let mut cache = Cache::open();
-    let fingerprint = combine(files, |name| cache.hash(&folder.join(name), || sha256(name, files)))?;
+    let fingerprint = combine(files, &mut |bytes| match bytes {
+        Bytes::OnDisk { path, .. } => cache.hash(path, || sha256(bytes)),
+        Bytes::Static(_) => sha256(bytes),
+    })?;
     cache.save();
-    Ok(fingerprint)
-}
-
-/// Plans, loading and reports ask for it; the bytes are part of the program.
-fn embedded_fingerprint(files: &ModelFiles) -> Result<String> {
-    static KNOWN: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(fingerprint) = known.get(&files.name()) {
-        return Ok(fingerprint.clone());
-    }
-    let fingerprint = combine(files, |name| sha256(name, files))?;
-    known.insert(files.name(), fingerprint.clone());
     Ok(fingerprint)
 }
 
 /// The same where no large file must be read for it.
 pub(crate) fn known_fingerprint(files: &ModelFiles) -> Option<String> {
-    let Some(folder) = files.folder() else { return embedded_fingerprint(files).ok() };
     let mut cache = Cache::open();
-    let unknown = |name: &str| Err(Error::Argument(format!("{name} has not been hashed")));
-    combine(files, |name| cache.hash(&folder.join(name), || unknown(name))).ok()
+    let known = combine(files, &mut |bytes| match bytes {
+        Bytes::OnDisk { path, len } if *len >= SMALL => cache.hash(path, || {
+            Err(Error::Argument(format!("{} has not been hashed", path.display())))
+        }),
+        _ => sha256(bytes),
+    });
+    known.ok()
 }
 
-fn combine(files: &ModelFiles, mut hash: impl FnMut(&str) -> Result<String>) -> Result<String> {
-    // The index names the pipeline's classes; it is checked, and changes no number.
-    // So does what only repeats the vocabulary.
+type Hash<'a> = dyn FnMut(&Bytes) -> Result<String> + 'a;
+
+fn combine(files: &ModelFiles, hash: &mut Hash) -> Result<String> {
+    if let ModelFiles::Changed { base, changes } = files {
+        let mut all = Sha256::new();
+        all.update(format!("base {}\n", combine(base, hash)?));
+        for (lora, bytes) in &changes.files {
+            all.update(format!("lora {} {}\n", lora.scale, hash(bytes)?));
+        }
+        return Ok(hex(&all.finalize()));
+    }
+    // Plans, loading and reports ask for it; the bytes of embedded models are part of the program.
+    static KNOWN: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let is_embedded = matches!(files, ModelFiles::Embedded(_));
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(fingerprint) = known.get(&files.name()).filter(|_| is_embedded) {
+        return Ok(fingerprint.clone());
+    }
+    let mut hashes = hashes(files, hash)?;
+    hashes.sort();
+    let mut all = Sha256::new();
+    for (name, hash) in hashes {
+        all.update(format!("{name} {hash}\n"));
+    }
+    let fingerprint = hex(&all.finalize());
+    if is_embedded {
+        known.insert(files.name(), fingerprint.clone());
+    }
+    Ok(fingerprint)
+}
+
+/// Names and hashes of the files that count.
+fn hashes(files: &ModelFiles, hash: &mut Hash) -> Result<Vec<(String, String)>> {
+    // The index names the pipeline's classes; it is checked, and changes no number. So does what only repeats the
+    // vocabulary.
     let counts = |file: &str| file != INDEX && !(file == TOKENIZER_JSON && files.exists(VOCABULARY));
     let small = NEEDED.iter().chain(OPTIONAL).filter(|file| counts(file) && files.exists(file));
-    let mut names: Vec<String> = small.map(|file| (*file).to_owned()).collect();
+    let small = small.map(|name| Ok(((*name).to_owned(), hex(&Sha256::digest(files.read(name)?)))));
+    let mut hashes = small.collect::<Result<Vec<_>>>()?;
+    if let Some(checkpoint) = files.checkpoint() {
+        for (i, bytes) in checkpoint.files.iter().enumerate() {
+            hashes.push((format!("file {i}"), hash(bytes)?));
+        }
+        return Ok(hashes);
+    }
     for (folder, stem) in NETWORKS {
-        names.extend(weight_files(files, folder, stem)?);
+        for name in weight_files(files, folder, stem)? {
+            let sha256 = hash(&files.open(&name)?)?;
+            hashes.push((name, sha256));
+        }
     }
-    names.sort();
-    let mut all = Sha256::new();
-    for name in names {
-        all.update(format!("{name} {}\n", hash(&name)?));
-    }
-    Ok(hex(&all.finalize()))
+    Ok(hashes)
 }
 
-fn sha256(name: &str, files: &ModelFiles) -> Result<String> {
-    let bytes = files.open(name)?;
+fn sha256(bytes: &Bytes) -> Result<String> {
     let mut hash = Sha256::new();
-    bytes
-        .read_all(|piece| hash.update(piece))
-        .map_err(|source| Error::Read { path: files.label(name).into(), source })?;
+    let path = match bytes {
+        Bytes::OnDisk { path, .. } => path.clone(),
+        Bytes::Static(_) => "the program".into(),
+    };
+    bytes.read_all(|piece| hash.update(piece)).map_err(|source| Error::Read { path, source })?;
     Ok(hex(&hash.finalize()))
 }
 
@@ -220,9 +253,9 @@ mod tests {
     fn sha256_of_abc() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("weights"), "abc").unwrap();
-        let files = ModelFiles::Folder { path: folder.path().to_owned(), variant: None };
+        let bytes = Bytes::on_disk(folder.path().join("weights")).unwrap();
         assert_eq!(
-            sha256("weights", &files).unwrap(),
+            sha256(&bytes).unwrap(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

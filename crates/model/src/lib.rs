@@ -8,6 +8,7 @@
 
 mod blueprint;
 mod cache;
+mod checkpoint;
 mod config;
 pub mod cost;
 mod diffusion;
@@ -23,6 +24,7 @@ pub mod hub;
 mod json;
 mod layers;
 mod layout;
+mod lora;
 pub mod memory;
 mod named;
 pub mod noise;
@@ -46,11 +48,13 @@ mod variant;
 mod weights;
 
 pub use blueprint::Blueprint;
+pub use checkpoint::FileOptions;
 pub use cache::{CACHE_VARIABLE, cache_folder};
 pub use diffusion::{LatentDiffusion, LoadOptions, PredictionInput, PromptEmbedding};
 pub use dual::Dual;
 pub use error::{Absence, Error, Result};
 pub use execution::{DeviceChoice, Execution, NetworkDtype};
+pub use lora::Lora;
 pub use named::{NAMED_MODELS, NamedModel};
 pub use noise::{NoiseGenerator, NoisePrecision};
 pub use origin::WeightsOrigin;

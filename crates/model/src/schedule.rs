@@ -360,6 +360,81 @@ mod tests {
         }
     }
 
+    fn read(json: &str) -> Result<Schedule> {
+        Schedule::from_config(&Config::parse("scheduler_config.json".into(), json.as_bytes()).unwrap())
+    }
+
+    const STABLE_DIFFUSION: &str = r#""beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012"#;
+
+    /// What `StableDiffusionPipeline.from_pretrained` and then `DDIMScheduler.from_config(pipe.scheduler.config)` make
+    /// of a file (diffusers 0.42.1): first timestep of 50, whether it clips, final alpha.
+    #[test]
+    fn fields_are_treated_as_the_pipeline_treats_them() {
+        for (fields, first, clips, final_alpha) in [
+            (r#""steps_offset": 1, "clip_sample": false, "set_alpha_to_one": false"#, 981, false, 0.9991499781608582),
+            (r#""steps_offset": 0, "clip_sample": true, "set_alpha_to_one": false"#, 981, false, 0.9991499781608582),
+            (r#""steps_offset": 5, "clip_sample": null, "set_alpha_to_one": null"#, 981, false, 0.9991499781608582),
+            (r#""steps_offset": null, "clip_sample": false"#, 981, false, 1.0),
+            (r#""_class_name": "PNDMScheduler", "skip_prk_steps": true"#, 980, true, 1.0),
+            (r#""lambda_min_clipped": -Infinity, "steps_offset": 1, "clip_sample": false"#, 981, false, 1.0),
+        ] {
+            let schedule = read(&format!("{{{STABLE_DIFFUSION}, {fields}}}")).unwrap();
+            assert_eq!(schedule.timesteps(50).unwrap()[0], first, "{fields}");
+            assert_eq!(schedule.clip, clips.then_some(1.0), "{fields}");
+            assert_eq!(f64::from(schedule.final_alpha), final_alpha, "{fields}");
+        }
+    }
+
+    /// ᾱ at 0, 981 and 999 of `DDIMScheduler(beta_schedule=..., beta_start=0.00085, beta_end=0.012)`, or with all
+    /// defaults (diffusers 0.42.1, torch 2.15), to 9 digits.
+    #[test]
+    fn other_schedules_are_those_of_diffusers() {
+        let betas = r#""beta_start": 0.00085, "beta_end": 0.012"#;
+        for (fields, expected) in [
+            (betas.to_owned(), [0.999149978, 0.00195882819, 0.00157896278]),
+            (format!(r#"{betas}, "beta_schedule": "linear""#), [0.999149978, 0.00195882819, 0.00157896278]),
+            (format!(r#"{betas}, "beta_schedule": "squaredcos_cap_v2""#), [0.999958694, 0.000786714605, 2.42873499e-09]),
+        ] {
+            let schedule = read(&format!("{{{fields}}}")).unwrap();
+            for (t, expected) in [0, 981, 999].into_iter().zip(expected) {
+                let got = f64::from(schedule.alpha_cumprod(t).unwrap());
+                assert!((got / expected - 1.0).abs() < 2e-7, "{fields} at {t}: {got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        for (fields, name) in [
+            (r#""steps_offset": 0.5"#, "steps_offset"),
+            (r#""steps_offset": -1"#, "steps_offset"),
+            (r#""beta_start": 0.02, "beta_end": 0.01"#, "beta_start"),
+            (r#""beta_start": NaN"#, "beta_start"),
+            (r#""beta_end": Infinity"#, "beta_end"),
+            (r#""beta_start": 0"#, "beta_start"),
+            (r#""beta_schedule": null"#, "beta_schedule"),
+            (r#""num_train_timesteps": 4611686018427387904"#, "num_train_timesteps"),
+            (r#""num_train_timesteps": 1000000000"#, "num_train_timesteps"),
+            (r#""trained_betas": [0.1]"#, "trained_betas"),
+            (r#""rescale_betas_zero_snr": true"#, "rescale_betas_zero_snr"),
+            (r#""prediction_type": "sample""#, "prediction_type"),
+        ] {
+            let message = read(&format!("{{{fields}}}")).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains("scheduler_config.json"), "{message}");
+        }
+    }
+
+    /// `DDIMScheduler(clip_sample=True).step` clamps the estimate of x₀ and keeps ε.
+    #[test]
+    fn clipping_keeps_the_estimate_of_the_image_in_range() {
+        let schedule = Schedule { clip: Some(1.0), ..stable_diffusion() };
+        let Scales { a, s } = schedule.scales(501).unwrap();
+        let mut x = [a as f32 * 3.0 + s as f32 * 0.5];
+        schedule.ddim_step(&mut x, &[0.5], 501, 20).unwrap();
+        let Scales { a, s } = schedule.scales(481).unwrap();
+        assert!((x[0] - (a as f32 + s as f32 * 0.5)).abs() < 1e-6);
+    }
+
     #[test]
     fn fifty_steps_run_from_981_to_1() {
         let timesteps = stable_diffusion().timesteps(50).unwrap();

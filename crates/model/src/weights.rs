@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use candle_core::{DType, Device, Shape, Tensor};
@@ -12,35 +12,51 @@ use rayon::prelude::*;
 use safetensors::Dtype;
 
 use crate::{
+    checkpoint::{Entry, Network, View},
     error::{Error, Result},
     excerpt::excerpt,
     execution::Place,
     files::{Bytes, ModelFiles, PIECE},
     layout::weight_files,
+    lora::Changes,
     safetensors_file::{Header, Stored},
 };
 
-/// Where one tensor lies.
-struct Entry {
-    shard: usize,
-    stored: Stored,
-}
-
 /// All tensors of one network, unread, where they shall be read to, and which of them have been asked for.
 pub(crate) struct Weights {
+    /// The folder of the network.
+    folder: String,
     label: String,
     shards: Vec<(String, Bytes)>,
     entries: BTreeMap<String, Entry>,
+    changes: Option<Arc<Changes>>,
+    is_single_file: bool,
     place: Place,
     used: Mutex<BTreeSet<String>>,
 }
 
 impl Weights {
-    /// Opens `folder/stem.safetensors` or its shards (`folder/stem.safetensors.index.json`), of the model's variant.
+    /// Opens `folder/stem.safetensors` or its shards (`folder/stem.safetensors.index.json`), of the model's variant, or
+    /// the network's part of a single file.
     pub(crate) fn open(files: &ModelFiles, folder: &str, stem: &str, place: Place) -> Result<Self> {
-        let names = weight_files(files, folder, stem)?;
-        let label = names.first().map_or_else(|| files.label(folder), |name| files.label(name));
-        let mut weights = Self { label, shards: vec![], entries: BTreeMap::new(), place, used: Mutex::default() };
+        let (changes, used) = (files.changes().cloned(), Mutex::default());
+        let folder = folder.to_owned();
+        if let Some(checkpoint) = files.checkpoint() {
+            let network = checkpoint.network(&folder).cloned().ok_or_else(|| Error::Checkpoint {
+                file: files.name(),
+                reason: match folder.as_str() {
+                    "vae" => "it holds no VAE (first_stage_model.*); give one with --vae FILE".into(),
+                    _ => format!("it holds no {folder}"),
+                },
+            })?;
+            let label = network.shards.first().map_or_else(|| files.name(), |(label, _)| label.clone());
+            let Network { shards, entries } = network;
+            return Ok(Self { folder, label, shards, entries, changes, is_single_file: true, place, used });
+        }
+        let names = weight_files(files, &folder, stem)?;
+        let label = names.first().map_or_else(|| files.label(&folder), |name| files.label(name));
+        let (shards, entries) = (vec![], BTreeMap::new());
+        let mut weights = Self { folder, label, shards, entries, changes, is_single_file: false, place, used };
         for name in names {
             weights.add_shard(files.label(&name), files.open(&name)?)?;
         }
@@ -58,10 +74,21 @@ impl Weights {
                     second: label,
                 });
             }
-            self.entries.insert(name, Entry { shard, stored });
+            self.entries.insert(name, Entry { shard, stored, view: View::Whole });
         }
         self.shards.push((label, bytes));
         Ok(())
+    }
+
+    /// The shape of a tensor.
+    pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.entries.get(name).map(|entry| entry.view.shape(&entry.stored.shape))
+    }
+
+    /// Numbers of all tensors together, and the formats they are stored in.
+    pub(crate) fn summary(&self) -> (u64, BTreeSet<String>) {
+        let numbers = self.entries.values().map(|entry| entry.view.range(&entry.stored.shape).1 as u64).sum();
+        (numbers, self.entries.values().map(|entry| format!("{:?}", entry.stored.dtype)).collect())
     }
 
     /// Everything below a prefix, e.g. `down_blocks.0`.
@@ -85,23 +112,24 @@ impl Weights {
             .get(name)
             .ok_or_else(|| Error::MissingTensor { file: self.label.clone(), tensor: name.to_owned() })?;
         let (file, bytes) = &self.shards[entry.shard];
-        let stored = &entry.stored;
-        if stored.shape != expected {
+        let (stored, view) = (&entry.stored, entry.view);
+        // In single files a 1x1 convolution may stand for a dense layer.
+        if stored.shape != expected && !(self.is_single_file && view.fits(&stored.shape, expected)) {
             return Err(Error::TensorShape {
                 file: file.clone(),
                 tensor: name.to_owned(),
                 expected: expected.to_vec(),
-                got: stored.shape.clone(),
+                got: view.shape(&stored.shape),
             });
         }
-        let convert = converter(stored.dtype).ok_or_else(|| Error::TensorDtype {
-            file: file.clone(),
-            tensor: name.to_owned(),
-            dtype: format!("{:?}", stored.dtype),
-        })?;
-        let data = read_numbers(bytes, stored, convert)
-            .map_err(|source| Error::Read { path: file.into(), source })?
-            .ok_or_else(|| Error::NonFiniteWeights { file: file.clone(), tensor: name.to_owned() })?;
+        let data = read_view(file, name, bytes, stored, view)?;
+        let data = match &self.changes {
+            Some(changes) => changes.apply(&self.folder, name, expected, data)?,
+            None => data,
+        };
+        if self.changes.is_some() && data.iter().any(|x| !x.is_finite()) {
+            return Err(Error::NonFiniteWeights { file: file.clone(), tensor: name.to_owned() });
+        }
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         let Place { dtype, device } = &self.place;
         let largest = f32::from(f16::MAX);
@@ -129,17 +157,44 @@ impl Weights {
     }
 }
 
-/// The numbers of a tensor in f32, `None` where one of them is NaN or infinite. All cores read: the time goes into new
-/// pages of memory.
-fn read_numbers(bytes: &Bytes, stored: &Stored, convert: Convert) -> io::Result<Option<Vec<f32>>> {
+/// All numbers of a tensor in f32, as they are stored; `file` and `tensor` name it in messages.
+///
+/// # Errors
+///
+/// Where they cannot be read, are of a format that is not supported, or are not finite.
+pub(crate) fn read_tensor(file: &str, tensor: &str, bytes: &Bytes, stored: &Stored) -> Result<Vec<f32>> {
+    read_view(file, tensor, bytes, stored, View::Whole)
+}
+
+fn read_view(file: &str, tensor: &str, bytes: &Bytes, stored: &Stored, view: View) -> Result<Vec<f32>> {
+    let convert = converter(stored.dtype).ok_or_else(|| Error::TensorDtype {
+        file: file.to_owned(),
+        tensor: excerpt(tensor),
+        dtype: format!("{:?}", stored.dtype),
+    })?;
+    let numbers = read_numbers(bytes, stored, view.range(&stored.shape), convert)
+        .map_err(|source| Error::Read { path: file.into(), source })?
+        .ok_or_else(|| Error::NonFiniteWeights { file: file.to_owned(), tensor: excerpt(tensor) })?;
+    Ok(view.arrange(numbers, &stored.shape))
+}
+
+/// Numbers of a tensor in f32 from the first on, `None` where one of them is NaN or infinite. All cores read: the time
+/// goes into new pages of memory.
+fn read_numbers(
+    bytes: &Bytes,
+    stored: &Stored,
+    (first, count): (usize, usize),
+    convert: Convert,
+) -> io::Result<Option<Vec<f32>>> {
     let width = stored.dtype.bitsize() / 8;
-    let mut data = vec![0.0; stored.shape.iter().product()];
+    let begin = stored.start + (first * width) as u64;
+    let mut data = vec![0.0; count];
     let pieces = data.par_chunks_mut(PIECE / width).enumerate();
     let is_finite = pieces.map_init(
         || bytes.reader(),
         |reader, (i, to)| {
             let reader = reader.as_mut().map_err(|e| io::Error::new(e.kind(), e.to_string()))?;
-            let start = stored.start + (i * PIECE) as u64;
+            let start = begin + (i * PIECE) as u64;
             convert(to, reader.read(start..start + (to.len() * width) as u64)?);
             // A sum is finite only if every element is (overflow cannot happen with f64 partial sums of f32).
             Ok::<_, io::Error>(to.iter().map(|x| f64::from(*x)).sum::<f64>().is_finite())
@@ -154,6 +209,7 @@ type Convert = fn(&mut [f32], &[u8]);
 
 fn converter(dtype: Dtype) -> Option<Convert> {
     let convert: Convert = match dtype {
+        Dtype::F64 => |to, raw| each(to, raw, |b| f64::from_le_bytes(b) as f32),
         Dtype::F32 => |to, raw| each(to, raw, f32::from_le_bytes),
         Dtype::F16 => |to, raw| each(to, raw, |b| f16::from_le_bytes(b).to_f32()),
         Dtype::BF16 => |to, raw| each(to, raw, |b| bf16::from_le_bytes(b).to_f32()),

@@ -208,6 +208,11 @@ pub struct PromptTokenizer {
     alphabet: ByteAlphabet,
 }
 
+/// The byte alphabet in the order in which CLIP's vocabulary begins.
+pub(crate) fn byte_alphabet() -> Vec<String> {
+    ByteAlphabet::new().characters()
+}
+
 impl PromptTokenizer {
     /// Builds a tokenizer from the files of a `tokenizer` folder.
     ///
