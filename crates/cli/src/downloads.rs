@@ -4,47 +4,29 @@ use std::{io::IsTerminal, ops::ControlFlow};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memscope_eval::{estimate::ModelPlan, run::Watch};
-use memscope_model::{
-    Blueprint, HubModel, LatentDiffusion, ModelSource,
-    hub::{FetchPlan, FetchWatch, Hub},
-    memory::size,
-};
+use memscope_eval::run::Watch;
+use memscope_hub::{FetchPlan, FetchWatch, Hub, HubModel};
+use memscope_model::{DiffusersFiles, ModelSource, memory::size};
 
-use crate::{args::ModelArgs, costs, progress::Progress};
-
-/// Reads the configurations of a model named on the command line; one of the Hub is downloaded first if the cache lacks
-/// it.
-pub(crate) fn blueprint(model: &ModelArgs, progress: &Progress) -> anyhow::Result<Blueprint> {
-    let source = model.source()?;
-    provide(&source, progress)?;
-    Blueprint::read(&source, model.options().schedule).with_context(|| format!("model {source}"))
-}
-
-/// Loads a model named on the command line, if what is planned fits into memory.
-pub(crate) fn open(model: &ModelArgs, plan: &ModelPlan) -> anyhow::Result<LatentDiffusion> {
-    costs::check([plan], model.costs)?;
-    LatentDiffusion::build(plan.blueprint.clone(), plan.execution)
-        .with_context(|| format!("model {}", plan.blueprint.source()))
-}
+use crate::progress::Progress;
 
 /// What of a model would be downloaded; `None` for one that is there. The Hub is asked for names and sizes only.
 pub(crate) fn missing(source: &ModelSource) -> anyhow::Result<Option<FetchPlan>> {
-    let ModelSource::Hub(model) = source else { return Ok(None) };
+    let Some(model) = source.hub_model() else { return Ok(None) };
     let hub = Hub::from_env();
-    if model.is_cached(&hub) { Ok(None) } else { Ok(Some(hub.plan(model)?)) }
+    if source.is_there(&hub) { Ok(None) } else { Ok(Some(hub.plan(model, &DiffusersFiles::of(model))?)) }
 }
 
 /// Downloads a model of the Hub if the cache lacks it; without network that is one error that says what to do.
 pub(crate) fn provide(source: &ModelSource, progress: &Progress) -> anyhow::Result<()> {
-    let ModelSource::Hub(model) = source else { return Ok(()) };
+    let Some(model) = source.hub_model() else { return Ok(()) };
     let hub = Hub::from_env();
-    if model.is_cached(&hub) { Ok(()) } else { fetch(&hub, model, progress).map(|_| ()) }
+    if source.is_there(&hub) { Ok(()) } else { fetch(&hub, model, progress).map(|_| ()) }
 }
 
 /// Asks the Hub what a model consists of, says how much of it is missing, and downloads that.
 pub(crate) fn fetch(hub: &Hub, model: &HubModel, progress: &Progress) -> anyhow::Result<FetchPlan> {
-    let plan = hub.plan(model)?;
+    let plan = hub.plan(model, &DiffusersFiles::of(model))?;
     if plan.missing > 0 {
         eprintln!(
             "downloading {} of {model} ({} files, {} in all) to {}",

@@ -6,6 +6,7 @@ mod commands;
 mod costs;
 mod downloads;
 mod exit_code;
+mod loading;
 mod output;
 mod progress;
 
@@ -75,5 +76,5 @@ fn log_to_stderr(verbose: u8) {
 }
 
 fn crates(level: &str) -> String {
-    ["model", "metric", "baselines", "eval", "plots"].map(|name| format!("memscope_{name}={level}")).join(",")
+    ["hub", "model", "metric", "baselines", "eval", "plots"].map(|name| format!("memscope_{name}={level}")).join(",")
 }

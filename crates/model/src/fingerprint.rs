@@ -8,13 +8,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use memscope_hub::cache_folder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    cache::cache_folder,
+    bytes::{Bytes, read_limited},
     error::{Error, Result},
-    files::{Bytes, ModelFiles, read_limited},
+    files::ModelFiles,
     layout::{INDEX, NEEDED, NETWORKS, OPTIONAL, TOKENIZER_JSON, VOCABULARY, weight_files},
 };
 
@@ -106,7 +107,7 @@ fn sha256(bytes: &Bytes) -> Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

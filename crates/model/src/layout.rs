@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use memscope_hub::Variant;
 use serde::Deserialize;
 
 use crate::{
     error::{Error, Result},
     files::ModelFiles,
-    variant::Variant,
 };
 
 /// The file that makes a folder a model.

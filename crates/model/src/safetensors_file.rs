@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use safetensors::{Dtype, tensor::Metadata};
 
 use crate::{
+    bytes::Bytes,
     error::{Error, Result},
     excerpt::excerpt,
-    files::Bytes,
 };
 
 /// Longest header of the format, as its own library reads it.

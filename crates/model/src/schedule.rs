@@ -29,6 +29,18 @@ impl std::fmt::Display for Parameterization {
     }
 }
 
+impl std::str::FromStr for Parameterization {
+    type Err = Error;
+
+    fn from_str(given: &str) -> Result<Self> {
+        match given {
+            "epsilon" | "eps" => Ok(Self::Epsilon),
+            "v_prediction" | "v" => Ok(Self::V),
+            _ => Err(Error::Argument(format!("prediction type '{given}' must be epsilon or v_prediction"))),
+        }
+    }
+}
+
 /// What is done about a scheduler whose timesteps are not the protocol's (981, 961, …, 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScheduleCheck {
@@ -215,12 +227,12 @@ impl Schedule {
     }
 
     /// Whether 50 steps visit 981, 961, …, 1.
-    fn follows_protocol(&self) -> bool {
+    pub(crate) fn follows_protocol(&self) -> bool {
         self.timesteps(50).is_ok_and(|timesteps| timesteps.into_iter().eq((0..50).map(|i| 981 - 20 * i)))
     }
 
     /// The timesteps of 50 steps, in short.
-    fn described(&self) -> String {
+    pub(crate) fn described(&self) -> String {
         match self.timesteps(50).as_deref() {
             Ok([first, second, .., last]) => format!("{first}, {second}, ..., {last}"),
             Ok(_) => "nothing".into(),

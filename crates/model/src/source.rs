@@ -1,22 +1,26 @@
 //! Where a model comes from.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
 };
+
+use memscope_hub::{Absence, Hub, HubModel, NamedModel, Variant};
 
 use crate::{
-    error::{Absence, Error, Result},
+    checkpoint::{Checkpoint, FileOptions},
+    error::{Error, Result},
     files::ModelFiles,
-    hub::{Hub, remembered},
     layout,
-    named::{NAMED_MODELS, NamedModel},
-    variant::Variant,
+    lora::{Changes, Lora},
+    weights::Weights,
 };
 
-/// `embedded:NAME`, a local folder in diffusers layout, or a model of the Hub.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `embedded:NAME`, a local folder in diffusers layout, a single file, or a model of the Hub; with or without LoRA.
+#[derive(Clone, Debug, PartialEq)]
 pub enum ModelSource {
     /// Part of the program.
     Embedded(String),
@@ -27,28 +31,29 @@ pub enum ModelSource {
         /// The variant of its weight files.
         variant: Option<Variant>,
     },
+    /// A checkpoint in one `.safetensors` file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// How it is read.
+        options: FileOptions,
+    },
     /// A repository of the Hugging Face Hub.
     Hub(HubModel),
+    /// A model whose weights are changed by LoRA files.
+    Changed {
+        /// What is changed.
+        base: Box<ModelSource>,
+        /// The files, in the order in which they are applied.
+        loras: Vec<Lora>,
+    },
 }
-
-/// A model of the Hugging Face Hub.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HubModel {
-    /// `owner/name`.
-    pub id: String,
-    /// Branch, tag or commit.
-    pub revision: String,
-    /// The variant of its weight files.
-    pub variant: Option<Variant>,
-}
-
-/// The revision where none is given.
-const MAIN: &str = "main";
 
 impl FromStr for ModelSource {
     type Err = Error;
 
-    /// `embedded:NAME`, a short name (`sd14`, `sd20`, `rv51`), an existing folder, or `owner/name[@revision]`.
+    /// `embedded:NAME`, a short name (`sd14`, `sd20`, `rv51`), an existing folder or file, or `owner/name[@revision]`: what
+    /// exists on disk is never taken for a name of the Hub.
     fn from_str(given: &str) -> Result<Self> {
         if let Some(name) = given.strip_prefix("embedded:") {
             return match memscope_embedded::model(name) {
@@ -63,86 +68,49 @@ impl FromStr for ModelSource {
     }
 }
 
-impl FromStr for HubModel {
-    type Err = Error;
-
-    /// `owner/name[@revision]`.
-    fn from_str(given: &str) -> Result<Self> {
-        let (id, revision) = given.split_once('@').unwrap_or((given, MAIN));
-        // Both become parts of paths and addresses.
-        let is_name = |part: &str| {
-            !part.is_empty()
-                && !part.starts_with(['.', '-'])
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
-        let parts: Vec<&str> = id.split('/').collect();
-        match parts.len() == 2 && parts.into_iter().chain(revision.split('/')).all(is_name) {
-            true => Ok(Self { id: id.to_owned(), revision: revision.to_owned(), variant: None }),
-            false => Err(Error::UnknownSource { given: given.to_owned() }),
-        }
-    }
-}
-
 impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Embedded(name) => write!(f, "embedded:{name}"),
             Self::Folder { path, variant: None } => write!(f, "{}", path.display()),
             Self::Folder { path, variant: Some(variant) } => write!(f, "{} ({variant})", path.display()),
+            Self::File { path, .. } => write!(f, "{}", path.display()),
             Self::Hub(model) => model.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for HubModel {
-    /// For people: a commit is shortened.
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        const SHORT: usize = 12;
-        f.write_str(&self.id)?;
-        match self.revision.as_str() {
-            MAIN => {}
-            commit if commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                write!(f, "@{}", &commit[..SHORT])?
+            Self::Changed { base, loras } => {
+                base.fmt(f)?;
+                loras.iter().try_for_each(|lora| write!(f, " + {lora}"))
             }
-            revision => write!(f, "@{revision}")?,
         }
-        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, " ({variant})"))
     }
 }
 
-impl HubModel {
-    /// The variant of its weight files.
-    pub fn variant(&self) -> Option<&Variant> {
-        self.variant.as_ref()
-    }
-
-    /// How a user names it on the command line: by its short name where it has one.
-    pub fn argument(&self) -> String {
-        let full = format!("{}@{}", self.id, self.revision);
-        let short =
-            NAMED_MODELS.iter().find(|named| named.source == full || format!("{}@{MAIN}", named.source) == full);
-        let name = match (short, self.revision.as_str()) {
-            (Some(named), _) => named.name.to_owned(),
-            (None, MAIN) => self.id.clone(),
-            (None, _) => full,
-        };
-        self.variant.as_ref().map_or(name.clone(), |variant| format!("{name} --variant {variant}"))
-    }
-
-    /// Its files in the Hub cache, where they are all there.
-    pub(crate) fn cached(&self, hub: &Hub) -> Result<ModelFiles> {
-        let folder = remembered(hub.cache(), &self.id, &self.revision);
-        let Some(path) = folder else { return Err(hub.not_there(self, Absence::NotDownloaded)) };
-        let files = ModelFiles::Folder { path, variant: self.variant.clone() };
-        match layout::missing(&files) {
-            None => Ok(files),
-            Some(file) => Err(hub.not_there(self, Absence::Incomplete { file })),
+impl ModelSource {
+    /// Whether it can be loaded without the network.
+    pub fn is_there(&self, hub: &Hub) -> bool {
+        match self {
+            Self::Hub(model) => cached(model, hub).is_ok(),
+            Self::Embedded(_) | Self::Folder { .. } | Self::File { .. } => true,
+            Self::Changed { base, .. } => base.is_there(hub),
         }
     }
 
-    /// Whether it can be loaded from the Hub cache.
-    pub fn is_cached(&self, hub: &Hub) -> bool {
-        self.cached(hub).is_ok()
+    /// The model of the Hub that it is or is made from.
+    pub fn hub_model(&self) -> Option<&HubModel> {
+        match self {
+            Self::Hub(model) => Some(model),
+            Self::Changed { base, .. } => base.hub_model(),
+            _ => None,
+        }
+    }
+}
+
+/// The files of a model in the Hub cache, where they are all there.
+fn cached(model: &HubModel, hub: &Hub) -> Result<ModelFiles> {
+    let Some(path) = hub.snapshot(model) else { return Err(hub.not_there(model, Absence::NotDownloaded).into()) };
+    let files = ModelFiles::Folder { path, variant: model.variant.clone() };
+    match layout::missing(&files) {
+        None => Ok(files),
+        Some(file) => Err(hub.not_there(model, Absence::Incomplete { file }).into()),
     }
 }
 
@@ -158,7 +126,14 @@ impl ModelSource {
     }
 
     fn folder_or_hub(given: &str) -> Result<Self> {
-        if Path::new(given).is_dir() { Ok(Self::folder(given)) } else { given.parse().map(Self::Hub) }
+        let path = Path::new(given);
+        if path.is_dir() {
+            return Ok(Self::folder(given));
+        }
+        if path.exists() {
+            return Ok(Self::File { path: path.to_owned(), options: FileOptions::default() });
+        }
+        given.parse().map(Self::Hub).map_err(|_| Error::UnknownSource { given: given.to_owned() })
     }
 
     /// The same model with the weight files of a variant, where one is given.
@@ -167,9 +142,39 @@ impl ModelSource {
             (source, None) => Ok(source),
             (Self::Folder { path, .. }, variant) => Ok(Self::Folder { path, variant }),
             (Self::Hub(model), variant) => Ok(Self::Hub(HubModel { variant, ..model })),
-            (Self::Embedded(name), Some(variant)) => {
-                Err(Error::Argument(format!("embedded:{name} has no variant '{variant}'; leave it out")))
+            (Self::Changed { base, loras }, variant) => {
+                Ok(Self::Changed { base: Box::new(base.with_variant(variant)?), loras })
             }
+            (source @ (Self::Embedded(_) | Self::File { .. }), Some(variant)) => {
+                Err(Error::Argument(format!("{source} has no variant '{variant}'; leave it out")))
+            }
+        }
+    }
+
+    /// The same model, a single file being read in this way.
+    ///
+    /// # Errors
+    ///
+    /// Where options are given and the model is no single file.
+    pub fn with_file_options(self, options: FileOptions) -> Result<Self> {
+        match self {
+            source if options == FileOptions::default() => Ok(source),
+            Self::File { path, .. } => Ok(Self::File { path, options }),
+            source => Err(Error::Argument(format!(
+                "{source} is no single file: --vae, --config and --prediction-type are for .safetensors checkpoints"
+            ))),
+        }
+    }
+
+    /// The same model changed by LoRA files.
+    pub fn with_loras(self, more: Vec<Lora>) -> Self {
+        match self {
+            source if more.is_empty() => source,
+            Self::Changed { base, mut loras } => {
+                loras.extend(more);
+                Self::Changed { base, loras }
+            }
+            source => Self::Changed { base: Box::new(source), loras: more },
         }
     }
 
@@ -181,13 +186,45 @@ impl ModelSource {
                 None => Err(Error::UnknownSource { given: self.to_string() }),
             },
             Self::Folder { path, variant } => Ok(ModelFiles::Folder { path: path.clone(), variant: variant.clone() }),
-            Self::Hub(model) => model.cached(&Hub::from_env()),
+            Self::File { path, options } => {
+                let described = options.config.as_deref().map(description).transpose()?;
+                Ok(ModelFiles::Checkpoint(Arc::new(Checkpoint::open(path, options, described)?)))
+            }
+            Self::Hub(model) => cached(model, &Hub::from_env()),
+            Self::Changed { base, loras } => {
+                let base = base.files()?;
+                let networks = [("unet", "diffusion_pytorch_model"), ("text_encoder", "model")];
+                let networks = networks.map(|(folder, stem)| Ok((folder, Weights::shapes(&base, folder, stem)?)));
+                let networks = networks.into_iter().collect::<Result<Vec<_>>>()?;
+                let changes = Arc::new(Changes::resolve(loras, &networks)?);
+                Ok(ModelFiles::Changed { base: Box::new(base), changes })
+            }
         }
     }
 }
 
+/// The small files of the folder that describes a single file.
+fn description(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let source: ModelSource = folder.to_string_lossy().parse()?;
+    let files = match &source {
+        ModelSource::Embedded(_) | ModelSource::Folder { .. } => source.files()?,
+        _ => {
+            let given = folder.display();
+            return Err(Error::Argument(format!("'{given}' describes no model: give a folder in diffusers layout")));
+        }
+    };
+    let names = layout::NEEDED.iter().chain(layout::OPTIONAL);
+    let contents = names.filter_map(|name| match files.read_optional(name) {
+        Ok(content) => content.map(|content| Ok(((*name).to_owned(), content.into_owned()))),
+        Err(error) => Some(Err(error)),
+    });
+    contents.collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use memscope_hub::NAMED_MODELS;
+
     use super::*;
 
     fn hub(id: &str, revision: &str) -> ModelSource {

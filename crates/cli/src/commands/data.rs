@@ -1,9 +1,7 @@
 use std::{fmt::Write, ops::ControlFlow};
 
-use memscope_eval::{
-    paper_lists::{self, PaperList},
-    run::Watch,
-};
+use memscope_eval::{Error as EvalError, run::Watch};
+use memscope_hub::lists::{self, PaperList};
 use memscope_model::memory::size;
 use serde::Serialize;
 
@@ -46,7 +44,7 @@ fn list(json: bool) -> anyhow::Result<()> {
     for Entry { name, there, origin, .. } in &entries {
         writeln!(text, "{name:24} {:9} {origin}", if *there { "there" } else { "not there" })?;
     }
-    writeln!(text, "`memscope data fetch paper` downloads them to {}", paper_lists::lists_folder()?.display())?;
+    writeln!(text, "`memscope data fetch paper` downloads them to {}", lists::lists_folder()?.display())?;
     print(&text)
 }
 
@@ -55,13 +53,15 @@ fn fetch(lists: &[PaperList]) -> anyhow::Result<()> {
     let missing: Vec<PaperList> = lists.iter().copied().filter(|list| !list.is_there()).collect();
     if !missing.is_empty() {
         let bytes = missing.iter().map(|list| list.bytes()).sum();
-        let folder = paper_lists::lists_folder()?;
+        let folder = lists::lists_folder()?;
         eprintln!("downloading {} in {} files to {}", size(bytes), missing.len(), folder.display());
     }
     let mut text = String::new();
-    paper_lists::fetch(lists, |list, path| {
+    let fetched = lists::fetch(lists, |list, path| {
         text.push_str(&format!("{list:24} {}\n", path.display()));
         if progress.stop_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    });
+    // What is missing is input, not a model.
+    fetched.map_err(EvalError::from)?;
     print(&text)
 }

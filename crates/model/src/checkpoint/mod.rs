@@ -19,10 +19,9 @@ pub(crate) use view::View;
 
 use self::shape::Shapes;
 use crate::{
+    bytes::Bytes,
     error::{Error, Result},
     excerpt::excerpt,
-    files::{Bytes, ModelFiles},
-    layout::{NEEDED, OPTIONAL},
     safetensors_file::{Header, Stored},
     schedule::Parameterization,
 };
@@ -32,8 +31,8 @@ use crate::{
 pub struct FileOptions {
     /// A VAE in place of the one inside: a `.safetensors` file in LDM or diffusers layout.
     pub vae: Option<PathBuf>,
-    /// A folder in diffusers layout whose configurations and tokenizer describe the file, in place of those of Stable
-    /// Diffusion.
+    /// A folder in diffusers layout, or `embedded:NAME`, whose configurations and tokenizer describe the file, in place
+    /// of those of Stable Diffusion.
     pub config: Option<PathBuf>,
     /// What the network's output means, where the file does not say it.
     pub prediction: Option<Parameterization>,
@@ -98,12 +97,12 @@ const EXPLAINED: [(&str, &str); 17] = [
 ];
 
 impl Checkpoint {
-    /// Opens a file and finds out what it is.
+    /// Opens a file and finds out what it is; `described` are the small files of a folder that describes it.
     ///
     /// # Errors
     ///
     /// Where the file is not a whole model of a known kind, or does not say what its output means.
-    pub(crate) fn open(path: &Path, options: &FileOptions) -> Result<Self> {
+    pub(crate) fn open(path: &Path, options: &FileOptions, described: Option<BTreeMap<String, Vec<u8>>>) -> Result<Self> {
         let label = path.display().to_string();
         refuse_pickle(path)?;
         let bytes = open(path)?;
@@ -118,8 +117,11 @@ impl Checkpoint {
         let stated = options.prediction.or_else(|| prediction::stated(&header.metadata, |name| header.tensors.contains_key(name)));
         let mut files = vec![bytes];
         files.extend(options.vae.as_deref().map(open).transpose()?);
-        let small = match &options.config {
-            Some(folder) => described(folder, options.prediction)?,
+        let small = match described {
+            Some(mut small) => {
+                options.prediction.into_iter().for_each(|prediction| restate(&mut small, prediction));
+                small
+            }
             None => {
                 let prediction = match (stated, second) {
                     (Some(stated), _) => stated,
@@ -308,26 +310,15 @@ fn diffusers_vae(shapes: &Shapes) -> Value {
     shape::vae(&renamed).map_or(Value::Null, |(config, _)| config)
 }
 
-/// The small files of a folder that describes the checkpoint.
-fn described(folder: &Path, prediction: Option<Parameterization>) -> Result<BTreeMap<String, Vec<u8>>> {
-    let embedded = folder.to_str().and_then(|name| name.strip_prefix("embedded:")).and_then(memscope_embedded::model);
-    let files = match embedded {
-        Some(model) => ModelFiles::Embedded(model),
-        None => ModelFiles::Folder { path: folder.to_owned(), variant: None },
-    };
-    let mut small = BTreeMap::new();
-    for name in NEEDED.iter().chain(OPTIONAL) {
-        if let Some(content) = files.read_optional(name)? {
-            small.insert((*name).to_owned(), content.into_owned());
-        }
+/// Replaces what a scheduler's file says about the meaning of the network's output.
+fn restate(small: &mut BTreeMap<String, Vec<u8>>, prediction: Parameterization) {
+    let Some(scheduler) = small.get_mut(SCHEDULER) else { return };
+    if let Ok(mut config) = crate::json::parse(scheduler)
+        && config.is_object()
+    {
+        config["prediction_type"] = prediction.to_string().into();
+        *scheduler = config.to_string().into_bytes();
     }
-    if let (Some(prediction), Some(scheduler)) = (prediction, small.get_mut(SCHEDULER)) {
-        if let Ok(mut config) = crate::json::parse(scheduler) {
-            config["prediction_type"] = prediction.to_string().into();
-            *scheduler = config.to_string().into_bytes();
-        }
-    }
-    Ok(small)
 }
 
 const SCHEDULER: &str = "scheduler/scheduler_config.json";
