@@ -35,9 +35,9 @@ pub(crate) fn fingerprint(files: &ModelFiles) -> Result<String> {
 pub(crate) fn known_fingerprint(files: &ModelFiles) -> Option<String> {
     let mut cache = Cache::open();
     let known = combine(files, &mut |bytes| match bytes {
-        Bytes::OnDisk { path, len } if *len >= SMALL => cache.hash(path, || {
-            Err(Error::Argument(format!("{} has not been hashed", path.display())))
-        }),
+        Bytes::OnDisk { path, len } if *len >= SMALL => {
+            cache.hash(path, || Err(Error::Argument(format!("{} has not been hashed", path.display()))))
+        }
         _ => sha256(bytes),
     });
     known.ok()
@@ -255,9 +255,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("weights"), "abc").unwrap();
         let bytes = Bytes::on_disk(folder.path().join("weights")).unwrap();
-        assert_eq!(
-            sha256(&bytes).unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(sha256(&bytes).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

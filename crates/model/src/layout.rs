@@ -14,13 +14,8 @@ use crate::{
 pub(crate) const INDEX: &str = "model_index.json";
 
 /// Small files that every model needs.
-pub(crate) const NEEDED: &[&str] = &[
-    INDEX,
-    "scheduler/scheduler_config.json",
-    "text_encoder/config.json",
-    "unet/config.json",
-    "vae/config.json",
-];
+pub(crate) const NEEDED: &[&str] =
+    &[INDEX, "scheduler/scheduler_config.json", "text_encoder/config.json", "unet/config.json", "vae/config.json"];
 
 /// Small files that are read where a model has them.
 pub(crate) const OPTIONAL: &[&str] = &[

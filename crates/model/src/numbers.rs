@@ -7,10 +7,10 @@ use rayon::prelude::*;
 use safetensors::Dtype;
 
 use crate::{
+    bytes::{Bytes, PIECE},
     checkpoint::View,
     error::{Error, Result},
     excerpt::excerpt,
-    bytes::{Bytes, PIECE},
     safetensors_file::Stored,
 };
 

@@ -65,7 +65,11 @@ impl Header {
                 return Err(damaged(format!("tensor '{}': shape and place do not fit", excerpt(&name))));
             }
             if start + to as u64 > len {
-                return Err(damaged(format!("tensor '{}' ends at byte {}, the file has {len}", excerpt(&name), start + to as u64)));
+                return Err(damaged(format!(
+                    "tensor '{}' ends at byte {}, the file has {len}",
+                    excerpt(&name),
+                    start + to as u64
+                )));
             }
             next = to;
             let stored = Stored { dtype: info.dtype, shape: info.shape.clone(), start: start + from as u64 };

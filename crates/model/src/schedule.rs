@@ -405,7 +405,10 @@ mod tests {
         for (fields, expected) in [
             (betas.to_owned(), [0.999149978, 0.00195882819, 0.00157896278]),
             (format!(r#"{betas}, "beta_schedule": "linear""#), [0.999149978, 0.00195882819, 0.00157896278]),
-            (format!(r#"{betas}, "beta_schedule": "squaredcos_cap_v2""#), [0.999958694, 0.000786714605, 2.42873499e-09]),
+            (
+                format!(r#"{betas}, "beta_schedule": "squaredcos_cap_v2""#),
+                [0.999958694, 0.000786714605, 2.42873499e-09],
+            ),
         ] {
             let schedule = read(&format!("{{{fields}}}")).unwrap();
             for (t, expected) in [0, 981, 999].into_iter().zip(expected) {

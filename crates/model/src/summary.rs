@@ -97,7 +97,9 @@ impl ModelSummary {
             timesteps: schedule.described(),
             follows_protocol: schedule.follows_protocol(),
             networks,
-            loras: files.changes().map_or(vec![], |changes| changes.files.iter().map(|(lora, _)| lora.to_string()).collect()),
+            loras: files
+                .changes()
+                .map_or(vec![], |changes| changes.files.iter().map(|(lora, _)| lora.to_string()).collect()),
             unused: files.checkpoint().map_or(vec![], |checkpoint| by_reason(&checkpoint.unused)),
         })
     }
@@ -109,7 +111,11 @@ fn by_reason(unused: &[(String, &'static str)]) -> Vec<UnusedTensors> {
         match reasons.iter_mut().find(|known| known.reason == *reason) {
             Some(known) => known.count += 1,
             None => {
-                reasons.push(UnusedTensors { reason: (*reason).to_owned(), count: 1, first: crate::excerpt::excerpt(tensor) });
+                reasons.push(UnusedTensors {
+                    reason: (*reason).to_owned(),
+                    count: 1,
+                    first: crate::excerpt::excerpt(tensor),
+                });
             }
         }
     }

@@ -81,7 +81,12 @@ impl Weights {
 
     /// The shapes of a network's tensors; nothing is read but headers.
     pub(crate) fn shapes(files: &ModelFiles, folder: &str, stem: &str) -> Result<BTreeMap<String, Vec<usize>>> {
-        let weights = Self::open(files, folder, stem, Place::open(Execution { device: DeviceChoice::Cpu, ..Execution::default() })?)?;
+        let weights = Self::open(
+            files,
+            folder,
+            stem,
+            Place::open(Execution { device: DeviceChoice::Cpu, ..Execution::default() })?,
+        )?;
         let shapes = weights.entries.into_iter().map(|(name, entry)| (name, entry.view.shape(&entry.stored.shape)));
         Ok(shapes.collect())
     }
@@ -144,11 +149,7 @@ impl Weights {
     /// Fails when the file holds tensors nobody asked for, apart from those that are `ignored`.
     pub(crate) fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<()> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let extra: Vec<&String> = self
-            .entries
-            .keys()
-            .filter(|name| !used.contains(*name) && !ignored(name))
-            .collect();
+        let extra: Vec<&String> = self.entries.keys().filter(|name| !used.contains(*name) && !ignored(name)).collect();
         match extra.first() {
             None => Ok(()),
             Some(first) => {

@@ -108,14 +108,18 @@ fn first(tensor: &Tensor) -> Vec<f32> {
 fn compressed_networks_and_training_fields_are_read_as_diffusers_reads_them() {
     let folder = Folder::new();
     folder.set("unet/config.json", "mid_block_type", Value::Null);
-    for (field, value) in [("decay", json!(0.9999)), ("optimization_step", json!(100)), ("use_ema_warmup", json!(false))] {
+    for (field, value) in
+        [("decay", json!(0.9999)), ("optimization_step", json!(100)), ("use_ema_warmup", json!(false))]
+    {
         folder.set("unet/config.json", field, value);
     }
     let tensors = folder.unet().into_iter().filter(|(name, _)| !name.starts_with("mid_block."));
     folder.write(&format!("{UNET}.safetensors"), &tensors.collect());
     let output = output(&folder.load().unwrap());
     assert!((norm(&output) / 32.812671483677704 - 1.0).abs() < 1e-5, "{}", norm(&output));
-    for (got, expected) in first(&output).iter().zip([-0.6118215322494507, -0.4427121579647064, -0.048561941832304, -0.405120313167572f32]) {
+    for (got, expected) in
+        first(&output).iter().zip([-0.6118215322494507, -0.4427121579647064, -0.048561941832304, -0.405120313167572f32])
+    {
         assert!((got - expected).abs() < 1e-4, "{got} {expected}");
     }
 }
@@ -264,13 +268,8 @@ fn a_single_file_gives_the_bits_of_its_folder() {
     let summary = ModelSummary::of(&described(single_file())).unwrap();
     assert_eq!(summary.prediction_type, "epsilon");
     assert_eq!(summary.unused.len(), 2, "{summary}");
-    let v = FileOptions {
-        config: Some(original()),
-        prediction: Some(Parameterization::V),
-        ..FileOptions::default()
-    };
-    let blueprint =
-        Blueprint::read(&single_file().with_file_options(v).unwrap(), ScheduleCheck::Protocol).unwrap();
+    let v = FileOptions { config: Some(original()), prediction: Some(Parameterization::V), ..FileOptions::default() };
+    let blueprint = Blueprint::read(&single_file().with_file_options(v).unwrap(), ScheduleCheck::Protocol).unwrap();
     assert_eq!(blueprint.schedule().parameterization(), Parameterization::V);
 }
 
@@ -283,7 +282,10 @@ fn files_that_are_no_models_are_refused_with_what_they_are() {
     };
     let tensor = |name: &str| {
         let path = folder.path().join(format!("{}.safetensors", name.replace('/', "_")));
-        let tensors = HashMap::from([(name.to_owned(), Tensor::zeros(4, candle_core::DType::F32, &candle_core::Device::Cpu).unwrap())]);
+        let tensors = HashMap::from([(
+            name.to_owned(),
+            Tensor::zeros(4, candle_core::DType::F32, &candle_core::Device::Cpu).unwrap(),
+        )]);
         safetensors::save(&tensors, &path).unwrap();
         refusal(&path)
     };

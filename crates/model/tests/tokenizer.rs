@@ -233,8 +233,8 @@ fn bad_files() {
     assert!(matches!(build(b"{", &MERGES, CONTEXT), TokenizerError::Json { file: "vocab.json", .. }));
     assert!(matches!(build(&VOCAB, b"\xff", CONTEXT), TokenizerError::MergesEncoding(_)));
     assert!(matches!(build(&VOCAB, b"#version: 0.2\ni n\nt h e\n", CONTEXT), TokenizerError::MergesLine { line: 3 }));
-    let unfit = [&MERGES[..], b"this isnotthere\n"].concat();
-    assert!(matches!(build(&VOCAB, &unfit, CONTEXT), TokenizerError::Bpe(_) | TokenizerError::MergesLine { .. }));
+    let few = br#"{"a": 0, "b": 1, "<|startoftext|>": 2, "<|endoftext|>": 3}"#;
+    assert!(matches!(build(few, b"#version: 0.2\nthis isnotthere\n", CONTEXT), TokenizerError::Bpe(_)));
     assert!(matches!(build(&VOCAB, &MERGES, 1), TokenizerError::ContextTooShort { context_length: 1 }));
 }
 
@@ -245,7 +245,8 @@ fn files_that_do_not_belong_together_are_refused() {
         let files = TokenizerFiles { vocab: Some(vocab), merges: Some(merges), ..TokenizerFiles::default() };
         PromptTokenizer::from_files(&files, CONTEXT).unwrap_err()
     };
-    let cut: String = std::str::from_utf8(&MERGES).unwrap().lines().take(20_000).map(|line| format!("{line}\n")).collect();
+    let cut: String =
+        std::str::from_utf8(&MERGES).unwrap().lines().take(20_000).map(|line| format!("{line}\n")).collect();
     assert!(matches!(build(&VOCAB, cut.as_bytes()), TokenizerError::Unreachable { .. }));
     let with = |token: &str, id: Value| {
         let mut vocab: Value = serde_json::from_slice(&VOCAB).unwrap();
@@ -293,7 +294,7 @@ fn the_layout_of_transformers_5_gives_the_same_ids() {
         assert!(PromptTokenizer::from_files(&both, CONTEXT).is_ok());
     }
     let mut more = saved(json!(pairs));
-    more["added_tokens"][2] = json!({"id": 49_408, "content": "<cat-toy>"});
+    more["added_tokens"].as_array_mut().unwrap().push(json!({"id": 49_408, "content": "<cat-toy>"}));
     let more = more.to_string().into_bytes();
     let both = TokenizerFiles { tokenizer_json: Some(&more), ..clip_files() };
     let error = PromptTokenizer::from_files(&both, CONTEXT).unwrap_err();

@@ -102,19 +102,28 @@ impl Checkpoint {
     /// # Errors
     ///
     /// Where the file is not a whole model of a known kind, or does not say what its output means.
-    pub(crate) fn open(path: &Path, options: &FileOptions, described: Option<BTreeMap<String, Vec<u8>>>) -> Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        options: &FileOptions,
+        described: Option<BTreeMap<String, Vec<u8>>>,
+    ) -> Result<Self> {
         let label = path.display().to_string();
         refuse_pickle(path)?;
         let bytes = open(path)?;
         let header = Header::read(&label, &bytes)?;
         let fail = |reason: &str| Error::Checkpoint { file: label.clone(), reason: reason.to_owned() };
         recognise(&header).map_err(|reason| fail(&reason))?;
-        let mut draft = Draft { header: &header, label: label.clone(), networks: BTreeMap::new(), configs: HashMap::new() };
-        let unet = shape::UNet::of(&draft.shapes(UNET)).ok_or_else(|| fail("its UNet has another structure than Stable Diffusion's"))?;
+        let mut draft =
+            Draft { header: &header, label: label.clone(), networks: BTreeMap::new(), configs: HashMap::new() };
+        let unet = shape::UNet::of(&draft.shapes(UNET))
+            .ok_or_else(|| fail("its UNet has another structure than Stable Diffusion's"))?;
         draft.network("unet", &[&label], &[&bytes], &header, UNET, |name| one(names::unet(name, unet.layout)))?;
-        let second = draft.text_encoder(&bytes).ok_or_else(|| fail("it holds no text encoder (cond_stage_model.*)"))??;
+        let second =
+            draft.text_encoder(&bytes).ok_or_else(|| fail("it holds no text encoder (cond_stage_model.*)"))??;
         draft.vae(&bytes, options.vae.as_deref())?;
-        let stated = options.prediction.or_else(|| prediction::stated(&header.metadata, |name| header.tensors.contains_key(name)));
+        let stated = options
+            .prediction
+            .or_else(|| prediction::stated(&header.metadata, |name| header.tensors.contains_key(name)));
         let mut files = vec![bytes];
         files.extend(options.vae.as_deref().map(open).transpose()?);
         let small = match described {
@@ -126,7 +135,9 @@ impl Checkpoint {
                 let prediction = match (stated, second) {
                     (Some(stated), _) => stated,
                     (None, false) => {
-                        tracing::info!("{label}: does not say what its output means; Stable Diffusion 1 predicts epsilon");
+                        tracing::info!(
+                            "{label}: does not say what its output means; Stable Diffusion 1 predicts epsilon"
+                        );
                         Parameterization::Epsilon
                     }
                     (None, true) => {
@@ -208,7 +219,8 @@ struct Draft<'a> {
 }
 
 fn shapes<'a>(header: &'a Header, prefix: &str) -> Shapes<'a> {
-    let below = header.tensors.iter().filter_map(|(name, stored)| Some((name.strip_prefix(prefix)?, &stored.shape[..])));
+    let below =
+        header.tensors.iter().filter_map(|(name, stored)| Some((name.strip_prefix(prefix)?, &stored.shape[..])));
     below.collect()
 }
 
@@ -228,7 +240,8 @@ impl Draft<'_> {
         rename: impl Fn(&str) -> Vec<(String, View)>,
     ) -> Result<()> {
         let network = self.networks.entry(folder).or_default();
-        network.shards = labels.iter().map(|label| (*label).to_owned()).zip(files.iter().map(|file| (*file).clone())).collect();
+        network.shards =
+            labels.iter().map(|label| (*label).to_owned()).zip(files.iter().map(|file| (*file).clone())).collect();
         for (name, stored) in &header.tensors {
             let Some(rest) = name.strip_prefix(prefix) else { continue };
             for (renamed, view) in rename(rest) {
@@ -250,7 +263,8 @@ impl Draft<'_> {
         let done = match (starts(TEXT), second) {
             (true, false) => self.network("text_encoder", &[&label], &[bytes], header, TEXT, |name| {
                 let name = name.strip_prefix("text_model.").unwrap_or(name);
-                let is_used = ["embeddings.", "encoder.", "final_layer_norm."].iter().any(|part| name.starts_with(part));
+                let is_used =
+                    ["embeddings.", "encoder.", "final_layer_norm."].iter().any(|part| name.starts_with(part));
                 one(is_used.then(|| name.to_owned()))
             }),
             (false, true) => self.network("text_encoder", &[&label], &[bytes], header, OPEN_CLIP, names::open_clip),
@@ -385,8 +399,6 @@ fn explained(
     }
     match unknown.first() {
         None => Ok(unused),
-        Some(first) => {
-            Err(Error::ExtraTensors { file: label.to_owned(), count: unknown.len(), first: excerpt(first) })
-        }
+        Some(first) => Err(Error::ExtraTensors { file: label.to_owned(), count: unknown.len(), first: excerpt(first) }),
     }
 }

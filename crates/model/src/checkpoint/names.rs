@@ -102,7 +102,8 @@ pub(super) fn vae(name: &str, levels: usize) -> Option<String> {
             let (level, rest) = after.split_once('.')?;
             let level: usize = level.parse().ok().filter(|level| *level < levels)?;
             // The way up is numbered from the highest resolution in the one, from the lowest in the other.
-            let (blocks, block) = if module == "down" { ("down_blocks", level) } else { ("up_blocks", levels - 1 - level) };
+            let (blocks, block) =
+                if module == "down" { ("down_blocks", level) } else { ("up_blocks", levels - 1 - level) };
             let rest = match rest.split_once('.')? {
                 ("block", rest) => format!("resnets.{}", vae_resnet(rest)),
                 ("downsample", rest) => format!("downsamplers.0.{rest}"),
@@ -144,9 +145,8 @@ pub(super) fn open_clip(name: &str) -> Vec<(String, View)> {
     };
     let layer = format!("encoder.layers.{layer}");
     if let Some(kind) = rest.strip_prefix("attn.in_proj_") {
-        let part = |(part, name): (usize, &str)| {
-            (format!("{layer}.self_attn.{name}.{kind}"), View::Rows { part, of: 3 })
-        };
+        let part =
+            |(part, name): (usize, &str)| (format!("{layer}.self_attn.{name}.{kind}"), View::Rows { part, of: 3 });
         return ["q_proj", "k_proj", "v_proj"].into_iter().enumerate().map(part).collect();
     }
     const MODULES: [(&str, &str); 5] = [
@@ -156,7 +156,8 @@ pub(super) fn open_clip(name: &str) -> Vec<(String, View)> {
         ("mlp.c_fc.", "mlp.fc1."),
         ("mlp.c_proj.", "mlp.fc2."),
     ];
-    let module = MODULES.iter().find_map(|(theirs, ours)| Some(format!("{layer}.{ours}{}", rest.strip_prefix(theirs)?)));
+    let module =
+        MODULES.iter().find_map(|(theirs, ours)| Some(format!("{layer}.{ours}{}", rest.strip_prefix(theirs)?)));
     module.map_or(vec![], whole)
 }
 

@@ -61,9 +61,10 @@ impl View {
     /// The numbers in the network's order.
     pub(crate) fn arrange(self, numbers: Vec<f32>, stored: &[usize]) -> Vec<f32> {
         match (self, stored) {
-            (Self::Transposed, [rows, columns]) => {
-                (0..*columns).flat_map(|c| (0..*rows).map(move |r| (r, c))).map(|(r, c)| numbers[r * columns + c]).collect()
-            }
+            (Self::Transposed, [rows, columns]) => (0..*columns)
+                .flat_map(|c| (0..*rows).map(move |r| (r, c)))
+                .map(|(r, c)| numbers[r * columns + c])
+                .collect(),
             _ => numbers,
         }
     }

@@ -83,12 +83,13 @@ impl Change {
         let delta = self.delta()?.reshape(shape)?;
         let changed = if let Some(magnitude) = self.parts.get("magnitude") {
             // PEFT: the change is scaled before the sum is brought to its magnitude.
-            decompose(&(&weight + (delta * scale)?)?, magnitude, Axis::Output)?
+            decompose(&(&weight + (delta * scale)?)?, magnitude, Axis::Output, 0.0)?
         } else if let Some(magnitude) = self.parts.get("dora") {
             // LyCORIS: the whole step from the base's weight is scaled.
             let outputs = shape.first().copied().unwrap_or(1);
-            let axis = if magnitude.dims().first() == Some(&outputs) && outputs > 1 { Axis::Output } else { Axis::Input };
-            let whole = decompose(&(&weight + delta)?, magnitude, axis)?;
+            let axis =
+                if magnitude.dims().first() == Some(&outputs) && outputs > 1 { Axis::Output } else { Axis::Input };
+            let whole = decompose(&(&weight + delta)?, magnitude, axis, f64::from(f32::EPSILON))?;
             (&weight + ((whole - &weight)? * scale)?)?
         } else {
             (weight + (delta * scale)?)?
@@ -191,8 +192,8 @@ enum Axis {
     Input,
 }
 
-/// The weight brought to the magnitude, per output or per input.
-fn decompose(weight: &Tensor, magnitude: &Tensor, axis: Axis) -> Result<Tensor> {
+/// The weight brought to the magnitude, per output or per input; `eps` is added to its norm.
+fn decompose(weight: &Tensor, magnitude: &Tensor, axis: Axis, eps: f64) -> Result<Tensor> {
     let shape = weight.dims().to_vec();
     let (outputs, inputs) = (shape.first().copied().unwrap_or(1), shape.get(1).copied().unwrap_or(1));
     let area = weight.elem_count() / (outputs * inputs).max(1);
@@ -202,6 +203,6 @@ fn decompose(weight: &Tensor, magnitude: &Tensor, axis: Axis) -> Result<Tensor> 
         Axis::Output => (squares.sum_keepdim((1, 2))?.sqrt()?, (outputs, 1, 1)),
         Axis::Input => (squares.sum_keepdim((0, 2))?.sqrt()?, (1, inputs, 1)),
     };
-    let norm = (norm + f64::from(f32::EPSILON))?;
+    let norm = (norm + eps)?;
     Ok(flat.broadcast_mul(&magnitude.reshape(place)?.div(&norm)?)?.reshape(shape)?)
 }

@@ -211,7 +211,11 @@ mod tests {
             assert!(strange.is_empty(), "{key}");
             assert!(modules[0].parts.contains_key("down"), "{key}");
             let found = names.find("unet", &modules[0]);
-            assert_eq!(found.as_deref(), Some("down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0.weight"), "{key}");
+            assert_eq!(
+                found.as_deref(),
+                Some("down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0.weight"),
+                "{key}"
+            );
         }
         assert_eq!(split("lora_unet_conv_in.diff_b"), Some(("lora_unet_conv_in", "difference", true)));
         assert_eq!(split("lora_unet_conv_in.lokr_w1_a"), Some(("lora_unet_conv_in", "kron_w1_a", false)));

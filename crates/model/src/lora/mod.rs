@@ -22,8 +22,8 @@ use crate::{
     bytes::Bytes,
     error::{Error, Result},
     excerpt::excerpt,
-    safetensors_file::Header,
     numbers::read_tensor,
+    safetensors_file::Header,
 };
 
 /// A LoRA file and how strongly it is applied.
@@ -135,7 +135,8 @@ impl Changes {
 
     /// Adds to a tensor of a network what the files say.
     pub(crate) fn apply(&self, folder: &str, tensor: &str, shape: &[usize], numbers: Vec<f32>) -> Result<Vec<f32>> {
-        let Some(((_, _), modules)) = self.changes.iter().find(|((of, name), _)| *of == folder && name == tensor) else {
+        let Some(((_, _), modules)) = self.changes.iter().find(|((of, name), _)| *of == folder && name == tensor)
+        else {
             return Ok(numbers);
         };
         modules.iter().try_fold(numbers, |numbers, (file, module)| {

@@ -77,7 +77,8 @@ impl Vocabulary {
     pub(super) fn check(&self, special: impl Fn(&str) -> bool) -> Result<(), TokenizerError> {
         let merged: HashSet<String> = self.merges.iter().map(|(first, second)| format!("{first}{second}")).collect();
         let is_single = |token: &str| token.strip_suffix(END_OF_WORD).unwrap_or(token).chars().count() <= 1;
-        let unreachable = self.ids.keys().filter(|token| !is_single(token) && !merged.contains(*token) && !special(token));
+        let unreachable =
+            self.ids.keys().filter(|token| !is_single(token) && !merged.contains(*token) && !special(token));
         match unreachable.min() {
             None => Ok(()),
             Some(token) => Err(TokenizerError::Unreachable { token: excerpt(token) }),

@@ -209,8 +209,22 @@ fn levels(config: &Config) -> Result<Vec<Level>> {
         false => vec![320, 640, 1280, 1280],
     };
     let count = channels.len();
-    let down = attention_blocks(config, "down_block_types", "CrossAttnDownBlock2D", "DownBlock2D", &[true, true, true, false], count)?;
-    let up = attention_blocks(config, "up_block_types", "CrossAttnUpBlock2D", "UpBlock2D", &[false, true, true, true], count)?;
+    let down = attention_blocks(
+        config,
+        "down_block_types",
+        "CrossAttnDownBlock2D",
+        "DownBlock2D",
+        &[true, true, true, false],
+        count,
+    )?;
+    let up = attention_blocks(
+        config,
+        "up_block_types",
+        "CrossAttnUpBlock2D",
+        "UpBlock2D",
+        &[false, true, true, true],
+        count,
+    )?;
     // diffusers' `attention_head_dim` means the *number* of heads (a misnomer kept for old models).
     let heads = config.per_block("attention_head_dim", 8, 1024, count)?;
     let layers = config.per_block("transformer_layers_per_block", 1, MOST_TRANSFORMER_LAYERS, count)?;

@@ -100,5 +100,6 @@ pub(crate) struct Resampling {
     pub(crate) std_difference: f64,
 }
 
-pub(crate) static GOLDEN: LazyLock<Fixture> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../fixtures/stats.json")).expect("the fixture is well-formed"));
+pub(crate) static GOLDEN: LazyLock<Fixture> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../fixtures/stats.json")).expect("the fixture is well-formed")
+});
