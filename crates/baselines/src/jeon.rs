@@ -1,7 +1,9 @@
 //! Sharpness of the log-probability along the guidance direction (Jeon et al. 2025; docs/spec/protocol.md §5).
 
 use candle_core::Tensor;
-use memscope_metric::{Ask, Detector, Measure, OwnCalls, Probe, Quantity, ResolvedProtocol, Score, T_NORM};
+use memscope_metric::{
+    Detector, Generation, Measure, OwnCalls, PredictionRequest, Quantity, ResolvedProtocol, Score, T_NORM,
+};
 use memscope_model::{
     Dual, LatentDiffusion, Parameterization, Result, Scales, Value,
     cost::{Pass, SamplesPerCall},
@@ -57,8 +59,8 @@ impl Measure for Sharpness {
         vec!["sharpness".into()]
     }
 
-    fn asks(&self) -> Vec<Ask> {
-        vec![Ask::Unconditional { t: T_NORM }, Ask::Conditional { t: T_NORM }]
+    fn requests(&self) -> Vec<PredictionRequest> {
+        vec![PredictionRequest::Unconditional { t: T_NORM }, PredictionRequest::Conditional { t: T_NORM }]
     }
 
     /// Two predictions with their tangents.
@@ -66,22 +68,22 @@ impl Measure for Sharpness {
         vec![OwnCalls { pass: Pass::Jvp, calls: 2, samples_per_call: SamplesPerCall::PerPrompt(2) }]
     }
 
-    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
-        let Some(first) = probes.first() else { return Ok(vec![]) };
+    fn measure(&self, generations: &[Generation]) -> Result<Vec<Vec<f64>>> {
+        let Some(first) = generations.first() else { return Ok(vec![]) };
         let (mut tangents, mut jacobian_factor) = (vec![], 0.0);
-        for probe in probes {
-            let (u, c) = (probe.unconditional(T_NORM)?, probe.conditional(T_NORM)?);
+        for generation in generations {
+            let (u, c) = (generation.unconditional(T_NORM)?, generation.conditional(T_NORM)?);
             let (tangent_factor, factor) = factors(c.parameterization, c.scales);
             jacobian_factor = factor;
             let pairs = c.output.iter().zip(&u.output);
             tangents.push(pairs.map(|(c, u)| (f64::from(c - u) * tangent_factor) as f32).collect::<Vec<f32>>());
         }
-        // The products with the tangent of each probe, under the empty prompt and under its own.
-        let products = first.model().in_parts(probes.len(), |range| {
+        // The products with the tangent of each generation, under the empty prompt and under its own.
+        let products = first.model().in_parts(generations.len(), |range| {
             let (mut x, mut directions, mut prompts) = (vec![], vec![], vec![]);
-            for (probe, tangent) in probes[range.clone()].iter().zip(&tangents[range]) {
-                for embedding in [&probe.empty().embedding, &probe.prompt().embedding] {
-                    x.extend_from_slice(probe.x());
+            for (generation, tangent) in generations[range.clone()].iter().zip(&tangents[range]) {
+                for embedding in [&generation.empty().embedding, &generation.prompt().embedding] {
+                    x.extend_from_slice(generation.x());
                     directions.extend_from_slice(tangent);
                     prompts.push(embedding);
                 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use candle_core::{DType, Tensor};
 use memscope_metric::{
-    Ask, Detector, Measure, OwnCalls, Probe, Quantity, ResolvedProtocol, Score, T_NORM, ddim_timesteps, walk,
-    walk_calls,
+    Detector, Generation, Measure, OwnCalls, PredictionRequest, Quantity, ResolvedProtocol, Score, T_NORM,
+    ddim_timesteps, walk, walk_calls,
 };
 use memscope_model::{
     Blueprint, Error, LatentDiffusion, Result,
@@ -90,7 +90,7 @@ impl Measure for Attention {
         vec!["entropy".into()]
     }
 
-    fn asks(&self) -> Vec<Ask> {
+    fn requests(&self) -> Vec<PredictionRequest> {
         vec![]
     }
 
@@ -102,32 +102,32 @@ impl Measure for Attention {
         }
     }
 
-    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
+    fn measure(&self, generations: &[Generation]) -> Result<Vec<Vec<f64>>> {
         match self {
             Self::Layer(layer) => {
-                let latents: Vec<Vec<f32>> = probes.iter().map(|probe| probe.x().to_vec()).collect();
-                let maps = attention(probes, &latents, T_NORM, Some(*layer))?;
+                let latents: Vec<Vec<f32>> = generations.iter().map(|generation| generation.x().to_vec()).collect();
+                let maps = attention(generations, &latents, T_NORM, Some(*layer))?;
                 Ok(maps.iter().map(|p| vec![entropy(p)]).collect())
             }
-            Self::Late => late(probes),
+            Self::Late => late(generations),
         }
     }
 }
 
 /// Mode D: E over the last steps, plus the growth of E over the tokens from the end of the text on.
-fn late(probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
+fn late(generations: &[Generation]) -> Result<Vec<Vec<f64>>> {
     let timesteps: Vec<usize> = ddim_timesteps().collect();
     let (first, last) = (timesteps[0], &timesteps[timesteps.len() - LAST_STEPS..]);
-    let mut scores = vec![vec![0.0]; probes.len()];
-    walk(probes, |step| {
+    let mut scores = vec![vec![0.0]; generations.len()];
+    walk(generations, |step| {
         let of_last = last.contains(&step.t);
         if !of_last && step.t != first {
             return Ok(());
         }
-        let maps = attention(probes, step.latents, step.t, None)?;
-        for ((score, probe), p) in scores.iter_mut().zip(probes).zip(maps) {
+        let maps = attention(generations, step.latents, step.t, None)?;
+        for ((score, generation), p) in scores.iter_mut().zip(generations).zip(maps) {
             // From the end-of-text token on.
-            let padding = entropy(&p[probe.prompt().tokens.length - 1..]);
+            let padding = entropy(&p[generation.prompt().tokens.length - 1..]);
             score[0] += if of_last { (entropy(&p) + padding) / LAST_STEPS as f64 } else { -padding };
         }
         Ok(())
@@ -136,12 +136,18 @@ fn late(probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
 }
 
 /// The attention to each token, averaged over queries, heads and the wanted layers (all where `None`).
-fn attention(probes: &[Probe], latents: &[Vec<f32>], t: usize, layer: Option<usize>) -> Result<Vec<Vec<f32>>> {
-    let Some(first) = probes.first() else { return Ok(vec![]) };
-    let maps = first.model().in_parts(probes.len(), |range| {
+fn attention(
+    generations: &[Generation],
+    latents: &[Vec<f32>],
+    t: usize,
+    layer: Option<usize>,
+) -> Result<Vec<Vec<f32>>> {
+    let Some(first) = generations.first() else { return Ok(vec![]) };
+    let maps = first.model().in_parts(generations.len(), |range| {
         let rows = range.len();
         let x = first.model().latents(latents[range.clone()].concat())?;
-        let prompts: Vec<&Tensor> = probes[range].iter().map(|probe| &probe.prompt().embedding).collect();
+        let prompts: Vec<&Tensor> =
+            generations[range].iter().map(|generation| &generation.prompt().embedding).collect();
         let mut watched = Watched { layer, maps: vec![] };
         first.model().predict(&x, &vec![t; rows], &Tensor::stack(&prompts, 0)?, Some(&mut watched))?;
         LatentDiffusion::rows(&Tensor::stack(&watched.maps, 0)?.mean(0)?)

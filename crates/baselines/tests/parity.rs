@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor, safetensors};
 use memscope_baselines::{Jeon, Ren, RenMode, SharpnessPower, Wen, token_significance};
-use memscope_metric::{Detector, NetworkCalls, Protocol, ResolvedProtocol, Start};
+use memscope_metric::{Detector, InitialNoise, NetworkCalls, Protocol, ResolvedProtocol};
 use memscope_model::{LatentDiffusion, ModelSource, PromptEmbedding, Tokens};
 
 const MODELS: [&str; 4] = ["tiny-sd1", "tiny-sd2", "emoji-eps", "emoji-v"];
@@ -54,12 +54,12 @@ fn sharpness_of_jeon() {
     for name in MODELS {
         let (model, case) = (load(name), Case::open(name, "jacobian"));
         let (empty, calls) = (case.prompts("empty"), NetworkCalls::default());
-        let start = Start::new(&model, &empty[0], case.x_t(), &calls);
+        let noise = InitialNoise::new(&model, &empty[0], case.x_t(), &calls);
         let (norms, squares) = (case.flat("jeon.norm"), case.flat("jeon.squared_norm"));
         let jeon = |power| Jeon::new(protocol(&model), power);
         let prompts = case.prompts("context");
-        let probes: Vec<_> = prompts.iter().map(|prompt| start.probe(prompt)).collect();
-        let together = jeon(SharpnessPower::Norm).measures()[0].measure(&probes).unwrap();
+        let generations: Vec<_> = prompts.iter().map(|prompt| noise.generation(prompt)).collect();
+        let together = jeon(SharpnessPower::Norm).measures()[0].measure(&generations).unwrap();
         for (i, values) in together.into_iter().enumerate() {
             let values = vec![values];
             let score = |power| jeon(power).score(&values).value;
@@ -76,14 +76,14 @@ fn entropy_of_ren_at_every_layer() {
     for name in MODELS {
         let (model, case) = (load(name), Case::open(name, "attention"));
         let (empty, calls) = (model.encode_prompts(&[""]).unwrap(), NetworkCalls::default());
-        let start = Start::new(&model, &empty[0], case.x_t(), &calls);
+        let noise = InitialNoise::new(&model, &empty[0], case.x_t(), &calls);
         let expected = case.flat("entropy");
         let layers = model.unet().cross_attention_layers().len();
         let prompts = case.prompts("context");
-        let probes: Vec<_> = prompts.iter().map(|prompt| start.probe(prompt)).collect();
+        let generations: Vec<_> = prompts.iter().map(|prompt| noise.generation(prompt)).collect();
         let ren = |layer| Ren::new(model.blueprint(), protocol(&model), RenMode::E, Some(layer));
         for layer in 0..layers {
-            let values = ren(layer).unwrap().measures()[0].measure(&probes).unwrap();
+            let values = ren(layer).unwrap().measures()[0].measure(&generations).unwrap();
             for (i, value) in values.iter().flatten().enumerate() {
                 let expected = expected[i * layers + layer];
                 assert!((value - expected).abs() <= 1e-4 * expected, "{name} {i} {layer}: {value} {expected}");
@@ -129,12 +129,12 @@ fn scores_along_the_trajectory() {
     for name in MODELS {
         let (model, case) = (load(name), Case::open(name, "along_trajectory"));
         let (empty, calls) = (case.prompts("empty"), NetworkCalls::default());
-        let start = Start::new(&model, &empty[0], case.x_t(), &calls);
+        let noise = InitialNoise::new(&model, &empty[0], case.x_t(), &calls);
         let mut prompts = case.prompts("context");
         for (prompt, length) in prompts.iter_mut().zip(case.flat("lengths")) {
             prompt.tokens.length = length as usize;
         }
-        let probes: Vec<_> = prompts.iter().map(|prompt| start.probe(prompt)).collect();
+        let generations: Vec<_> = prompts.iter().map(|prompt| noise.generation(prompt)).collect();
         let close = |what: &str, got: f64, expected: f64| {
             assert!((got - expected).abs() <= 1e-3 * expected.abs(), "{name} {what}: {got} {expected}");
         };
@@ -145,7 +145,7 @@ fn scores_along_the_trajectory() {
             let names = measure.names();
             let positions: Vec<usize> =
                 wen.quantities().iter().map(|q| names.iter().position(|n| *n == q.name).unwrap()).collect();
-            for (row, values) in measure.measure(&probes).unwrap().iter().enumerate() {
+            for (row, values) in measure.measure(&generations).unwrap().iter().enumerate() {
                 let kept = vec![positions.iter().map(|p| values[*p]).collect::<Vec<_>>()];
                 let expected = norms[row * 50..][..steps].iter().sum::<f64>() / steps as f64;
                 close(&format!("Wen, {steps} steps"), wen.score(&kept).value, expected);
@@ -153,7 +153,7 @@ fn scores_along_the_trajectory() {
         }
         match (Ren::new(model.blueprint(), protocol(&model), RenMode::D, None), case.0.contains_key("ren.d")) {
             (Ok(ren), true) => {
-                let values = ren.measures()[0].measure(&probes).unwrap();
+                let values = ren.measures()[0].measure(&generations).unwrap();
                 values.iter().flatten().zip(case.flat("ren.d")).for_each(|(got, d)| close("Ren D", *got, d));
             }
             (Err(error), false) => assert!(error.to_string().contains("use mode E"), "{error}"),

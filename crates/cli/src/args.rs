@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use memscope_eval::registry::DetectorName;
+use memscope_eval::spec::DetectorName;
 use memscope_metric::{Numerics, Preset};
 use memscope_model::{
     DeviceChoice, Execution, FileOptions, LoadOptions, Lora, ModelSource, NetworkDtype, NoiseGenerator,
@@ -51,7 +51,7 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Draw images for a prompt.
     Generate(Generate),
-    /// List the models that can be named, or download one.
+    /// List the models that can be named, download one, or check what is in the cache.
     Models(Models),
     /// Prompt lists that are not part of the program: list or download them.
     #[command(subcommand)]
@@ -60,6 +60,11 @@ pub(crate) enum Command {
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages of memscope and its commands into a folder.
+    Man {
+        /// The folder; it is made if it does not exist.
+        folder: PathBuf,
     },
     /// Explain the exit codes.
     #[command(name = "exit-codes", hide = true)]
@@ -188,7 +193,21 @@ pub(crate) enum ModelsAction {
         #[arg(long, value_name = "NAME")]
         variant: Option<Variant>,
     },
+    /// Hash the files of a cached model again and compare them with what the Hub announced; needs no network.
+    #[command(after_help = VERIFY_HELP)]
+    Verify {
+        /// sd14, sd20, rv51, or a Hub id, owner/name[@revision]; by default every model that memscope downloaded.
+        model: Option<ModelSource>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
+
+const VERIFY_HELP: &str = "\
+The hashes are those that the Hub announced at the download; of files that another program downloaded, those that their \
+blobs are named by. What is damaged is downloaded again by `memscope models fetch`. Exit code 4 if anything is damaged \
+or missing.";
 
 const HUB_VARIABLES: &str = "\
 Environment: HF_TOKEN (gated and private models), HF_HOME or HF_HUB_CACHE (where the cache is), HF_ENDPOINT (a mirror \
@@ -254,7 +273,7 @@ pub(crate) struct Run {
 /// Options shared by `run` and `reproduce`.
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
-    /// Folder for results; stored answers in it are reused.
+    /// Folder for results; stored measurements in it are reused.
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub(crate) results: PathBuf,
     /// Replace a field of the experiment, e.g. noise.seeds=[42] (value in YAML); may be repeated.
@@ -269,7 +288,7 @@ pub(crate) struct RunOptions {
     /// Device of the networks, in place of the experiment's: auto, cpu or cuda:N.
     #[arg(long)]
     pub(crate) device: Option<DeviceChoice>,
-    /// Ask the network again instead of reusing stored answers.
+    /// Measure everything again instead of reusing stored measurements.
     #[arg(long)]
     pub(crate) fresh: bool,
     /// Print the tables as JSON.
@@ -310,6 +329,9 @@ pub(crate) struct Detect {
     /// Samples per network call.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) batch: u16,
+    /// Measure everything again instead of reusing what is stored in the cache.
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Write the scores to a .csv, .parquet or .jsonl file.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -336,6 +358,9 @@ pub(crate) struct Tokens {
     /// Noises the gradient norms are averaged over.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) generations: u16,
+    /// Measure everything again instead of reusing what is stored in the cache.
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Draw the tokens as a strip, shaded by significance, into this .svg or .png file.
     #[arg(long, value_name = "FILE")]
     pub(crate) figure: Option<PathBuf>,

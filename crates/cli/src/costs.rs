@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use memscope_eval::{
     ResultTable,
-    estimate::{Estimate, ModelPlan, StoredAnswers},
+    plan::{Estimate, ModelPlan, StoredMeasurements},
     table::{Cell, Column, ColumnKind},
 };
 use memscope_hub::FetchPlan;
@@ -180,11 +180,11 @@ fn table(report: &Report) -> anyhow::Result<ResultTable> {
     ]);
     let mut table =
         ResultTable::new("costs", "What the run would ask of the networks (samples), and its costs", columns)?;
-    let unknown = "the weights have not been hashed here yet, so answers that may be stored are counted again";
+    let unknown = "the weights have not been hashed here yet, so measurements that may be stored are counted again";
     for Costs { experiment, estimate: e } in &report.models {
         let integer = |count: usize| Cell::integer(count as i64);
         let mut model = Cell::text(&e.model);
-        if e.stored_answers == StoredAnswers::Unknown {
+        if e.stored_measurements == StoredMeasurements::Unknown {
             let note = table.footnote(unknown);
             model = model.with_note(note);
         }

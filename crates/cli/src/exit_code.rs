@@ -1,8 +1,11 @@
 //! What the program's exit status means. Scripts may rely on it.
 
 use memscope_eval::{Error as EvalError, export::ExportError};
+use memscope_frames::Error as FrameError;
 use memscope_hub::Error as HubError;
 use memscope_model::Error as ModelError;
+use memscope_plots::Error as PlotsError;
+use memscope_results::Error as ResultsError;
 
 /// Exit statuses of errors; clap itself ends with 2 on arguments it cannot understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,9 @@ impl ExitCode {
             .find_map(|cause| {
                 let eval = cause.downcast_ref::<EvalError>().map(Self::of_eval);
                 let hub = || cause.downcast_ref::<HubError>().map(|error| Self::of_hub(error, Self::Model));
+                let results = || cause.downcast_ref::<ResultsError>().map(Self::of_results);
+                let plots = || cause.downcast_ref::<PlotsError>().map(Self::of_plots);
+                let eval = eval.or_else(results).or_else(plots);
                 eval.or_else(|| cause.downcast_ref::<ModelError>().map(Self::of_model)).or_else(hub)
             })
             .unwrap_or(Self::Internal)
@@ -64,16 +70,35 @@ impl ExitCode {
             | EvalError::Scores { .. }
             | EvalError::Protocol(_)
             | EvalError::Stats(_)
-            | EvalError::Frame { .. }
-            | EvalError::Results { .. }
             | EvalError::Read { .. } => Self::Input,
-            EvalError::Write { .. } | EvalError::DamagedStore { .. } | EvalError::StoreInUse { .. } => Self::Output,
+            EvalError::Write { .. }
+            | EvalError::DamagedStore { .. }
+            | EvalError::ConflictingRecords { .. }
+            | EvalError::StoreInUse { .. } => Self::Output,
+            EvalError::Results(results) => Self::of_results(results),
+            EvalError::Frame(FrameError::Write { .. }) => Self::Output,
+            EvalError::Frame(_) => Self::Input,
             EvalError::Export(ExportError::BadName { .. }) => Self::Internal,
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,
             EvalError::Stopped => Self::Interrupted,
             EvalError::Model(model) => Self::of_model(model),
             EvalError::Hub(hub) => Self::of_hub(hub, Self::Input),
+            _ => Self::Internal,
+        }
+    }
+
+    fn of_results(error: &ResultsError) -> Self {
+        match error {
+            ResultsError::Write { .. } | ResultsError::InUse { .. } | ResultsError::Export(_) => Self::Output,
+            ResultsError::Table(_) => Self::Internal,
+            _ => Self::Input,
+        }
+    }
+
+    fn of_plots(error: &PlotsError) -> Self {
+        match error {
+            PlotsError::Results(results) => Self::of_results(results),
             _ => Self::Internal,
         }
     }
@@ -96,7 +121,11 @@ impl ExitCode {
         match error {
             HubError::Stopped => Self::Interrupted,
             HubError::BadId { .. } | HubError::BadVariant { .. } => Self::Input,
-            HubError::Write { .. } | HubError::InUse { .. } => Self::Output,
+            HubError::Write { .. }
+            | HubError::InUse { .. }
+            | HubError::NoSpace { .. }
+            | HubError::NoFolder { .. }
+            | HubError::Record { .. } => Self::Output,
             _ => what,
         }
     }
@@ -114,6 +143,11 @@ impl UserError {
     /// Bad input.
     pub(crate) fn input(message: impl Into<String>) -> Self {
         Self { code: ExitCode::Input, message: message.into() }
+    }
+
+    /// A model that cannot be used.
+    pub(crate) fn model(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Model, message: message.into() }
     }
 
     /// Results that are not the same.

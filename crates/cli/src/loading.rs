@@ -1,8 +1,8 @@
 //! The model of a command: brought, planned for, loaded.
 
 use anyhow::Context;
-use memscope_eval::estimate::ModelPlan;
-use memscope_model::{Blueprint, LatentDiffusion, cost::Workload};
+use memscope_eval::plan::ModelPlan;
+use memscope_model::{Blueprint, LatentDiffusion};
 
 use crate::{args::ModelArgs, costs, downloads, progress::Progress};
 
@@ -19,9 +19,4 @@ pub(crate) fn open(model: &ModelArgs, plan: &ModelPlan) -> anyhow::Result<Latent
     costs::check([plan], model.costs)?;
     LatentDiffusion::build(plan.blueprint.clone(), plan.execution)
         .with_context(|| format!("model {}", plan.blueprint.source()))
-}
-
-/// What a command without measurements plans for its model.
-pub(crate) fn of_work(model: &ModelArgs, work: Workload, progress: &Progress) -> anyhow::Result<ModelPlan> {
-    Ok(ModelPlan::of_work(&blueprint(model, progress)?, model.options().execution, work))
 }

@@ -2,6 +2,7 @@
 
 mod allocator;
 mod args;
+mod cached;
 mod commands;
 mod costs;
 mod downloads;
@@ -51,6 +52,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "memscope", &mut std::io::stdout());
             Ok(())
         }
+        Command::Man { folder } => commands::man::run(&folder, Cli::command()),
         Command::ExitCodes => output::print(exit_code::HELP),
     }
 }
@@ -76,5 +78,7 @@ fn log_to_stderr(verbose: u8) {
 }
 
 fn crates(level: &str) -> String {
-    ["hub", "model", "metric", "baselines", "eval", "plots"].map(|name| format!("memscope_{name}={level}")).join(",")
+    ["hub", "model", "metric", "baselines", "eval", "results", "plots"]
+        .map(|name| format!("memscope_{name}={level}"))
+        .join(",")
 }

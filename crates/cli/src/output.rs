@@ -1,6 +1,10 @@
 //! Data to standard output, messages to standard error.
 
-use std::io::{self, Write};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
 
 use anyhow::Context;
 use memscope_eval::{
@@ -25,6 +29,21 @@ pub(crate) fn print_table(table: &ResultTable) -> anyhow::Result<()> {
     Terminal.write(table, &mut text)?;
     text.push(b'\n');
     print(&String::from_utf8_lossy(&text))
+}
+
+/// Finds out whether a file can be written before anything is measured for it; an existing file is left as it is.
+pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
+    let fail = |source| memscope_eval::Error::Write { path: path.to_owned(), source };
+    if let Ok(metadata) = fs::metadata(path) {
+        if !metadata.is_file() {
+            return Err(fail(io::Error::other("it is not a regular file")).into());
+        }
+        OpenOptions::new().append(true).open(path).map_err(fail)?;
+        return Ok(());
+    }
+    OpenOptions::new().write(true).create_new(true).open(path).map_err(fail)?;
+    fs::remove_file(path).map_err(fail)?;
+    Ok(())
 }
 
 /// Whether the reader of our output went away, as `head` does: not an error.

@@ -59,7 +59,7 @@ fn a_dry_run_of_an_experiment_knows_the_stored_answers_and_writes_nothing() {
     let before = json(&mut run(&["--dry-run", "--json"]));
     assert!(!folder.path().join("results").exists());
     assert_eq!(before["models"][0]["experiment"], "small");
-    assert_eq!(before["models"][0]["stored_answers"], "known");
+    assert_eq!(before["models"][0]["stored_measurements"], "known");
 
     let output = run(&[]).output().unwrap();
     assert!(stderr(&output).contains(&format!("{} network calls", calls(&before))), "{}", stderr(&output));
@@ -118,4 +118,46 @@ fn too_little_memory_is_an_error_with_a_status_of_its_own() {
 
     let output = detect().env("MEMSCOPE_MEMORY", "much").output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+}
+
+#[test]
+fn single_commands_measure_once_and_say_so_beforehand() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands: [&[&str]; 2] = [
+        &["detect", "--model", "embedded:emoji-eps", "--prompts", "prompts.txt", "--json"],
+        &["tokens", "--model", "embedded:emoji-eps", "--prompt", "red heart", "--generations", "2", "--json"],
+    ];
+    std::fs::write(folder.path().join("prompts.txt"), "red heart\nblue car\n").unwrap();
+    for arguments in commands {
+        let run = |more: &[&str]| {
+            let mut command = memscope();
+            command.current_dir(folder.path()).env("MEMSCOPE_CACHE", folder.path().join("cache"));
+            json(command.args(arguments).args(more))
+        };
+        let calls = |more: &[&str]| {
+            let report = run(more);
+            let of = |name: &str| report["models"][0][name].as_u64().unwrap();
+            of("conditional_calls") + of("unconditional_calls") + of("own_calls") + of("drawing_calls")
+        };
+        let whole = calls(&["--dry-run"]);
+        assert!(whole > 0);
+        let first = run(&[]);
+        assert_eq!(calls(&["--dry-run"]), 0, "{arguments:?}");
+        assert_eq!(run(&[]), first);
+        assert_eq!(calls(&["--dry-run", "--fresh"]), whole);
+        assert_eq!(run(&["--fresh"]), first);
+    }
+}
+
+#[test]
+fn places_for_output_are_tried_before_anything_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("no/such/folder/scores.csv");
+    let output = detect().arg("--out").arg(&out).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    let figure = folder.path().join("no/such/folder/strip.svg");
+    let mut tokens = memscope();
+    let output =
+        tokens.args(["tokens", "--model", "embedded:emoji-eps", "--prompt", "moon", "--figure"]).arg(&figure).output();
+    assert_eq!(output.unwrap().status.code(), Some(5));
 }

@@ -144,6 +144,47 @@ fn a_full_disk_is_reported_and_loses_nothing() {
     assert_eq!(tables(&whole), tables(&results));
 }
 
+/// A changed character and a bad line: those records are measured again, the others are kept, and the tables stay.
+#[test]
+fn damaged_records_are_measured_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (yaml, results) = (small_experiment(folder.path()), folder.path().join("results"));
+    run(&yaml, &results, &[]);
+    let before = tables(&results);
+    let store = fs::read_dir(results.join("answers")).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read_to_string(&store).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines[4] = lines[4].replacen("\"values\":[", "\"values\":[-", 1);
+    lines[9] = format!("#{}", lines[9]);
+    fs::write(&store, lines.join("\n") + "\n").unwrap();
+    let output = memscope().arg("run").arg(&yaml).arg("--results").arg(&results).output().unwrap();
+    assert!(output.status.success(), "{}", common::stderr(&output));
+    for words in ["line 5", "line 10", "measured again"] {
+        assert!(common::stderr(&output).contains(words), "{words}: {}", common::stderr(&output));
+    }
+    assert_eq!(before, tables(&results));
+    assert_eq!(stored_lines(&results), lines.len());
+    let cost = &manifest(&results)["models"][0]["cost"];
+    assert!(cost["conditional_calls"].as_u64().unwrap() <= 2 * 4, "two chunks at most: {cost}");
+}
+
+/// Two records of one measurement that differ: one of them is wrong, and nobody can tell which.
+#[test]
+fn records_that_contradict_each_other_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (yaml, results) = (small_experiment(folder.path()), folder.path().join("results"));
+    run(&yaml, &results, &[]);
+    let store = fs::read_dir(results.join("answers")).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read_to_string(&store).unwrap();
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    // As earlier versions wrote it, without a checksum.
+    let other = serde_json::json!({"key": first["key"], "values": [1.0]});
+    fs::write(&store, format!("{text}{other}\n")).unwrap();
+    let output = memscope().arg("run").arg(&yaml).arg("--results").arg(&results).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", common::stderr(&output));
+    assert!(common::stderr(&output).contains(first["key"].as_str().unwrap()), "{}", common::stderr(&output));
+}
+
 /// Ctrl-C stops at the next batch with its own exit code; the same command goes on.
 #[cfg(unix)]
 #[test]
@@ -171,4 +212,39 @@ fn an_interrupted_run_goes_on() {
     assert!(code == Some(130) || (code == Some(0) && results.join("small/COMPLETE").exists()), "{code:?}");
     run(&yaml, &results, &[]);
     assert_eq!(tables(&whole), tables(&results));
+}
+
+/// What `detect` measured before Ctrl-C is not measured again.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_detection_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let prompts: Vec<String> = (0..400).map(|i| format!("prompt number {i}")).collect();
+    fs::write(folder.path().join("many.txt"), prompts.join("\n")).unwrap();
+    let arguments = ["detect", "--model", "embedded:emoji-eps", "--prompts", "many.txt", "--out", "scores.csv"];
+    let lines = || {
+        let Ok(files) = fs::read_dir(cache.join("measurements")) else { return 0 };
+        files.filter_map(|f| fs::read(f.ok()?.path()).ok()).map(|b| b.iter().filter(|b| **b == b'\n').count()).sum()
+    };
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("memscope"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .env("MEMSCOPE_CACHE", &cache)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while lines() == 0 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "stopped before its end");
+    let kept = lines();
+    assert!(kept > 0 && kept < 800 && !folder.path().join("scores.csv").exists(), "{kept}");
+    let mut command = memscope();
+    command.current_dir(folder.path()).env("MEMSCOPE_CACHE", &cache).args(arguments).assert().success();
+    assert_eq!(lines(), 800, "two timesteps a prompt, each once");
+    assert_eq!(fs::read_to_string(folder.path().join("scores.csv")).unwrap().lines().count(), 401);
 }

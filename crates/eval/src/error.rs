@@ -62,15 +62,23 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// The store of answers is damaged in the middle.
-    #[error("{}, line {line}: {reason}; move the file away to measure again", path.display())]
+    /// A store of measurements cannot be read.
+    #[error("{}: {reason}; move the file away to measure again", path.display())]
     DamagedStore {
         /// The file.
         path: PathBuf,
-        /// Line, from 1.
-        line: usize,
         /// What is wrong.
         reason: String,
+    },
+    /// Two stored records of the same measurement differ.
+    #[error("{}{place}: two records of {key} differ, so one of them is wrong; move the file away to measure again", path.display())]
+    ConflictingRecords {
+        /// The file.
+        path: PathBuf,
+        /// `, line N`, where it is known.
+        place: String,
+        /// The records' key.
+        key: String,
     },
     /// Another run writes to the same store.
     #[error("{} is in use by another run; wait for it, or give another --results folder", path.display())]
@@ -78,22 +86,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A results folder cannot be compared or shown.
-    #[error("{}: {reason}", folder.display())]
-    Results {
-        /// The folder or file.
-        folder: PathBuf,
-        /// Why, and how to mend it.
-        reason: String,
-    },
-    /// A data frame could not be written or read.
-    #[error("{}: {reason}", path.display())]
-    Frame {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    /// A results folder cannot be read or written.
+    #[error(transparent)]
+    Results(#[from] memscope_results::Error),
+    /// A table of the user could not be read or written.
+    #[error(transparent)]
+    Frame(#[from] memscope_frames::Error),
 
     // Running.
     /// The model failed.
@@ -124,6 +122,12 @@ pub enum Error {
         /// The prompt.
         prompt: String,
     },
+    /// A defect of this program.
+    #[error("internal error: {what}; please report it")]
+    Internal {
+        /// What went wrong.
+        what: &'static str,
+    },
     /// The user asked to stop; what was measured is kept.
     #[error("stopped; what was measured is kept, the same command goes on from here")]
     Stopped,
@@ -139,6 +143,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Something that only a defect of this program can cause.
+    pub(crate) fn internal(what: &'static str) -> Self {
+        Self::Internal { what }
+    }
+
     pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Write { path, source }

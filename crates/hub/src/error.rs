@@ -103,29 +103,87 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The connection ended too early, several times.
+    /// The server has asked to come back later, as often as it was asked.
+    #[error("{url}: the server answered {status} (too busy) {attempts} times; run the command again later")]
+    Busy {
+        /// What was asked for.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// How often it was asked.
+        attempts: u32,
+    },
+    /// Several attempts brought nothing more of a file.
     #[error(
-        "{url}: the connection ended after {got} of {expected} bytes; run the command again, it goes on from there"
+        "{url}: the connection ended after {got} of {expected} bytes, and {attempts} attempts brought no more ({reason}); what came is kept in {}: run the command again, it goes on from there", partial.display()
     )]
     Interrupted {
         /// What was asked for.
         url: String,
-        /// Bytes that are kept.
+        /// Bytes that came at best.
         got: u64,
         /// Bytes of the whole file.
         expected: u64,
+        /// Attempts that brought no more.
+        attempts: u32,
+        /// How the last one ended.
+        reason: String,
+        /// Where the part is.
+        partial: PathBuf,
+    },
+    /// The deadline has passed.
+    #[error("{url}: the server takes too long; what has come is kept, run the command again")]
+    TooSlow {
+        /// What was asked for.
+        url: String,
     },
     /// The file is not the one that was announced; nothing of it is kept.
     #[error(
-        "{url}: the SHA-256 is {got}, expected {expected}; nothing of it was kept. Run the command again; if it happens again, the file was changed at its source or on the way"
+        "{url}: the {algorithm} is {got}, expected {expected}; nothing of it was kept. Run the command again; if it happens again, the file was changed at its source or on the way"
     )]
     WrongHash {
         /// What was asked for.
         url: String,
-        /// SHA-256 announced, in hex.
+        /// What was computed.
+        algorithm: &'static str,
+        /// The hash announced, in hex.
         expected: String,
-        /// SHA-256 of what came, in hex.
+        /// The hash of what came, in hex.
         got: String,
+    },
+
+    // The disk.
+    /// The disk has no room for what would come.
+    #[error("{} bytes are to come, but the disk of {} has {} free; make room, or set HF_HOME to another disk", needed, folder.display(), free)]
+    NoSpace {
+        /// Where they would be.
+        folder: PathBuf,
+        /// Bytes to come.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// A link or file where a folder of the cache is to be.
+    #[error("{} is a link or a file where the cache needs a folder; move it away", path.display())]
+    NoFolder {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// What was recorded of a download cannot be read.
+    #[error("{}: the record of a download {reason}; `memscope models fetch` writes it anew", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// Another process downloads the same file.
     #[error("{} is being downloaded by another process; wait for it", path.display())]

@@ -7,9 +7,10 @@ use memscope_model::{
 use nalgebra::{DMatrix, DVector};
 
 use crate::{
+    generation::Generation,
     hessian::{BATCH, ScoreKind, ScoreProducts},
-    measure::{Ask, Measure, OwnCalls},
-    probe::Probe,
+    measure::{Measure, OwnCalls},
+    request::PredictionRequest,
     theory::{Local, dense},
     trajectory::{along, walk_calls},
 };
@@ -48,7 +49,7 @@ impl Measure for Alignment {
         self.timesteps.iter().flat_map(|t| FIELDS.iter().map(|field| Self::name_of(*t, field))).collect()
     }
 
-    fn asks(&self) -> Vec<Ask> {
+    fn requests(&self) -> Vec<PredictionRequest> {
         vec![]
     }
 
@@ -62,20 +63,20 @@ impl Measure for Alignment {
         vec![walk_calls(), OwnCalls::predictions(self.timesteps.len() * 2, 2), products]
     }
 
-    fn most_probes(&self) -> usize {
+    fn most_at_once(&self) -> usize {
         1
     }
 
-    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
-        along(probes, &self.timesteps, at)
+    fn measure(&self, generations: &[Generation]) -> Result<Vec<Vec<f64>>> {
+        along(generations, &self.timesteps, at)
     }
 }
 
-fn at(probe: &Probe, x: &[f32], t: usize) -> Result<[f64; FIELDS.len()]> {
-    let inputs = [probe.empty(), probe.prompt()].map(|prompt| PredictionInput { x, t, prompt });
+fn at(generation: &Generation, x: &[f32], t: usize) -> Result<[f64; FIELDS.len()]> {
+    let inputs = [generation.empty(), generation.prompt()].map(|prompt| PredictionInput { x, t, prompt });
     let scores: Vec<DVector<f64>> =
-        probe.model().predict_batch(&inputs)?.iter().map(|prediction| prediction.score(x).into()).collect();
-    let products = ScoreProducts::new(probe, x, t)?;
+        generation.model().predict_batch(&inputs)?.iter().map(|prediction| prediction.score(x).into()).collect();
+    let products = ScoreProducts::new(generation, x, t)?;
     let failed = |reason: String| Error::Argument(format!("alignment at t = {t}: {reason}"));
     let hessian = |kind| {
         let jacobian = dense(&products.jacobian(kind), BATCH).map_err(|e| failed(e.to_string()))?;

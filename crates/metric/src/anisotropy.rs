@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(score.value, 5.0 + 2.0 * 0.375);
         assert_eq!(score.parts, [("norm", 5.0), ("cosine", 0.375)]);
         assert_eq!(m.measures().len(), 2);
-        assert_eq!(m.quantities()[1].name, "cosine/x,c|x/channel_mean/model_output/none");
+        assert_eq!(m.quantities()[1].name, "cosine/unconditional_delta/channel_mean/model_output/none");
     }
 
     #[test]

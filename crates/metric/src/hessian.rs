@@ -9,9 +9,10 @@ use memscope_model::{
 };
 
 use crate::{
-    measure::{Ask, Measure, OwnCalls},
-    probe::Probe,
-    theory::{Jacobian, Probes, exact, stochastic},
+    generation::Generation,
+    measure::{Measure, OwnCalls},
+    request::PredictionRequest,
+    theory::{Jacobian, ProbeVectors, exact, stochastic},
     trajectory::{SAMPLING, along, walk_calls},
 };
 
@@ -126,7 +127,7 @@ impl Measure for HessianSpectrum {
         names
     }
 
-    fn asks(&self) -> Vec<Ask> {
+    fn requests(&self) -> Vec<PredictionRequest> {
         vec![]
     }
 
@@ -148,18 +149,18 @@ impl Measure for HessianSpectrum {
         own
     }
 
-    fn most_probes(&self) -> usize {
+    fn most_at_once(&self) -> usize {
         1
     }
 
-    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
-        along(probes, &self.timesteps, |probe, x, t| self.at(probe, x, t))
+    fn measure(&self, generations: &[Generation]) -> Result<Vec<Vec<f64>>> {
+        along(generations, &self.timesteps, |generation, x, t| self.at(generation, x, t))
     }
 }
 
 impl HessianSpectrum {
-    fn at(&self, probe: &Probe, x: &[f32], t: usize) -> Result<Vec<f64>> {
-        let products = ScoreProducts::new(probe, x, t)?;
+    fn at(&self, generation: &Generation, x: &[f32], t: usize) -> Result<Vec<f64>> {
+        let products = ScoreProducts::new(generation, x, t)?;
         let failed = |error: &dyn std::error::Error| Error::Argument(format!("spectrum at t = {t}: {error}"));
         let (mut values, mut eigenvalues) = (vec![], vec![]);
         for kind in ScoreKind::ALL {
@@ -175,7 +176,7 @@ impl HessianSpectrum {
                     }
                 }
                 SpectrumMethod::Stochastic { probes } => {
-                    let probes = Probes { count: probes, batch: BATCH, seed: SEED };
+                    let probes = ProbeVectors { count: probes, batch: BATCH, seed: SEED };
                     let spectrum = stochastic(&jacobian, probes).map_err(|e| failed(&e))?;
                     let v = spectrum.variances;
                     for variance in [v.symmetrized, v.eigenvalues, v.frobenius] {
@@ -215,16 +216,16 @@ enum Side {
 }
 
 impl<'a> ScoreProducts<'a> {
-    /// At `x` (flattened) and timestep `t`, under the prompt and the empty prompt of `probe`.
-    pub fn new(probe: &Probe<'a>, x: &'a [f32], t: usize) -> Result<Self> {
-        let schedule = probe.model().schedule();
+    /// At `x` (flattened) and timestep `t`, under the prompt and the empty prompt of `generation`.
+    pub fn new(generation: &Generation<'a>, x: &'a [f32], t: usize) -> Result<Self> {
+        let schedule = generation.model().schedule();
         let scales = schedule.scales(t)?;
         let (factor, identity) = match schedule.parameterization() {
             Parameterization::Epsilon => (-1.0 / scales.s, 0.0),
             Parameterization::V => (-scales.a / scales.s, -1.0),
         };
-        let prompts = [probe.prompt(), probe.empty()];
-        Ok(Self { model: probe.model(), prompts, x, t, factor, identity, known: RefCell::default() })
+        let prompts = [generation.prompt(), generation.empty()];
+        Ok(Self { model: generation.model(), prompts, x, t, factor, identity, known: RefCell::default() })
     }
 
     /// The Jacobian of one kind of score.

@@ -1,12 +1,13 @@
 //! The anisotropy metric of the log-probability, the probe it asks, and the trait all detectors share.
 //!
-//! A [`Probe`] is one prompt under one noise; a [`Measure`] turns the network's answers into numbers
+//! A [`Generation`] is one prompt under one noise; a [`Measure`] turns the network's answers into numbers
 //! worth keeping; a [`Detector`] such as [`Anisotropy`] combines kept numbers into a [`Score`].
 
 mod alignment;
 mod anisotropy;
 pub mod bf16;
 mod detector;
+mod generation;
 #[cfg(test)]
 mod golden;
 mod hessian;
@@ -14,8 +15,8 @@ mod measure;
 pub mod options;
 mod outputs;
 mod pair;
-mod probe;
 mod protocol;
+mod request;
 mod statistic;
 pub mod theory;
 mod trajectory;
@@ -23,14 +24,15 @@ mod trajectory;
 pub use alignment::Alignment;
 pub use anisotropy::Anisotropy;
 pub use detector::{Detector, Quantity, Score};
+pub use generation::{Generation, InitialNoise, NetworkCalls, prefetch};
 pub use hessian::{HessianSpectrum, ScoreJacobian, ScoreKind, ScoreProducts, SpectrumMethod};
-pub use measure::{Ask, Measure, OwnCalls};
+pub use measure::{Measure, OwnCalls};
 pub use options::{
     CosineMode, CosineReduction, Input, Normalization, NormalizationTarget, Numerics, Preset, ScoreStorage, Space,
 };
 pub use outputs::Outputs;
 pub use pair::{Pair, channel_cosines};
-pub use probe::{NetworkCalls, Probe, Start, prefetch};
 pub use protocol::{Gammas, Protocol, ProtocolError, ResolvedProtocol, T_NORM, ddim_timesteps};
+pub use request::PredictionRequest;
 pub use statistic::{PairMeasure, Statistic};
 pub use trajectory::{Trajectory, TrajectoryStep, walk, walk_calls};

@@ -2,24 +2,9 @@
 
 use memscope_model::cost::{Pass, SamplesPerCall};
 
-use crate::probe::Probe;
+use crate::{generation::Generation, request::PredictionRequest};
 
-/// A question to the network about one latent x_T.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ask {
-    /// The prediction under the empty prompt; shared by every prompt with the same x_T.
-    Unconditional {
-        /// Timestep.
-        t: usize,
-    },
-    /// The prediction under the prompt.
-    Conditional {
-        /// Timestep.
-        t: usize,
-    },
-}
-
-/// Network calls that a measure makes itself for one probe.
+/// Network calls that a measure makes itself for one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnCalls {
     /// What they carry.
@@ -31,7 +16,7 @@ pub struct OwnCalls {
 }
 
 impl OwnCalls {
-    /// Plain predictions, `samples` in one network call for each probe.
+    /// Plain predictions, `samples` in one network call for each generation.
     pub fn predictions(calls: usize, samples: usize) -> Self {
         Self { pass: Pass::Prediction, calls, samples_per_call: SamplesPerCall::PerPrompt(samples) }
     }
@@ -42,13 +27,13 @@ pub trait Measure: Send + Sync {
     /// Names what is measured and how; part of the key under which values are stored.
     fn id(&self) -> String;
 
-    /// Names of the values of one probe, in order.
+    /// Names of the values of one generation, in order.
     fn names(&self) -> Vec<String>;
 
     /// What must be asked, so that questions of many prompts can be batched.
-    fn asks(&self) -> Vec<Ask>;
+    fn requests(&self) -> Vec<PredictionRequest>;
 
-    /// What [`Self::measure`] asks the network itself for one probe, beyond the predictions in [`Self::asks`]: passes
+    /// What [`Self::measure`] asks the network itself for one generation, beyond the predictions in [`Self::requests`]: passes
     /// with a tangent or with an observer, trajectories.
     fn own(&self) -> Vec<OwnCalls> {
         vec![]
@@ -59,12 +44,12 @@ pub trait Measure: Send + Sync {
         self.own().iter().map(|own| own.calls).sum()
     }
 
-    /// Most probes that are worth measuring together; fewer where one takes long, so that a run can be followed and
+    /// Most generations that are worth measuring together; fewer where one takes long, so that a run can be followed and
     /// stopped.
-    fn most_probes(&self) -> usize {
+    fn most_at_once(&self) -> usize {
         usize::MAX
     }
 
-    /// The values of each probe; all probes are of one model.
-    fn measure(&self, probes: &[Probe]) -> memscope_model::Result<Vec<Vec<f64>>>;
+    /// The values of each generation; all generations are of one model.
+    fn measure(&self, generations: &[Generation]) -> memscope_model::Result<Vec<Vec<f64>>>;
 }

@@ -51,11 +51,11 @@ choices! {
     /// Which two vectors the cosine compares (paper, Table 2), p then q.
     CosineMode {
         /// u and c − u: the paper's M.
-        UnconditionalDelta = "x,c|x",
+        UnconditionalDelta = "unconditional_delta",
         /// c and u.
-        ConditionalUnconditional = "x,x|c",
+        ConditionalUnconditional = "conditional_unconditional",
         /// c and c − u.
-        ConditionalDelta = "x|c,c|x",
+        ConditionalDelta = "conditional_delta",
     }
 }
 

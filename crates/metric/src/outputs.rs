@@ -2,10 +2,7 @@
 
 use memscope_model::Result;
 
-use crate::{
-    measure::{Ask, Measure},
-    probe::Probe,
-};
+use crate::{generation::Generation, measure::Measure, request::PredictionRequest};
 
 /// u and c at one timestep on pure noise, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,15 +23,15 @@ impl Measure for Outputs {
         ["u", "c"].iter().flat_map(|which| (0..self.dim).map(move |i| format!("{which}/{i}"))).collect()
     }
 
-    fn asks(&self) -> Vec<Ask> {
-        vec![Ask::Unconditional { t: self.t }, Ask::Conditional { t: self.t }]
+    fn requests(&self) -> Vec<PredictionRequest> {
+        vec![PredictionRequest::Unconditional { t: self.t }, PredictionRequest::Conditional { t: self.t }]
     }
 
-    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
-        let of_probe = |probe: &Probe| {
-            let (u, c) = (probe.unconditional(self.t)?, probe.conditional(self.t)?);
+    fn measure(&self, generations: &[Generation]) -> Result<Vec<Vec<f64>>> {
+        let of_generation = |generation: &Generation| {
+            let (u, c) = (generation.unconditional(self.t)?, generation.conditional(self.t)?);
             Ok(u.output.iter().chain(&c.output).map(|x| f64::from(*x)).collect())
         };
-        probes.iter().map(of_probe).collect()
+        generations.iter().map(of_generation).collect()
     }
 }

@@ -4,10 +4,11 @@ use std::fmt;
 
 use crate::{
     bf16::ScalarFactor,
-    measure::{Ask, Measure},
+    generation::Generation,
+    measure::Measure,
     options::{CosineMode, CosineReduction, Normalization, Numerics, Space},
     pair::Pair,
-    probe::Probe,
+    request::PredictionRequest,
 };
 
 /// One number about a [`Pair`].
@@ -99,22 +100,22 @@ impl Measure for PairMeasure {
         Statistic::all(self.numerics).iter().map(ToString::to_string).collect()
     }
 
-    fn asks(&self) -> Vec<Ask> {
-        vec![Ask::Unconditional { t: self.t }, Ask::Conditional { t: self.t }]
+    fn requests(&self) -> Vec<PredictionRequest> {
+        vec![PredictionRequest::Unconditional { t: self.t }, PredictionRequest::Conditional { t: self.t }]
     }
 
-    fn measure(&self, probes: &[Probe]) -> memscope_model::Result<Vec<Vec<f64>>> {
+    fn measure(&self, generations: &[Generation]) -> memscope_model::Result<Vec<Vec<f64>>> {
         let statistics = Statistic::all(self.numerics);
-        let of_probe = |probe: &Probe| {
-            let (unconditional, conditional) = (probe.unconditional(self.t)?, probe.conditional(self.t)?);
+        let of_generation = |generation: &Generation| {
+            let (unconditional, conditional) = (generation.unconditional(self.t)?, generation.conditional(self.t)?);
             let pair = Pair {
-                x: probe.x(),
-                channels: probe.channels(),
+                x: generation.x(),
+                channels: generation.channels(),
                 unconditional: &unconditional,
                 conditional: &conditional,
             };
             Ok(statistics.iter().filter_map(|statistic| statistic.of(&pair, self.numerics)).collect())
         };
-        probes.iter().map(of_probe).collect()
+        generations.iter().map(of_generation).collect()
     }
 }

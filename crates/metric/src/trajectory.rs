@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use memscope_model::{Error, LatentDiffusion, Prediction, PredictionInput, Result, Sampling};
 
 use crate::{
-    measure::{Ask, Measure, OwnCalls},
+    generation::Generation,
+    measure::{Measure, OwnCalls},
     options::{Normalization, Numerics},
     pair::Pair,
-    probe::Probe,
     protocol::ddim_timesteps,
+    request::PredictionRequest,
     statistic::Statistic,
 };
 
@@ -20,7 +21,7 @@ pub(crate) const SAMPLING: Sampling = Sampling { steps: 50, guidance: 7.5 };
 pub struct TrajectoryStep<'a> {
     /// Timestep.
     pub t: usize,
-    /// x_t of each probe, flattened (C, H, W).
+    /// x_t of each generation, flattened (C, H, W).
     pub latents: &'a [Vec<f32>],
     /// The empty prompt's prediction for each.
     pub unconditional: &'a [Prediction],
@@ -28,17 +29,17 @@ pub struct TrajectoryStep<'a> {
     pub conditional: &'a [Prediction],
 }
 
-/// Denoises every probe from its x_T under its prompt (50 DDIM steps, guidance 7.5); `visit` sees each step.
-pub fn walk(probes: &[Probe], mut visit: impl FnMut(&TrajectoryStep) -> Result<()>) -> Result<()> {
-    let Some(first) = probes.first() else { return Ok(()) };
+/// Denoises every generation from its x_T under its prompt (50 DDIM steps, guidance 7.5); `visit` sees each step.
+pub fn walk(generations: &[Generation], mut visit: impl FnMut(&TrajectoryStep) -> Result<()>) -> Result<()> {
+    let Some(first) = generations.first() else { return Ok(()) };
     let model = first.model();
     let timesteps = model.schedule().timesteps(SAMPLING.steps)?;
     if !timesteps.iter().copied().eq(ddim_timesteps()) {
         return Err(Error::Argument(format!("{} does not visit the timesteps 981, 961, ..., 1", model.source())));
     }
-    let mut latents: Vec<Vec<f32>> = probes.iter().map(|probe| probe.x().to_vec()).collect();
+    let mut latents: Vec<Vec<f32>> = generations.iter().map(|generation| generation.x().to_vec()).collect();
     for t in timesteps {
-        let (unconditional, conditional) = predictions(model, probes, &latents, t)?;
+        let (unconditional, conditional) = predictions(model, generations, &latents, t)?;
         visit(&TrajectoryStep { t, latents: &latents, unconditional: &unconditional, conditional: &conditional })?;
         for ((x, u), c) in latents.iter_mut().zip(&unconditional).zip(&conditional) {
             SAMPLING.step(model.schedule(), x, u, c, t)?;
@@ -47,33 +48,33 @@ pub fn walk(probes: &[Probe], mut visit: impl FnMut(&TrajectoryStep) -> Result<(
     Ok(())
 }
 
-/// What `at` says of x_t (flattened (C, H, W)) at each of these timesteps of every probe's trajectory, probe by probe.
+/// What `at` says of x_t (flattened (C, H, W)) at each of these timesteps of every generation's trajectory, generation by generation.
 pub(crate) fn along<V: IntoIterator<Item = f64>>(
-    probes: &[Probe],
+    generations: &[Generation],
     timesteps: &[usize],
-    at: impl Fn(&Probe, &[f32], usize) -> Result<V>,
+    at: impl Fn(&Generation, &[f32], usize) -> Result<V>,
 ) -> Result<Vec<Vec<f64>>> {
     let mut kept = BTreeMap::new();
-    walk(probes, |step| {
+    walk(generations, |step| {
         if timesteps.contains(&step.t) {
             kept.insert(step.t, step.latents.to_vec());
         }
         Ok(())
     })?;
-    let mut values = vec![vec![]; probes.len()];
+    let mut values = vec![vec![]; generations.len()];
     for &t in timesteps {
         let latents: &Vec<Vec<f32>> = kept.get(&t).ok_or_else(|| Error::Argument(format!("t = {t} is not visited")))?;
-        for ((values, probe), x) in values.iter_mut().zip(probes).zip(latents) {
-            values.extend(at(probe, x, t)?);
+        for ((values, generation), x) in values.iter_mut().zip(generations).zip(latents) {
+            values.extend(at(generation, x, t)?);
         }
     }
     Ok(values)
 }
 
-/// Network calls (samples) of a walk, per probe.
+/// Network calls (samples) of a walk, per generation.
 const WALK_CALLS: usize = 2 * SAMPLING.steps;
 
-/// The calls of a walk, per probe: both predictions of a step at once.
+/// The calls of a walk, per generation: both predictions of a step at once.
 pub fn walk_calls() -> OwnCalls {
     OwnCalls::predictions(WALK_CALLS, 2)
 }
@@ -82,15 +83,15 @@ type Predictions = Vec<Prediction>;
 
 fn predictions(
     model: &LatentDiffusion,
-    probes: &[Probe],
+    generations: &[Generation],
     latents: &[Vec<f32>],
     t: usize,
 ) -> Result<(Predictions, Predictions)> {
-    let pairs = || probes.iter().zip(latents);
-    let empty = pairs().map(|(probe, x)| PredictionInput { x, t, prompt: probe.empty() });
-    let prompts = pairs().map(|(probe, x)| PredictionInput { x, t, prompt: probe.prompt() });
+    let pairs = || generations.iter().zip(latents);
+    let empty = pairs().map(|(generation, x)| PredictionInput { x, t, prompt: generation.empty() });
+    let prompts = pairs().map(|(generation, x)| PredictionInput { x, t, prompt: generation.prompt() });
     let mut unconditional = model.predict_batch(&empty.chain(prompts).collect::<Vec<_>>())?;
-    let conditional = unconditional.split_off(probes.len());
+    let conditional = unconditional.split_off(generations.len());
     Ok((unconditional, conditional))
 }
 
@@ -124,7 +125,7 @@ impl Measure for Trajectory {
         ddim_timesteps().flat_map(|t| statistics.iter().map(move |statistic| Self::name_of(t, *statistic))).collect()
     }
 
-    fn asks(&self) -> Vec<Ask> {
+    fn requests(&self) -> Vec<PredictionRequest> {
         vec![]
     }
 
@@ -132,14 +133,14 @@ impl Measure for Trajectory {
         vec![walk_calls()]
     }
 
-    fn measure(&self, probes: &[Probe]) -> Result<Vec<Vec<f64>>> {
+    fn measure(&self, generations: &[Generation]) -> Result<Vec<Vec<f64>>> {
         let statistics = Self::statistics();
-        let mut values = vec![vec![]; probes.len()];
-        walk(probes, |step| {
-            for (i, probe) in probes.iter().enumerate() {
+        let mut values = vec![vec![]; generations.len()];
+        walk(generations, |step| {
+            for (i, generation) in generations.iter().enumerate() {
                 let pair = Pair {
                     x: &step.latents[i],
-                    channels: probe.channels(),
+                    channels: generation.channels(),
                     unconditional: &step.unconditional[i],
                     conditional: &step.conditional[i],
                 };

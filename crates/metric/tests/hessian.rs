@@ -5,8 +5,8 @@ use std::{collections::HashMap, convert::Infallible, num::NonZeroUsize, path::Pa
 
 use candle_core::{DType, Device, Tensor, safetensors};
 use memscope_metric::{
-    NetworkCalls, ScoreKind, ScoreProducts, Start,
-    theory::{Jacobian, Probes, exact, stochastic},
+    InitialNoise, NetworkCalls, ScoreKind, ScoreProducts,
+    theory::{Generation, Jacobian, exact, stochastic},
 };
 use memscope_model::{LatentDiffusion, ModelSource, PromptEmbedding, Tokens};
 
@@ -60,12 +60,12 @@ fn spectra_of_the_embedded_networks() {
         let tensors = fixture(name);
         let (empty, prompt) = (embedding(&tensors, "empty"), embedding(&tensors, "context"));
         let calls = NetworkCalls::default();
-        let start = Start::new(&model, &empty, vec![], &calls);
-        let probe = start.probe(&prompt);
+        let noise = InitialNoise::new(&model, &empty, vec![], &calls);
+        let generation = noise.generation(&prompt);
         for t in TIMESTEPS {
             let what = |field: &str| format!("{name} t = {t} {field}");
             let x: Vec<f32> = flat(&tensors, &format!("t{t}.x")).into_iter().map(|x| x as f32).collect();
-            let products = ScoreProducts::new(&probe, &x, t).unwrap();
+            let products = ScoreProducts::new(&generation, &x, t).unwrap();
             let jacobian = products.jacobian(ScoreKind::Conditional);
             let spectrum = exact(&jacobian, BATCH).unwrap();
             let expected = |field: &str| flat(&tensors, &format!("t{t}.{field}"))[0];
@@ -101,18 +101,18 @@ fn the_stochastic_estimate_covers_the_exact_variance() {
     let tensors = fixture("emoji-eps");
     let (empty, prompt) = (embedding(&tensors, "empty"), embedding(&tensors, "context"));
     let calls = NetworkCalls::default();
-    let start = Start::new(&model, &empty, vec![], &calls);
-    let probe = start.probe(&prompt);
+    let noise = InitialNoise::new(&model, &empty, vec![], &calls);
+    let generation = noise.generation(&prompt);
     for t in TIMESTEPS {
         let x: Vec<f32> = flat(&tensors, &format!("t{t}.x")).into_iter().map(|x| x as f32).collect();
-        let products = ScoreProducts::new(&probe, &x, t).unwrap();
+        let products = ScoreProducts::new(&generation, &x, t).unwrap();
         let unit = |i: usize| (0..x.len()).map(|j| f64::from(u8::from(i == j))).collect::<Vec<_>>();
         let units: Vec<Vec<f64>> = (0..x.len()).map(unit).collect();
         let columns = Columns(products.jacobian(ScoreKind::Conditional).apply(&units).unwrap());
         let variance = exact(&columns, BATCH).unwrap().variances.symmetrized;
         let covers = |seed: &u64| {
-            let probes = Probes { count: 32, batch: BATCH, seed: *seed };
-            let estimate = stochastic(&columns, probes).unwrap().variances.symmetrized;
+            let generations = Generation { count: 32, batch: BATCH, seed: *seed };
+            let estimate = stochastic(&columns, generations).unwrap().variances.symmetrized;
             (estimate.low..=estimate.high).contains(&variance)
         };
         let covered = (0..100).filter(covers).count();

@@ -2,7 +2,10 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use candle_core::{DType, Tensor};
@@ -37,6 +40,8 @@ pub struct LatentDiffusion {
     text_encoder: Mutex<Option<Arc<TextEncoder>>>,
     unet: UNet,
     vae: OnceLock<Vae>,
+    /// Samples that the UNet has been asked for.
+    predicted: AtomicUsize,
 }
 
 /// How a model is loaded; by default in f32 on the device that is there, with the protocol's schedule.
@@ -112,7 +117,17 @@ impl LatentDiffusion {
             tracing::warn!("the weights of {source} are random: its scores say nothing about a trained model");
         }
         let (text_encoder, vae) = (Mutex::new(Some(text_encoder)), OnceLock::new());
-        Ok(Self { blueprint, fingerprint, execution, place, tokenizer, text_encoder, unet, vae })
+        Ok(Self {
+            blueprint,
+            fingerprint,
+            execution,
+            place,
+            tokenizer,
+            text_encoder,
+            unet,
+            vae,
+            predicted: AtomicUsize::new(0),
+        })
     }
 
     /// What its configurations say.
@@ -234,6 +249,18 @@ impl LatentDiffusion {
         }
     }
 
+    /// How many samples the UNet has been asked for since the model was loaded: a batch of 32 counts 32, and a pass with a
+    /// tangent or a gradient counts as one of its values.
+    pub fn predicted_samples(&self) -> usize {
+        self.predicted.load(Ordering::Relaxed)
+    }
+
+    /// Counts the samples of a network call by its prompt embeddings: (B, L, W).
+    fn count(&self, embeddings: &Tensor) -> Result<()> {
+        self.predicted.fetch_add(embeddings.dim(0)?, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// The network's raw output, see [`UNet::forward`]; for derivatives give a `Var` or a `Dual`, or see
     /// [`Self::trace`].
     pub fn predict<V: Value>(
@@ -243,11 +270,13 @@ impl LatentDiffusion {
         embeddings: &V,
         observer: Option<&mut dyn AttentionObserver>,
     ) -> Result<V> {
+        self.count(embeddings.primal())?;
         Ok(self.unet.forward(x, timesteps, embeddings, observer)?)
     }
 
     /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`].
     pub fn trace(&self, x: &Tensor, timesteps: &[usize], embeddings: &Tensor) -> Result<Trace<'_>> {
+        self.count(embeddings)?;
         Ok(self.unet.trace(x, timesteps, embeddings)?)
     }
 
@@ -270,6 +299,7 @@ impl LatentDiffusion {
         for run in inputs.chunk_by(PredictionInput::shares_latent) {
             let prepared = self.unet.prepare(&self.latents(run[0].x.to_vec())?, &[run[0].t])?;
             for input in run {
+                self.predicted.fetch_add(1, Ordering::Relaxed);
                 let output = prepared.forward(&input.prompt.embedding.unsqueeze(0)?, None)?;
                 predictions.extend(self.predictions(&output, std::slice::from_ref(input))?);
             }

@@ -1,18 +1,8 @@
 //! What every figure can do.
 
 use crate::{Error, Scene, Theme, render};
+use memscope_results::{Error as ResultsError, figures::Meta, files};
 use std::path::{Path, PathBuf};
-
-/// What a figure carries besides its numbers.
-#[derive(Debug, Clone, Default)]
-pub struct Meta {
-    /// File stem: letters, digits, `-`, `_`, `.`.
-    pub name: String,
-    /// One sentence that says what the figure shows, for readers who cannot see it.
-    pub alt: String,
-    /// Small print under the picture, one paragraph each: n, models, preset, hash, rules, grid, clipping.
-    pub caption: Vec<String>,
-}
 
 /// A figure with checked input that can be drawn in any theme and format.
 pub trait Figure {
@@ -70,21 +60,28 @@ pub trait Figure {
     /// Writes `NAME.svg` and `NAME.png` (light, two image pixels per pixel) into `folder`, creating it if needed.
     ///
     /// # Errors
-    /// As [`Figure::svg`], [`Error::Name`] and [`Error::Write`].
+    /// As [`Figure::svg`], [`Error::Name`], and where the folder does not take the files.
     fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, Error> {
         let name = self.name();
-        let allowed = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
-            return Err(Error::Name(name.to_owned()));
-        }
+        check_name(name)?;
         let files = [("svg", self.svg(Theme::Light)?.into_bytes()), ("png", self.png(Theme::Light, 2)?)];
-        std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
+        let make = std::fs::create_dir_all(folder);
+        make.map_err(|source| ResultsError::Write { path: folder.to_owned(), source })?;
         let mut paths = Vec::new();
         for (extension, bytes) in files {
             let path = folder.join(format!("{name}.{extension}"));
-            std::fs::write(&path, bytes).map_err(|source| Error::Write { path: path.clone(), source })?;
+            files::write_file(&path, &bytes)?;
             paths.push(path);
         }
         Ok(paths)
     }
+}
+
+/// A name that can be a file stem.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
+        return Err(Error::Name(name.to_owned()));
+    }
+    Ok(())
 }

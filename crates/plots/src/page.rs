@@ -1,10 +1,11 @@
 //! The page of a figure: the picture above, the legend under it, the small print at the bottom.
 
+use crate::Theme;
 use crate::geometry::Rect;
 use crate::legend::{Entry, Legend};
 use crate::scene::{Anchor, Scene};
 use crate::text::{self, LABEL, LEADING, SMALL};
-use crate::{Meta, Theme};
+use memscope_results::figures::Meta;
 
 /// Free space around the page in pixels.
 const MARGIN: f64 = 10.0;

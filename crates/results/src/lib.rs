@@ -1,20 +1,36 @@
 //! Results as types: what a run leaves behind, and everything that readers of it need.
 //!
 //! Tables ([`ResultTable`]) with their exports, statistics of scores, the paper's published numbers, and the records
-//! that say where numbers come from. No network is known here.
+//! that say where numbers come from ([`Manifest`]). [`Folder`] owns every path below an experiment's folder and is the
+//! only way to write into it. Figures are plain numbers here ([`figures`]); who draws them needs nothing else. No network
+//! is known here.
 
+pub mod compare;
 pub mod cost;
+mod error;
+mod excerpt;
 pub mod export;
+pub mod figures;
+pub mod files;
+mod folder;
 pub mod gallery;
 pub mod manifest;
+mod open_run;
 pub mod paper;
 pub mod scores;
+mod settings;
 pub mod stats;
 pub mod table;
 pub mod timing;
 pub mod warning;
 
+pub use compare::{Comparison, compare};
 pub use cost::{MeasureCost, RunCost};
+pub use error::{Error, Result};
+pub(crate) use excerpt::excerpt;
+pub use folder::{Folder, Results};
 pub use manifest::{DetectorRecord, Manifest, ModelRecord};
+pub use open_run::OpenRun;
+pub use settings::{Settings, settings_of};
 pub use table::ResultTable;
 pub use warning::Warning;

@@ -1,14 +1,38 @@
 //! Where a results folder comes from.
 
+use std::{collections::BTreeMap, path::Path};
+
 use serde::{Deserialize, Serialize};
 
-use crate::{cost::RunCost, warning::Warning};
+use crate::{
+    cost::RunCost,
+    error::{Error, Result},
+    files,
+    settings::{Settings, settings_of},
+    warning::Warning,
+};
+
+/// The format that this version writes. It grows when a reader of the earlier one would misunderstand a manifest;
+/// fields may be added without that. Format 0 had neither a number nor command, settings and hashes.
+pub const FORMAT: u32 = 1;
 
 /// Everything that determined the numbers of a results folder, and what making them took.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Manifest {
+    /// Version of this structure, [`FORMAT`]; 0 where it is absent.
+    pub format: u32,
     /// Experiment name.
     pub experiment: String,
+    /// Title for people; empty in format 0.
+    pub title: String,
+    /// What the experiment shows.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// The command that made the folder; empty in format 0.
+    pub command: String,
+    /// When the run ended, in UTC, as `2026-01-31T12:00:00Z`; empty in format 0.
+    pub finished: String,
     /// Version of memscope.
     pub version: String,
     /// Commit it was built from.
@@ -29,6 +53,103 @@ pub struct Manifest {
     pub warnings: Vec<Warning>,
     /// Wall time of this run, in seconds.
     pub seconds: f64,
+    /// The resolved experiment: every field of its file with every default filled in; empty in format 0.
+    pub settings: Settings,
+    /// SHA-256 of every file of the folder by its path below it; empty in format 0.
+    pub files: BTreeMap<String, String>,
+}
+
+/// What a manifest says about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integrity {
+    /// The file is the one that the run wrote.
+    Intact,
+    /// The file was changed after the run.
+    Changed,
+    /// The run did not write such a file.
+    Unlisted,
+    /// The manifest is of format 0, which holds no hashes.
+    Unknown,
+}
+
+impl Manifest {
+    /// Reads a manifest; `path` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], and [`Error::NewerFormat`] for one that a later version wrote.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        /// The format alone, which can be read whatever else a later version changed.
+        #[derive(Deserialize)]
+        struct Versioned {
+            #[serde(default)]
+            format: u32,
+        }
+        let found = files::parse::<Versioned>(path, bytes)?.format;
+        if found > FORMAT {
+            return Err(Error::NewerFormat { path: path.to_owned(), found });
+        }
+        files::parse(path, bytes)
+    }
+
+    /// Whether a file, by its path below the folder, is what the run wrote.
+    pub fn integrity(&self, name: &str, bytes: &[u8]) -> Integrity {
+        match self.files.get(name) {
+            _ if self.format == 0 => Integrity::Unknown,
+            None => Integrity::Unlisted,
+            Some(hash) if *hash == files::sha256(bytes) => Integrity::Intact,
+            Some(_) => Integrity::Changed,
+        }
+    }
+
+    /// What determined the numbers, by path: models, detectors, noise and device; in format 1 every field of the
+    /// experiment, too. Costs, times, commits, commands and warnings determine nothing.
+    pub fn determinants(&self) -> BTreeMap<String, String> {
+        /// The part of a model's record that determines numbers.
+        #[derive(Serialize)]
+        struct Model<'a> {
+            source: &'a str,
+            fingerprint: &'a str,
+            weights: Weights,
+            parameterization: &'a str,
+            latent_shape: (usize, usize, usize),
+            detectors: &'a [DetectorRecord],
+            prompts: PromptCounts,
+        }
+        #[derive(Serialize)]
+        struct Determinants<'a> {
+            version: &'a str,
+            device: &'a str,
+            dtype: &'a str,
+            generator: &'a str,
+            seeds: &'a [u64],
+            generations: usize,
+            models: Vec<Model<'a>>,
+        }
+        fn model(record: &ModelRecord) -> Model<'_> {
+            let ModelRecord {
+                source, fingerprint, weights, parameterization, latent_shape, detectors, prompts, ..
+            } = record;
+            Model {
+                source,
+                fingerprint,
+                weights: *weights,
+                parameterization,
+                latent_shape: *latent_shape,
+                detectors,
+                prompts: *prompts,
+            }
+        }
+        let all = Determinants {
+            version: &self.version,
+            device: &self.device,
+            dtype: &self.dtype,
+            generator: &self.generator,
+            seeds: &self.seeds,
+            generations: self.generations,
+            models: self.models.iter().map(model).collect(),
+        };
+        settings_of(&all)
+    }
 }
 
 /// One model of a run.

@@ -36,12 +36,20 @@ pub enum Warning {
         /// The prompt.
         prompt: String,
     },
-    /// Fewer negatives than one false positive at the asked rate needs.
-    FewNegatives {
-        /// Negatives there are.
-        negatives: usize,
+    /// Fewer non-memorized prompts than one false positive at the asked rate needs.
+    #[serde(alias = "few_negatives")]
+    FewNonMemorized {
+        /// Non-memorized prompts there are.
+        #[serde(alias = "negatives")]
+        non_memorized: usize,
         /// False-positive rate asked for.
-        fpr: f64,
+        #[serde(alias = "fpr")]
+        target_fpr: f64,
+    },
+    /// A figure, or a part of one, that the data do not allow.
+    FigureLeftOut {
+        /// Which, and why.
+        reason: String,
     },
 }
 
@@ -54,15 +62,16 @@ impl fmt::Display for Warning {
             Self::DuplicatePrompt { list, prompt, lines } => {
                 write!(f, "{list}: '{prompt}' stands on lines {lines:?}; it counts once")
             }
+            Self::FigureLeftOut { reason } => write!(f, "{reason}"),
             Self::BlankLines { list, count } => write!(f, "{list}: {count} blank lines were skipped"),
             Self::InBothClasses { prompt } => {
                 write!(f, "'{prompt}' is in the memorized and in the non-memorized list; it counts in both")
             }
-            Self::FewNegatives { negatives, fpr } => write!(
+            Self::FewNonMemorized { non_memorized, target_fpr } => write!(
                 f,
-                "{negatives} non-memorized prompts: the smallest false-positive rate above zero is {:.4}, not {fpr}; use at least {}",
-                1.0 / *negatives as f64,
-                (1.0 / fpr).ceil()
+                "{non_memorized} non-memorized prompts: the smallest false-positive rate above zero is {:.4}, not {target_fpr}; use at least {}",
+                1.0 / *non_memorized as f64,
+                (1.0 / target_fpr).ceil()
             ),
         }
     }

@@ -1,4 +1,4 @@
-use memscope_eval::compare::compare;
+use memscope_results::compare;
 
 use crate::{
     args::Compare,

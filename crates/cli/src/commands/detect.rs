@@ -2,26 +2,27 @@ use std::{io::Read, path::Path};
 
 use anyhow::Context;
 use memscope_eval::{
-    FrameFormat, ResultTable,
-    detect::{Detection, DetectionResult},
-    experiment::noise_precision,
+    ResultTable,
+    plan::{ModelIdentity, NoisePlan, NoiseSharing},
     prompts,
-    registry::{DetectorEntry, DetectorName},
-    run::{NoisePlan, NoiseSharing},
-    session::Observer,
+    run::{Observer, execute},
+    score::{DetectionResult, DetectionRow},
+    spec::{DetectorEntry, DetectorName, noise_precision},
     table::{Cell, Column, ColumnKind},
-    write_frame,
+    tasks::Detection,
 };
+use memscope_frames::{OutputFormat, write_frame};
 use memscope_metric::{Protocol, ResolvedProtocol};
 use memscope_model::{Blueprint, LatentDiffusion, WeightsOrigin};
 use serde::Serialize;
 
+use super::run::policy;
 use crate::{
     args::Detect,
-    costs,
+    cached, costs,
     exit_code::UserError,
     loading,
-    output::{print_json, print_table},
+    output::{self, print_json, print_table},
     progress::Progress,
 };
 
@@ -44,25 +45,28 @@ struct Report<'a> {
 /// `memscope detect`.
 pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     if let Some(path) = &args.out {
-        FrameFormat::of(path)?;
+        OutputFormat::of(path)?;
+        output::check_writable(path)?;
     }
     let list = read_prompts(&args.prompts)?;
     let mut progress = Progress::install()?;
     list.warnings.iter().for_each(|warning| progress.warn(warning));
 
-    let source = args.model.source()?;
+    let (source, policy) = (args.model.source()?, policy(args.fresh));
+    let (texts, plan_of) = (list.texts(), |blueprint: &Blueprint| {
+        let detection = detection(args, blueprint)?.0;
+        cached::plan(&args.model, blueprint, policy, |model| detection.task(model, &list.texts()))
+    });
     if args.model.costs.dry_run {
-        let plan = || {
-            let blueprint = loading::blueprint(&args.model, &progress)?;
-            Ok(detection(args, &blueprint)?.0.plan(&blueprint, args.model.options().execution, &list.texts()))
-        };
-        return costs::show_one(&args.model, args.json, plan);
+        return costs::show_one(&args.model, args.json, || plan_of(&loading::blueprint(&args.model, &progress)?));
     }
     progress.model(&source);
     let blueprint = loading::blueprint(&args.model, &progress)?;
     let (detection, protocol) = detection(args, &blueprint)?;
-    let model = loading::open(&args.model, &detection.plan(&blueprint, args.model.options().execution, &list.texts()))?;
-    let result = detection.run(&model, &list.texts(), &mut progress)?;
+    let model = loading::open(&args.model, &plan_of(&blueprint)?)?;
+    let mut store = cached::open(&model)?;
+    execute(&detection.task(ModelIdentity::of(&model), &texts), &model, &mut store, policy, &mut progress)?;
+    let result = DetectionResult::read(&detection, &model, &texts, &store)?;
     result.warnings.iter().for_each(|warning| progress.warn(warning));
 
     if let Some(path) = &args.out {
@@ -96,7 +100,7 @@ fn detection(args: &Detect, blueprint: &Blueprint) -> anyhow::Result<(Detection,
         .map_err(|e| UserError::input(e.to_string()))?;
     // The columns norm, cosine and score are always there; --detector adds others.
     let mut names = [args.detectors.clone(), vec![DetectorName::Anisotropy]].concat();
-    names.sort_unstable();
+    names.sort_unstable_by_key(|name| name.as_str());
     names.dedup();
     let build = |name: &DetectorName| Ok((*name, DetectorEntry::from(*name).build(protocol, blueprint)?));
     let detectors = names.iter().map(build).collect::<memscope_eval::Result<_>>()?;
@@ -126,10 +130,7 @@ fn read_prompts(path: &Path) -> anyhow::Result<prompts::PromptList> {
     }
 }
 
-fn json_row(
-    result: &DetectionResult,
-    row: &memscope_eval::detect::DetectionRow,
-) -> serde_json::Map<String, serde_json::Value> {
+fn json_row(result: &DetectionResult, row: &DetectionRow) -> serde_json::Map<String, serde_json::Value> {
     let mut map = serde_json::Map::new();
     map.insert("prompt".into(), row.prompt.clone().into());
     map.insert("seed".into(), row.seed.into());

@@ -1,11 +1,12 @@
-use memscope_model::{
-    NoisePrecision, Sampling,
-    cost::{Pass, SamplesPerCall, Workload},
-    noise::initial_latents,
+use memscope_eval::{
+    MeasurementStore,
+    plan::{CachePolicy, ModelPlan, StoredMeasurements},
+    run::execute,
+    tasks::Generate as GenerateTask,
 };
+use memscope_model::Sampling;
 
-use crate::{args::Generate, costs, exit_code::UserError, loading, progress::Progress};
-use memscope_eval::{Error as EvalError, run::Watch};
+use crate::{args::Generate, costs, exit_code::UserError, loading, output::print, progress::Progress};
 
 /// `memscope generate`.
 pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
@@ -13,47 +14,32 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
         return Err(UserError::input(format!("--guidance {} is not a number", args.guidance)).into());
     }
     let mut progress = Progress::install()?;
-    let plan = || loading::of_work(&args.model, workload(args), &progress);
+    let task = task(args);
+    // Images are drawn anew each time: their names do not say what is on them.
+    let mut store = MeasurementStore::in_memory();
+    let plan = || {
+        let blueprint = loading::blueprint(&args.model, &progress)?;
+        let (execution, stored) = (args.model.options().execution, (&store, StoredMeasurements::Known));
+        Ok(ModelPlan::of_task(&blueprint, execution, &task, stored, CachePolicy::Replace))
+    };
     if args.model.costs.dry_run {
         return costs::show_one(&args.model, args.json, plan);
     }
-    std::fs::create_dir_all(&args.out).map_err(|source| EvalError::Write { path: args.out.clone(), source })?;
     let model = loading::open(&args.model, &plan()?)?;
-    let embeddings = model.encode_prompts(&["", args.prompt.as_str()])?;
-    model.release_text_encoder();
-    let [empty, prompt] = embeddings.as_slice() else {
-        anyhow::bail!("two prompts gave {} embeddings", embeddings.len())
-    };
-    if let Some(cut) = &prompt.tokens.cut {
+    if let Some(cut) = model.tokenizer().encode(&args.prompt).cut {
         tracing::warn!("the model does not read the end of the prompt: '{cut}'");
     }
-    let shape = model.latent_shape();
-    let count = usize::from(args.count);
-    let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, count, shape);
-    let latents = noise.chunks(shape.0 * shape.1 * shape.2).map(<[f32]>::to_vec).collect();
-    let sampling = Sampling { steps: usize::from(args.steps), guidance: args.guidance };
-    let mut stopped = false;
-    let sampled = model.sample(latents, prompt, empty, sampling, |step| {
-        progress.progress(step.index, sampling.steps);
-        stopped |= progress.stop_requested();
-        if stopped { Err(memscope_model::Error::Argument("stopped".into())) } else { Ok(()) }
-    });
-    if stopped {
-        return Err(EvalError::Stopped.into());
-    }
-    progress.progress(sampling.steps, sampling.steps);
-    for (i, latent) in sampled?.iter().enumerate() {
-        let path = args.out.join(format!("seed{}-{i:02}.png", args.seed));
-        model.decode_image(latent)?.save_png(&path)?;
-        println!("{}", path.display());
-    }
-    Ok(())
+    execute(&task, &model, &mut store, CachePolicy::Replace, &mut progress)?;
+    task.paths().iter().try_for_each(|path| print(&format!("{}\n", path.display())))
 }
 
-/// Both predictions of every step, for all images at once.
-fn workload(args: &Generate) -> Workload {
-    let images = usize::from(args.count);
-    let mut work = Workload { prompts: 2, images, batch: images, ..Workload::default() };
-    work.add(Pass::Prediction, 2 * images * usize::from(args.steps), SamplesPerCall::PerPrompt(2));
-    work
+fn task(args: &Generate) -> GenerateTask {
+    GenerateTask {
+        prompt: args.prompt.clone(),
+        generator: args.generator,
+        seed: args.seed,
+        count: usize::from(args.count),
+        sampling: Sampling { steps: usize::from(args.steps), guidance: args.guidance },
+        folder: args.out.clone(),
+    }
 }

@@ -1,17 +1,13 @@
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use memscope_eval::Error as EvalError;
 use memscope_plots::pages;
+use memscope_results::Results;
 
 /// `memscope report`.
 pub(crate) fn run(results: &Path, out: Option<&Path>) -> anyhow::Result<()> {
-    let path: PathBuf = out.map_or_else(|| results.join("report.html"), Path::to_owned);
-    let page = pages::report(results, &format!("memscope report {}", results.display()))?;
-    let html = page.to_html()?;
-    fs::write(&path, html).map_err(|source| EvalError::Write { path: path.clone(), source })?;
+    let path: PathBuf = out.map_or_else(|| Results::new(results).report(), Path::to_owned);
+    let pages = pages::write(results, &path, &format!("memscope report {}", results.display()))?;
+    pages.notices.iter().for_each(|notice| eprintln!("warning: {notice}"));
     eprintln!("written to {}", path.display());
     Ok(())
 }

@@ -1,5 +1,5 @@
 use include_dir::{Dir, include_dir};
-use memscope_eval::{Experiment, ExperimentFile, profile::ModelProfile};
+use memscope_eval::{Experiment, ExperimentFile, spec::ModelProfile};
 
 use super::{
     report,
@@ -209,7 +209,7 @@ mod tests {
             let file = experiment.file();
             assert_eq!(file.name, format!("{name}-{}", profile.name));
             assert!(!file.prompts.memorized.to_string().contains("embedded"));
-            assert_eq!(file.models[0].source, profile.name);
+            assert_eq!(file.models[0].source.as_str(), profile.name);
         }
     }
 
@@ -218,7 +218,7 @@ mod tests {
         let profile = profile("sd14").unwrap();
         let set = options(&["models.0.source=embedded:emoji-eps", "noise.seeds=[42]"]);
         let Ok(Stage::Experiment(experiment)) = Stage::new("table1", Some(&profile), &set) else { panic!("no stage") };
-        assert_eq!(experiment.file().models[0].source, "embedded:emoji-eps");
+        assert_eq!(experiment.file().models[0].source.as_str(), "embedded:emoji-eps");
         assert_eq!(experiment.file().noise.seeds, [42]);
     }
 

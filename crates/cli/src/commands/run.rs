@@ -3,15 +3,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use memscope_eval::{
     Experiment, ExperimentFile,
-    estimate::Planner,
-    experiment,
-    session::{self, Answers},
-    sweep,
+    plan::{CachePolicy, Planner},
+    run as runs,
+    spec::{self, points},
 };
-
 use memscope_hub::FetchPlan;
-use memscope_model::ModelSource;
-use memscope_plots::results;
+use memscope_model::{Blueprint, ModelSource};
+use memscope_plots::write_figures;
+use memscope_results::Folder;
 
 use crate::{
     args::{Run, RunOptions},
@@ -41,15 +40,22 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
 pub(crate) fn validate(file: &Path) -> anyhow::Result<()> {
     let (name, yaml) = text(file)?;
     let experiment = ExperimentFile::parse(&name, &yaml)?.check(&name)?;
-    if !experiment.file().sweep.is_empty() {
-        sweep::points(&experiment)?;
+    for experiment in all_points(&experiment)? {
+        experiment.check_prompts()?;
+        for (source, entry) in experiment.models() {
+            if let Some(download) = downloads::not_cached(source) {
+                tracing::warn!("{download} is not in the cache; a run downloads it first");
+                continue;
+            }
+            Blueprint::read(source, entry.schedule_check()).with_context(|| format!("model {source}"))?;
+        }
     }
     print(&format!("{}: experiment '{}' is valid\n", file.display(), experiment.file().name))
 }
 
 /// `memscope schema`.
 pub(crate) fn schema() -> anyhow::Result<()> {
-    print_json(&experiment::schema())
+    print_json(&spec::schema())
 }
 
 fn text(file: &Path) -> anyhow::Result<(String, String)> {
@@ -63,10 +69,10 @@ fn text(file: &Path) -> anyhow::Result<(String, String)> {
 pub(crate) fn check(name: &str, mut file: ExperimentFile, options: &RunOptions) -> anyhow::Result<Experiment> {
     file.models.iter_mut().for_each(|entry| entry.accept_schedule |= options.accept_schedule);
     if let Some(dtype) = options.dtype {
-        file.network.dtype = dtype.to_string();
+        file.network.dtype = dtype;
     }
     if let Some(device) = options.device {
-        file.network.device = device.to_string();
+        file.network.device = device;
     }
     Ok(file.check(name)?)
 }
@@ -74,12 +80,17 @@ pub(crate) fn check(name: &str, mut file: ExperimentFile, options: &RunOptions) 
 /// Makes sure that everything an experiment reads is there before it starts: first its prompts, which are small, then
 /// its models, which are downloaded where the cache lacks them.
 pub(crate) fn provide(experiment: &Experiment, progress: &Progress) -> anyhow::Result<()> {
-    let points = match experiment.file().sweep.is_empty() {
-        true => vec![experiment.clone()],
-        false => sweep::points(experiment)?.into_iter().map(|point| point.experiment).collect(),
-    };
+    let points = all_points(experiment)?;
     points.iter().try_for_each(Experiment::check_prompts)?;
     points.iter().flat_map(Experiment::models).try_for_each(|(source, _)| downloads::provide(source, progress))
+}
+
+/// An experiment, or every point of its sweep.
+fn all_points(experiment: &Experiment) -> anyhow::Result<Vec<Experiment>> {
+    Ok(match experiment.file().sweep.is_empty() {
+        true => vec![experiment.clone()],
+        false => points(experiment)?.into_iter().map(|point| point.experiment).collect(),
+    })
 }
 
 /// Runs an experiment and prints its tables; `command` is how a user repeats it.
@@ -89,42 +100,47 @@ pub(crate) fn measure(
     command: &str,
     progress: &mut Progress,
 ) -> anyhow::Result<()> {
-    let answers = if options.fresh { Answers::Fresh } else { Answers::Reuse };
+    let policy = policy(options.fresh);
     if !experiment.file().sweep.is_empty() {
-        let outcome = sweep::run(experiment, &options.results, answers, progress)
+        let mut outcome = runs::run_sweep(experiment, &options.results, policy, command, progress)
             .with_context(|| format!("sweep '{}'", experiment.file().name))?;
         if options.json {
             print_json(&outcome.table)?
         } else {
             print_table(&outcome.table)?
         }
-        eprintln!("written to {}", outcome.folder.display());
+        write_figures(&outcome.figures, &mut outcome.open, command)?;
+        let folder = outcome.open.folder().path().to_owned();
+        outcome.commit()?;
+        eprintln!("written to {}", folder.display());
         return Ok(());
     }
-    let outcome = session::run(experiment, &options.results, answers, progress)
+    let mut outcome = runs::run(experiment, &options.results, policy, command, progress)
         .with_context(|| format!("experiment '{}'", experiment.file().name))?;
     for table in outcome.tables.iter().chain(&outcome.timing) {
         if options.json { print_json(table)? } else { print_table(table)? }
     }
-    let figures = results::figures(experiment, &outcome)?;
-    results::write(&figures, &outcome.folder.join(FIGURES), command)?;
-    let calls: usize = outcome.manifest.models.iter().map(|model| model.cost.network_calls()).sum();
-    let seconds = outcome.manifest.seconds;
-    eprintln!("{calls} network calls, {seconds:.1} s; written to {}", outcome.folder.display());
+    outcome.notes.iter().for_each(|note| eprintln!("warning: {note}"));
+    write_figures(&outcome.figures, &mut outcome.open, command)?;
+    let (calls, folder) = (outcome.calls, outcome.open.folder().path().to_owned());
+    let seconds = outcome.commit()?.seconds;
+    eprintln!("{calls} network calls, {seconds:.1} s; written to {}", folder.display());
     Ok(())
 }
 
-/// Folder of an experiment's figures.
-const FIGURES: &str = "figures";
+/// Whether stored measurements count.
+pub(crate) fn policy(fresh: bool) -> CachePolicy {
+    if fresh { CachePolicy::Replace } else { CachePolicy::Reuse }
+}
 
 /// An experiment, or every point of its sweep, with the folder of its results.
-fn points(experiment: &Experiment, options: &RunOptions) -> anyhow::Result<Vec<(PathBuf, Experiment)>> {
+fn places(experiment: &Experiment, options: &RunOptions) -> anyhow::Result<Vec<(PathBuf, Experiment)>> {
     let folder = options.results.join(&experiment.file().name);
     if experiment.file().sweep.is_empty() {
         return Ok(vec![(folder, experiment.clone())]);
     }
-    let points = sweep::points(experiment)?.into_iter().enumerate();
-    Ok(points.map(|(i, point)| (sweep::point_folder(&folder, i), point.experiment)).collect())
+    let points = points(experiment)?.into_iter().enumerate();
+    Ok(points.map(|(i, point)| (Folder::new(&folder).point(i).path().to_owned(), point.experiment)).collect())
 }
 
 /// What experiments would ask of their models, one after the other.
@@ -136,17 +152,17 @@ fn plan(
     let mut planner = Planner::new(&options.results);
     let mut items = vec![];
     for (name, experiment) in experiments {
-        let points = points(experiment, options)?;
+        let points = places(experiment, options)?;
         let count = points.len();
         for (i, (folder, experiment)) in points.into_iter().enumerate() {
             let label = if count > 1 { format!("{name} {}/{count}", i + 1) } else { (*name).to_owned() };
             experiment.check_prompts()?;
-            // A later point of a sweep finds what an earlier one has asked anew.
-            let answers = if options.fresh && i == 0 { Answers::Fresh } else { Answers::Reuse };
+            // A later point of a sweep finds what an earlier one has measured anew.
+            let policy = policy(options.fresh && i == 0);
             for (source, entry) in experiment.models() {
                 let item = match missing(source)? {
                     Some(download) => Item::Download(download),
-                    None => Item::Plan(Box::new(planner.plan(&experiment, &folder, answers, (source, entry))?)),
+                    None => Item::Plan(Box::new(planner.plan(&experiment, &folder, policy, (source, entry))?)),
                 };
                 items.push((label.clone(), item));
             }

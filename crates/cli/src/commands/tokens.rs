@@ -1,25 +1,25 @@
 use std::path::Path;
 
-use memscope_baselines::token_significance;
+use anyhow::Context;
+use memscope_eval::report::figures::token_strip;
 use memscope_eval::{
     Error as EvalError,
-    run::Watch,
+    plan::{ModelIdentity, NoisePlan, NoiseSharing},
+    run::execute,
     table::{Cell, Column, ColumnKind, ResultTable},
+    tasks::TokenGradients,
 };
-use memscope_model::{
-    LatentDiffusion, NoisePrecision,
-    cost::{Pass, SamplesPerCall, Workload},
-    noise::initial_latents,
-};
-use memscope_plots::{Figure, Meta, Theme, results::token_strip};
+use memscope_model::{LatentDiffusion, NoisePrecision};
+use memscope_plots::{Figure, Meta, Theme};
 use serde::Serialize;
 
+use super::run::policy;
 use crate::{
     args::Tokens,
-    costs,
+    cached, costs,
     exit_code::UserError,
     loading,
-    output::{print_json, print_table},
+    output::{self, print_json, print_table},
     progress::Progress,
 };
 
@@ -39,37 +39,34 @@ struct Report {
 
 /// `memscope tokens`.
 pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
-    let progress = Progress::install()?;
-    let plan = || loading::of_work(&args.model, workload(args), &progress);
+    if let Some(path) = &args.figure {
+        format_of(path)?;
+        output::check_writable(path)?;
+    }
+    let mut progress = Progress::install()?;
+    let policy = policy(args.fresh);
+    let plan = || {
+        let blueprint = loading::blueprint(&args.model, &progress)?;
+        cached::plan(&args.model, &blueprint, policy, |model| task(args, model))
+    };
     if args.model.costs.dry_run {
         return costs::show_one(&args.model, args.json, plan);
     }
     let model = loading::open(&args.model, &plan()?)?;
-    let shape = model.latent_shape();
-    let generations = usize::from(args.generations);
-    let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, generations, shape);
-    let latents: Vec<&[f32]> = noise.chunks(shape.0 * shape.1 * shape.2).collect();
-    let empty = model.encode_prompts(&[""])?.remove(0);
-    let prompts = args.prompts.iter().map(|text| model.encode_prompts(&[text]));
-    let prompts = prompts.collect::<memscope_model::Result<Vec<_>>>()?.concat();
-    model.release_text_encoder();
+    let task = task(args, ModelIdentity::of(&model));
+    let mut store = cached::open(&model)?;
+    execute(&task, &model, &mut store, policy, &mut progress)?;
     let mut reports = vec![];
-    for (text, prompt) in args.prompts.iter().zip(&prompts) {
-        if let Some(cut) = &prompt.tokens.cut {
+    for (text, gradients) in args.prompts.iter().zip(task.read(&store)) {
+        let tokens = model.tokenizer().encode(text);
+        if let Some(cut) = &tokens.cut {
             tracing::warn!("the model does not read the end of the prompt: '{cut}'");
         }
-        let mut sums = vec![0.0; prompt.tokens.length];
-        for x in &latents {
-            if progress.stop_requested() {
-                return Err(EvalError::Stopped.into());
-            }
-            let norms = token_significance(&model, prompt, &empty, x)?;
-            sums.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
-        }
-        let token = |(token, sum): (String, f64)| Significance { token, gradient_norm: sum / generations as f64 };
-        let texts = model.tokenizer().token_texts(&prompt.tokens);
-        let tokens = texts.into_iter().zip(sums).map(token).collect();
-        reports.push(Report { prompt: text.clone(), tokens });
+        let texts = model.tokenizer().token_texts(&tokens);
+        let gradients = gradients.filter(|gradients| gradients.len() == texts.len());
+        let gradients = gradients.context("a stored record has not one number for each token; run with --fresh")?;
+        let token = |(token, gradient_norm): (String, f64)| Significance { token, gradient_norm };
+        reports.push(Report { prompt: text.clone(), tokens: texts.into_iter().zip(gradients).map(token).collect() });
     }
     if let Some(path) = &args.figure {
         draw(args, &model, &reports, path)?;
@@ -80,13 +77,30 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
     reports.iter().try_for_each(|report| print_table(&table(args, &model, report)?))
 }
 
-/// Per prompt and noise a prediction, and one with its gradient.
-fn workload(args: &Tokens) -> Workload {
-    let mut work = Workload { prompts: args.prompts.len() + 1, batch: 1, ..Workload::default() };
-    let calls = args.prompts.len() * usize::from(args.generations);
-    work.add(Pass::Prediction, calls, SamplesPerCall::Fixed(1));
-    work.add(Pass::CheckpointedVjp, calls, SamplesPerCall::Fixed(1));
-    work
+fn task(args: &Tokens, model: ModelIdentity) -> TokenGradients {
+    let noise = NoisePlan {
+        generator: args.generator,
+        precision: NoisePrecision::F32,
+        seeds: vec![args.seed],
+        generations: usize::from(args.generations),
+        sharing: NoiseSharing::Shared,
+    };
+    TokenGradients::new(model, args.prompts.clone(), noise)
+}
+
+/// A format of the strip.
+#[derive(Clone, Copy)]
+enum StripFormat {
+    Svg,
+    Png,
+}
+
+fn format_of(path: &Path) -> anyhow::Result<StripFormat> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("svg") => Ok(StripFormat::Svg),
+        Some("png") => Ok(StripFormat::Png),
+        _ => Err(UserError::input(format!("{}: the file name must end in .svg or .png", path.display())).into()),
+    }
 }
 
 /// Writes the strip as SVG or PNG, by the file's extension.
@@ -104,10 +118,9 @@ fn draw(args: &Tokens, model: &LatentDiffusion, reports: &[Report], path: &Path)
     let tokens = |report: &Report| report.tokens.iter().map(|t| (t.token.clone(), t.gradient_norm)).collect();
     let rows = reports.iter().map(|report| (report.prompt.clone(), tokens(report))).collect();
     let strip = token_strip(meta, "Gradient norm of ‖c − u‖ by token", rows);
-    let bytes = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => strip.svg(Theme::Light)?.into_bytes(),
-        Some("png") => strip.png(Theme::Light, 2)?,
-        _ => return Err(UserError::input(format!("{}: the file name must end in .svg or .png", path.display())).into()),
+    let bytes = match format_of(path)? {
+        StripFormat::Svg => strip.svg(Theme::Light)?.into_bytes(),
+        StripFormat::Png => strip.png(Theme::Light, 2)?,
     };
     std::fs::write(path, bytes).map_err(|source| EvalError::Write { path: path.to_owned(), source })?;
     eprintln!("written to {}", path.display());

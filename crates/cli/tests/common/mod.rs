@@ -2,16 +2,29 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod fake_hub;
+pub(crate) mod hub_world;
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use assert_cmd::Command;
 
 /// The program.
 pub(crate) fn memscope() -> Command {
     let mut command = Command::cargo_bin("memscope").expect("the program is built");
-    command.env_remove("MEMSCOPE_LOG");
+    command.env_remove("MEMSCOPE_LOG").env("MEMSCOPE_CACHE", new_cache());
     command
+}
+
+/// A cache folder that no other command has: what one test measures must not be found by another.
+fn new_cache() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("cache-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 /// A small experiment: one model, few prompts, two seeds.

@@ -10,6 +10,6 @@ mod theorem1;
 
 pub use local::Local;
 pub use nalgebra::{DMatrix, DVector};
-pub use spectrum::{ExactSpectrum, Jacobian, Probes, StochasticSpectrum, dense, exact, stochastic};
+pub use spectrum::{ExactSpectrum, Jacobian, ProbeVectors, StochasticSpectrum, dense, exact, stochastic};
 pub use survey::{Slack, Survey, survey};
 pub use theorem1::{Instance, InstanceError, Precision, Verdict, check};

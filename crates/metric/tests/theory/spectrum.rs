@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::num::NonZeroUsize;
 
 use memscope_metric::theory::spectrum::{Estimate, SpectrumError, Variances};
-use memscope_metric::theory::{DMatrix, DVector, Jacobian, Probes, exact, stochastic};
+use memscope_metric::theory::{DMatrix, DVector, Jacobian, ProbeVectors, exact, stochastic};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -54,8 +54,8 @@ fn batch(size: usize) -> NonZeroUsize {
     NonZeroUsize::new(size).unwrap()
 }
 
-fn probes(count: usize, seed: u64) -> Probes {
-    Probes { count, batch: batch(8), seed }
+fn probes(count: usize, seed: u64) -> ProbeVectors {
+    ProbeVectors { count, batch: batch(8), seed }
 }
 
 fn each<T: Copy>(variances: &Variances<T>) -> [T; 3] {
@@ -185,7 +185,7 @@ fn transposed_products_and_batches_change_no_estimate() {
     let both = stochastic(&Dense::both(matrix.clone()), probes(32, 1)).unwrap();
     assert_eq!(forward.mean, both.mean);
     assert_close(both.variances.eigenvalues.value, forward.variances.eigenvalues.value, 1e-11);
-    let rebatched = Probes { batch: batch(5), ..probes(32, 1) };
+    let rebatched = ProbeVectors { batch: batch(5), ..probes(32, 1) };
     assert_eq!(stochastic(&Dense::forward(matrix), rebatched).unwrap(), forward);
     let t = number(&fixture()["intervals"]["31"]);
     for Estimate { value, standard_error, low, high } in each(&forward.variances) {
@@ -219,6 +219,6 @@ fn a_bad_product_is_an_error() {
     assert!(matches!(find(&[&[1.0], &[0.0, 1.0]]), SpectrumError::ProductLength { length: 1, dim: 2 }));
     assert!(matches!(find(&[&[1.0, f64::NAN], &[0.0, 1.0]]), SpectrumError::NotFinite));
     let few = stochastic(&Dense::forward(diagonal(&[1.0])), probes(2, 0));
-    assert!(matches!(few, Err(SpectrumError::TooFewProbes { count: 2, least: 3 })));
+    assert!(matches!(few, Err(SpectrumError::TooFewProbeVectors { count: 2, least: 3 })));
     assert!(matches!(exact(&Dense::forward(diagonal(&[])), batch(1)), Err(SpectrumError::Empty)));
 }

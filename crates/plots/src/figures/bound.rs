@@ -1,25 +1,12 @@
 //! Theorem 1: the cosine of random Gaussian instances against the bound of the paper and the sharper one.
 
-use crate::axis::{Axis, AxisSpec};
-use crate::check::Check;
+use crate::axis::Axis;
 use crate::legend::{Entry, Sample};
 use crate::page::{HEIGHT, Page};
 use crate::panel::{Panel, marker};
 use crate::theme::{Marker, Style};
-use crate::{Error, Figure, Meta, Scene, Theme};
-
-/// Measured cosines against two lower bounds; a point below the diagonal would refute its bound.
-#[derive(Debug, Clone)]
-pub struct BoundFigure {
-    /// Name, alternative text and caption.
-    pub meta: Meta,
-    /// Measured cosine of each instance, in `[-1, 1]`.
-    pub cosine: Vec<f64>,
-    /// The paper's bound (1 - r)/(1 + r) of each instance.
-    pub paper: Vec<f64>,
-    /// The sharper bound √(1 - r²) of each instance.
-    pub sharp: Vec<f64>,
-}
+use crate::{Error, Figure, Scene, Theme};
+use memscope_results::figures::{AxisSpec, BoundFigure, Meta};
 
 /// Points drawn per bound; the one closest to its bound is always among them.
 const MOST: usize = 2000;
@@ -37,26 +24,13 @@ fn thinned(bound: &[f64], cosine: &[f64]) -> Vec<usize> {
     kept
 }
 
-impl BoundFigure {
-    fn check(&self) -> Result<(), Error> {
-        let check = Check::new(&self.meta.name);
-        check.filled("cosine", &self.cosine)?;
-        for (field, values) in [("cosine", &self.cosine), ("paper", &self.paper), ("sharp", &self.sharp)] {
-            check.length(field, values, self.cosine.len())?;
-            // A cosine computed in floating point can pass 1 by rounding.
-            check.within(field, values.iter().copied(), (-1.000001, 1.000001), "must be in [-1, 1]")?;
-        }
-        Ok(())
-    }
-}
-
 impl Figure for BoundFigure {
     fn meta(&self) -> &Meta {
         &self.meta
     }
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
-        self.check()?;
+        self.checked()?;
         let bounds = [(&self.paper, "paper: (1 − r)/(1 + r)", 0), (&self.sharp, "sharper: √(1 − r²)", 1)];
         let mut entries = Vec::new();
         for (bound, name, index) in bounds {

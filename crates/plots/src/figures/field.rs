@@ -1,6 +1,5 @@
-//! Figure 3 of the paper: where guidance and score point the same way, for a memorized and an ordinary prompt.
+//! Figure 3 of the paper: where guidance and score point the same way, for a memorized and a non-memorized prompt.
 
-use crate::check::Check;
 use crate::color::diverging;
 use crate::geometry::Rect;
 use crate::legend::{Entry, Sample};
@@ -8,43 +7,8 @@ use crate::page::{Page, color_bar};
 use crate::scene::{Anchor, Point, Scene};
 use crate::text::{LABEL, LEADING, SMALL};
 use crate::theme::Marker;
-use crate::{Color, Error, Figure, Meta, Theme};
-
-/// Two vector fields and their channel cosine on one grid of `height` by `width` positions, row by row from the top.
-#[derive(Debug, Clone)]
-pub struct FieldPanel {
-    /// The prompt's kind or text.
-    pub title: String,
-    /// Rows of the grid.
-    pub height: usize,
-    /// Columns of the grid.
-    pub width: usize,
-    /// First field, two components per position (right, up), any length.
-    pub first: Vec<(f64, f64)>,
-    /// Second field, as the first.
-    pub second: Vec<(f64, f64)>,
-    /// Cosine between the fields over all channels, per position, in `[-1, 1]`.
-    pub cosine: Vec<f64>,
-}
-
-/// Arrows above and a cosine map below, one column per prompt.
-#[derive(Debug, Clone)]
-pub struct FieldFigure {
-    /// Name, alternative text and caption.
-    pub meta: Meta,
-    /// Columns from left to right, usually a memorized and an ordinary prompt.
-    pub panels: Vec<FieldPanel>,
-    /// Name of the first field in the legend.
-    pub first_name: String,
-    /// Name of the second field in the legend.
-    pub second_name: String,
-    /// Label of the colour bar.
-    pub cosine_label: String,
-    /// Arrows stand at every `stride`-th row and column.
-    pub stride: usize,
-    /// Arrow positions with a cosine above this get a ring.
-    pub ring_threshold: f64,
-}
+use crate::{Color, Error, Figure, Theme};
+use memscope_results::figures::{FieldFigure, FieldPanel, Meta};
 
 /// Height of the titles above each picture in pixels.
 const TITLES: f64 = (LABEL + SMALL) * LEADING + 8.0;
@@ -55,72 +19,46 @@ const BAR: f64 = 84.0;
 /// Space between columns in pixels.
 const GAP: f64 = 14.0;
 
-impl FieldPanel {
-    fn check(&self, check: Check<'_>, index: usize) -> Result<(), Error> {
-        let field = |name: &str| format!("panels[{index}].{name}");
-        check.at_least(&field("height"), self.height)?;
-        check.at_least(&field("width"), self.width)?;
-        let count = self.height * self.width;
-        for (name, vectors) in [("first", &self.first), ("second", &self.second)] {
-            check.length(&field(name), vectors, count)?;
-            check.finite(&field(name), vectors.iter().flat_map(|(right, up)| [*right, *up]))?;
+/// Grid positions that get arrows.
+fn arrow_positions(panel: &FieldPanel, stride: usize) -> impl Iterator<Item = (usize, usize)> {
+    let columns = move || (0..panel.width).step_by(stride);
+    (0..panel.height).step_by(stride).flat_map(move |row| columns().map(move |column| (row, column)))
+}
+
+/// The largest rectangle of the grid's shape in the middle of `outer`.
+fn fit(panel: &FieldPanel, outer: Rect) -> Rect {
+    let cell = (outer.width / panel.width as f64).min(outer.height / panel.height as f64);
+    let (width, height) = (cell * panel.width as f64, cell * panel.height as f64);
+    Rect::new(outer.left + (outer.width - width) / 2.0, outer.top, width, height)
+}
+
+fn draw_arrows(panel: &FieldPanel, scene: &mut Scene, area: Rect, figure: &FieldFigure, colors: [Color; 3]) {
+    let cell = area.width / panel.width as f64;
+    let reach = cell * figure.stride as f64 * 0.52;
+    for (row, column) in arrow_positions(panel, figure.stride) {
+        let index = row * panel.width + column;
+        // The arrows of a block of positions start at the block's middle.
+        let middle = |position: usize, count: usize| {
+            f64::midpoint(position as f64, (position + figure.stride).min(count) as f64) * cell
+        };
+        let center = (area.left + middle(column, panel.width), area.top + middle(row, panel.height));
+        if panel.cosine[index] > figure.ring_threshold {
+            scene.ring(center, reach * 0.85, colors[2], 1.4);
         }
-        check.length(&field("cosine"), &self.cosine, count)?;
-        // A cosine computed in floating point can pass 1 by rounding.
-        check.within(&field("cosine"), self.cosine.iter().copied(), (-1.000001, 1.000001), "must be in [-1, 1]")
-    }
-
-    /// Grid positions that get arrows.
-    fn arrow_positions(&self, stride: usize) -> impl Iterator<Item = (usize, usize)> {
-        let columns = move || (0..self.width).step_by(stride);
-        (0..self.height).step_by(stride).flat_map(move |row| columns().map(move |column| (row, column)))
-    }
-
-    /// The largest rectangle of the grid's shape in the middle of `outer`.
-    fn fit(&self, outer: Rect) -> Rect {
-        let cell = (outer.width / self.width as f64).min(outer.height / self.height as f64);
-        let (width, height) = (cell * self.width as f64, cell * self.height as f64);
-        Rect::new(outer.left + (outer.width - width) / 2.0, outer.top, width, height)
-    }
-
-    fn draw_arrows(&self, scene: &mut Scene, area: Rect, figure: &FieldFigure, colors: [Color; 3]) {
-        let cell = area.width / self.width as f64;
-        let reach = cell * figure.stride as f64 * 0.52;
-        for (row, column) in self.arrow_positions(figure.stride) {
-            let index = row * self.width + column;
-            // The arrows of a block of positions start at the block's middle.
-            let middle = |position: usize, count: usize| {
-                f64::midpoint(position as f64, (position + figure.stride).min(count) as f64) * cell
-            };
-            let center = (area.left + middle(column, self.width), area.top + middle(row, self.height));
-            if self.cosine[index] > figure.ring_threshold {
-                scene.ring(center, reach * 0.85, colors[2], 1.4);
-            }
-            draw_arrow(scene, center, self.first[index], reach, colors[0]);
-            draw_arrow(scene, center, self.second[index], reach, colors[1]);
-        }
-    }
-
-    fn draw_cosine(&self, scene: &mut Scene, area: Rect) {
-        let cell = area.width / self.width as f64;
-        for row in 0..self.height {
-            for column in 0..self.width {
-                let (left, top) = (area.left + column as f64 * cell, area.top + row as f64 * cell);
-                // A small overlap hides the seams that viewers show between touching cells.
-                let corner = ((left + cell + 0.4).min(area.right()), (top + cell + 0.4).min(area.bottom()));
-                scene.rect((left, top), corner, diverging(self.cosine[row * self.width + column]), 1.0);
-            }
-        }
+        draw_arrow(scene, center, panel.first[index], reach, colors[0]);
+        draw_arrow(scene, center, panel.second[index], reach, colors[1]);
     }
 }
 
-impl FieldFigure {
-    fn check(&self) -> Result<(), Error> {
-        let check = Check::new(&self.meta.name);
-        check.filled("panels", &self.panels)?;
-        check.at_least("stride", self.stride)?;
-        check.finite("ring_threshold", [self.ring_threshold])?;
-        self.panels.iter().enumerate().try_for_each(|(index, panel)| panel.check(check, index))
+fn draw_cosine(panel: &FieldPanel, scene: &mut Scene, area: Rect) {
+    let cell = area.width / panel.width as f64;
+    for row in 0..panel.height {
+        for column in 0..panel.width {
+            let (left, top) = (area.left + column as f64 * cell, area.top + row as f64 * cell);
+            // A small overlap hides the seams that viewers show between touching cells.
+            let corner = ((left + cell + 0.4).min(area.right()), (top + cell + 0.4).min(area.bottom()));
+            scene.rect((left, top), corner, diverging(panel.cosine[row * panel.width + column]), 1.0);
+        }
     }
 }
 
@@ -130,7 +68,7 @@ impl Figure for FieldFigure {
     }
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
-        self.check()?;
+        self.checked()?;
         let colors = [theme.style(0).color, theme.style(1).color, theme.style(2).color];
         let entries = [
             Entry::new(&self.first_name, Sample::Line { color: colors[0], dashes: &[], marker: None }),
@@ -147,15 +85,15 @@ impl Figure for FieldFigure {
         let scene = &mut page.scene;
         for (column, panel) in self.panels.iter().enumerate() {
             let left = page.body.left + column as f64 * (side + GAP);
-            for (row, detail) in [self.ring_count(panel), mean_cosine(panel)].iter().enumerate() {
+            for (row, detail) in [ring_count(self, panel), mean_cosine(panel)].iter().enumerate() {
                 let top = page.body.top + row as f64 * (side + TITLES);
-                let area = panel.fit(Rect::new(left, top + TITLES - 2.0, side, side - 4.0));
+                let area = fit(panel, Rect::new(left, top + TITLES - 2.0, side, side - 4.0));
                 let middle = left + side / 2.0;
                 scene.text(&panel.title, (middle, top + LABEL), LABEL, theme.ink(), Anchor::Middle);
                 scene.text(detail, (middle, top + LABEL + SMALL * LEADING), SMALL, theme.muted(), Anchor::Middle);
                 match row {
-                    0 => panel.draw_arrows(scene, area, self, colors),
-                    _ => panel.draw_cosine(scene, area),
+                    0 => draw_arrows(panel, scene, area, self, colors),
+                    _ => draw_cosine(panel, scene, area),
                 }
                 scene.line(area.outline(), theme.ink(), 1.2);
             }
@@ -167,14 +105,12 @@ impl Figure for FieldFigure {
     }
 }
 
-impl FieldFigure {
-    fn ring_count(&self, panel: &FieldPanel) -> String {
-        let cosine = |(row, column): (usize, usize)| panel.cosine[row * panel.width + column];
-        let total = panel.arrow_positions(self.stride).count();
-        let rings =
-            panel.arrow_positions(self.stride).filter(|position| cosine(*position) > self.ring_threshold).count();
-        format!("{rings} {} at {total} positions", if rings == 1 { "ring" } else { "rings" })
-    }
+fn ring_count(figure: &FieldFigure, panel: &FieldPanel) -> String {
+    let cosine = |(row, column): (usize, usize)| panel.cosine[row * panel.width + column];
+    let total = arrow_positions(panel, figure.stride).count();
+    let rings =
+        arrow_positions(panel, figure.stride).filter(|position| cosine(*position) > figure.ring_threshold).count();
+    format!("{rings} {} at {total} positions", if rings == 1 { "ring" } else { "rings" })
 }
 
 fn mean_cosine(panel: &FieldPanel) -> String {

@@ -1,27 +1,12 @@
-//! Histograms of a score for memorized and ordinary prompts.
+//! Histograms of a score for memorized and non-memorized prompts.
 
-use crate::axis::{Axis, AxisSpec, extent, widened};
-use crate::check::Check;
+use crate::axis::{Axis, extent, widened};
 use crate::legend::{Entry, Sample};
 use crate::page::{HEIGHT, Page};
 use crate::panel::Panel;
 use crate::theme::{Marker, Style};
-use crate::{Color, Error, Figure, Meta, Scene, Theme};
-
-/// A detector's scores in two histograms over the same bins, each with area 1.
-#[derive(Debug, Clone)]
-pub struct ScoreHistogram {
-    /// Name, alternative text and caption.
-    pub meta: Meta,
-    /// What the score is, with its unit; label of the x axis.
-    pub score: String,
-    /// Scores of memorized prompts.
-    pub memorized: Vec<f64>,
-    /// Scores of ordinary prompts.
-    pub ordinary: Vec<f64>,
-    /// Number of bins over the range of all scores.
-    pub bins: usize,
-}
+use crate::{Color, Error, Figure, Scene, Theme};
+use memscope_results::figures::{AxisSpec, Meta, ScoreHistogram};
 
 impl Figure for ScoreHistogram {
     fn meta(&self) -> &Meta {
@@ -29,14 +14,9 @@ impl Figure for ScoreHistogram {
     }
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
-        let check = Check::new(&self.meta.name);
-        check.at_least("bins", self.bins)?;
-        for (field, values) in [("memorized", &self.memorized), ("ordinary", &self.ordinary)] {
-            check.filled(field, values)?;
-            check.finite(field, values.iter().copied())?;
-        }
-        let edges = edges(self.memorized.iter().chain(&self.ordinary).copied(), self.bins);
-        let bars = [densities(&self.memorized, &edges), densities(&self.ordinary, &edges)];
+        self.checked()?;
+        let edges = edges(self.memorized.iter().chain(&self.non_memorized).copied(), self.bins);
+        let bars = [densities(&self.memorized, &edges), densities(&self.non_memorized, &edges)];
         let highest = bars.iter().flatten().copied().fold(0.0, f64::max);
 
         let mut page = Page::new(&self.meta, theme, HEIGHT, &class_entries(theme));
@@ -53,20 +33,20 @@ impl Figure for ScoreHistogram {
     }
 }
 
-/// Styles of memorized and ordinary prompts, the same in every figure that shows both.
+/// Styles of memorized and non-memorized prompts, the same in every figure that shows both.
 pub(super) fn class_styles(theme: Theme) -> [Style; 2] {
-    let (memorized, ordinary) = (theme.style(1).color, theme.style(0).color);
+    let (memorized, non_memorized) = (theme.style(1).color, theme.style(0).color);
     [
         Style { color: memorized, dashes: &[], marker: Marker::Circle },
-        Style { color: ordinary, dashes: &[6.0, 3.0], marker: Marker::Square },
+        Style { color: non_memorized, dashes: &[6.0, 3.0], marker: Marker::Square },
     ]
 }
 
 /// Legend of [`class_styles`].
 pub(super) fn class_entries(theme: Theme) -> Vec<Entry> {
-    let [memorized, ordinary] = class_styles(theme);
+    let [memorized, non_memorized] = class_styles(theme);
     let line = |style: Style| Sample::Line { color: style.color, dashes: style.dashes, marker: None };
-    vec![Entry::new("memorized", line(memorized)), Entry::new("ordinary", line(ordinary))]
+    vec![Entry::new("memorized", line(memorized)), Entry::new("non-memorized", line(non_memorized))]
 }
 
 /// Edges of `bins` equal bins over the range of `values`.

@@ -1,104 +1,28 @@
 //! Named series over a common quantity: variances over timesteps (Figure 1), dose and response, sweeps.
 
-use crate::axis::{Axis, AxisSpec, Scale};
-use crate::check::Check;
+use crate::axis::Axis;
 use crate::legend::{Entry, Sample};
 use crate::page::{HEIGHT, Page, grid};
 use crate::panel::Panel;
 use crate::theme::Style;
-use crate::{Error, Figure, Meta, Scene, Theme};
+use crate::{Error, Figure, Scene, Theme};
+use memscope_results::figures::{LinesFigure, Meta, Series};
 
-/// One line.
-#[derive(Debug, Clone)]
-pub struct Series {
-    /// Name in the legend; the same name in several panels gets the same style.
-    pub name: String,
-    /// Positions, in drawing order.
-    pub x: Vec<f64>,
-    /// Values.
-    pub y: Vec<f64>,
-    /// Lower and upper ends of the values, if known.
-    pub band: Option<(Vec<f64>, Vec<f64>)>,
+/// All values that the y axis must show.
+fn heights(series: &Series) -> impl Iterator<Item = f64> {
+    let band = series.band.iter().flat_map(|(low, high)| low.iter().chain(high));
+    series.y.iter().chain(band).copied()
 }
 
-/// One pair of axes.
-#[derive(Debug, Clone)]
-pub struct LinesPanel {
-    /// Title above the axes; may be empty.
-    pub title: String,
-    /// The x axis.
-    pub x: AxisSpec,
-    /// The y axis.
-    pub y: AxisSpec,
-    /// Lines of this panel.
-    pub series: Vec<Series>,
-}
-
-/// Series in one or more panels side by side.
-#[derive(Debug, Clone)]
-pub struct LinesFigure {
-    /// Name, alternative text and caption.
-    pub meta: Meta,
-    /// Panels from left to right, up to three in a row.
-    pub panels: Vec<LinesPanel>,
-}
-
-impl Series {
-    fn check(&self, check: Check<'_>, prefix: &str, x: Scale, y: Scale) -> Result<(), Error> {
-        let field = |name: &str| format!("{prefix}.{name}");
-        check.filled(&field("x"), &self.x)?;
-        check_scaled(check, &field("x"), &self.x, x)?;
-        check.length(&field("y"), &self.y, self.x.len())?;
-        check_scaled(check, &field("y"), &self.y, y)?;
-        if let Some((low, high)) = &self.band {
-            for (name, values) in [("band.low", low), ("band.high", high)] {
-                check.length(&field(name), values, self.x.len())?;
-                check_scaled(check, &field(name), values, y)?;
-            }
-            check.ordered(&field("band.low"), low, high)?;
+/// Names in order of first appearance; a name's place is its style.
+fn names(figure: &LinesFigure) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for series in figure.panels.iter().flat_map(|panel| &panel.series) {
+        if !names.contains(&series.name.as_str()) {
+            names.push(&series.name);
         }
-        Ok(())
     }
-
-    /// All values that the y axis must show.
-    fn heights(&self) -> impl Iterator<Item = f64> {
-        let band = self.band.iter().flat_map(|(low, high)| low.iter().chain(high));
-        self.y.iter().chain(band).copied()
-    }
-}
-
-/// Values that fit an axis of this scale.
-pub(super) fn check_scaled(check: Check<'_>, field: &str, values: &[f64], scale: Scale) -> Result<(), Error> {
-    match scale {
-        Scale::Linear => check.finite(field, values.iter().copied()),
-        Scale::Log10 | Scale::Log2 => check.positive(field, values.iter().copied()),
-    }
-}
-
-impl LinesFigure {
-    fn check(&self) -> Result<(), Error> {
-        let check = Check::new(&self.meta.name);
-        check.filled("panels", &self.panels)?;
-        for (index, panel) in self.panels.iter().enumerate() {
-            check.filled(&format!("panels[{index}].series"), &panel.series)?;
-            for (position, series) in panel.series.iter().enumerate() {
-                let prefix = format!("panels[{index}].series[{position}]");
-                series.check(check, &prefix, panel.x.scale, panel.y.scale)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Names in order of first appearance; a name's place is its style.
-    fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for series in self.panels.iter().flat_map(|panel| &panel.series) {
-            if !names.contains(&series.name.as_str()) {
-                names.push(&series.name);
-            }
-        }
-        names
-    }
+    names
 }
 
 impl Figure for LinesFigure {
@@ -107,8 +31,8 @@ impl Figure for LinesFigure {
     }
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
-        self.check()?;
-        let names = self.names();
+        self.checked()?;
+        let names = names(self);
         let entry = |(index, name): (usize, &&str)| {
             let Style { color, dashes, marker } = theme.style(index);
             Entry::new(name, Sample::Line { color, dashes, marker: Some(marker) })
@@ -120,7 +44,7 @@ impl Figure for LinesFigure {
             let ticks = if columns == 1 { 8 } else { 5 };
             let axes = (
                 Axis::covering(&input.x, input.series.iter().flat_map(|series| series.x.iter().copied()), ticks),
-                Axis::covering(&input.y, input.series.iter().flat_map(Series::heights), 6),
+                Axis::covering(&input.y, input.series.iter().flat_map(heights), 6),
             );
             let outer = page.body.cell((rows, columns), (index / columns, index % columns), 10.0);
             let titles: Vec<String> = Some(input.title.clone()).filter(|title| !title.is_empty()).into_iter().collect();

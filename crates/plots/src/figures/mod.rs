@@ -1,4 +1,4 @@
-//! One file per figure: the numbers it takes and how they are laid out.
+//! One file per figure: how its numbers are laid out.
 
 mod bound;
 mod field;
@@ -11,13 +11,39 @@ mod scatter;
 mod spectrum;
 mod tokens;
 
-pub use bound::BoundFigure;
-pub use field::{FieldFigure, FieldPanel};
-pub use histogram::ScoreHistogram;
-pub use kde::{KdeFigure, KdePanel};
-pub use lines::{LinesFigure, LinesPanel, Series};
-pub use plane::{MarkedPoint, PlaneFigure};
-pub use roc::{Band, RocCurve, RocFigure};
-pub use scatter::{Guide, ScatterFigure, ScatterPoint, pareto_front};
-pub use spectrum::{Spectrum, SpectrumFigure};
-pub use tokens::{Token, TokenRow, TokenStrip};
+// The numbers themselves are results.
+pub use memscope_results::figures::{
+    Band, BoundFigure, FieldFigure, FieldPanel, FigureData, Guide, KdeFigure, KdePanel, LinesFigure, LinesPanel,
+    MarkedPoint, PlaneFigure, RocCurve, RocFigure, ScatterFigure, ScatterPoint, ScoreHistogram, Series, Spectrum,
+    SpectrumFigure, Token, TokenRow, TokenStrip,
+};
+pub use scatter::pareto_front;
+
+use crate::{Error, Figure, Scene, Theme};
+use memscope_results::figures::Meta;
+
+/// The figure that draws some numbers.
+fn figure(data: &FigureData) -> &dyn Figure {
+    match data {
+        FigureData::Roc(figure) => figure,
+        FigureData::Histogram(figure) => figure,
+        FigureData::Densities(figure) => figure,
+        FigureData::Lines(figure) => figure,
+        FigureData::Spectrum(figure) => figure,
+        FigureData::Field(figure) => figure,
+        FigureData::Scatter(figure) => figure,
+        FigureData::Plane(figure) => figure,
+        FigureData::Tokens(figure) => figure,
+        FigureData::Bound(figure) => figure,
+    }
+}
+
+impl Figure for FigureData {
+    fn meta(&self) -> &Meta {
+        figure(self).meta()
+    }
+
+    fn scene(&self, theme: Theme) -> Result<Scene, Error> {
+        figure(self).scene(theme)
+    }
+}

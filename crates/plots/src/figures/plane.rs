@@ -1,60 +1,13 @@
 //! Detection over the plane of the two weights γ.
 
-use crate::axis::{Axis, AxisSpec, extent, widened};
-use crate::check::Check;
+use crate::axis::{Axis, extent, widened};
 use crate::color::sequential;
 use crate::geometry::Rect;
 use crate::legend::{Entry, Sample};
 use crate::page::{HEIGHT, Page, color_bar};
 use crate::panel::{MARKER, Panel, marker};
-use crate::{Error, Figure, Meta, Scene, Theme};
-
-/// A pair of weights worth showing.
-#[derive(Debug, Clone)]
-pub struct MarkedPoint {
-    /// Where the pair comes from.
-    pub name: String,
-    /// Its x, above 0.
-    pub x: f64,
-    /// Its y, above 0.
-    pub y: f64,
-}
-
-/// A heat map over two axes in powers of 10.
-#[derive(Debug, Clone)]
-pub struct PlaneFigure {
-    /// Name, alternative text and caption.
-    pub meta: Meta,
-    /// Label of the x axis.
-    pub x_label: String,
-    /// Label of the y axis.
-    pub y_label: String,
-    /// Label of the colour bar, with the unit.
-    pub value_label: String,
-    /// Grid positions along x, ascending, above 0.
-    pub x: Vec<f64>,
-    /// Grid positions along y, ascending, above 0.
-    pub y: Vec<f64>,
-    /// Value per grid position: all x of the first y, then of the second, and so on.
-    pub values: Vec<f64>,
-    /// Points drawn on top; they widen the axes where they lie outside the grid.
-    pub marked: Vec<MarkedPoint>,
-}
-
-impl PlaneFigure {
-    fn check(&self) -> Result<(), Error> {
-        let check = Check::new(&self.meta.name);
-        for (field, values) in [("x", &self.x), ("y", &self.y)] {
-            check.filled(field, values)?;
-            check.positive(field, values.iter().copied())?;
-            check.ascending(field, values)?;
-        }
-        check.length("values", &self.values, self.x.len() * self.y.len())?;
-        check.finite("values", self.values.iter().copied())?;
-        check.positive("marked.x", self.marked.iter().map(|point| point.x))?;
-        check.positive("marked.y", self.marked.iter().map(|point| point.y))
-    }
-}
+use crate::{Error, Figure, Scene, Theme};
+use memscope_results::figures::{AxisSpec, Meta, PlaneFigure};
 
 /// Edges of the cells around `centers` on a logarithmic axis: halfway between neighbours.
 fn cell_edges(centers: &[f64]) -> Vec<f64> {
@@ -81,7 +34,7 @@ impl Figure for PlaneFigure {
     }
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
-        self.check()?;
+        self.checked()?;
         let styles = |index: usize| theme.style(index).marker;
         let entries: Vec<Entry> = self
             .marked

@@ -1,51 +1,13 @@
 //! Two numbers of every detector: detection against cost with the front of the detectors that none other beats at both,
 //! or detection of one kind of prompt against another.
 
-use super::lines::check_scaled;
-use crate::axis::{Axis, AxisSpec, Scale, extent};
-use crate::check::Check;
+use crate::axis::{Axis, extent};
 use crate::legend::{Entry, Sample};
 use crate::page::{HEIGHT, Page};
 use crate::panel::{LINE, MARKER, Panel, marker};
 use crate::theme::{Marker, Style};
-use crate::{Error, Figure, Meta, Scene, Theme};
-
-/// The line that goes with the points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Guide {
-    /// The Pareto front, where less x and more y is better.
-    Front,
-    /// x = y.
-    Diagonal,
-}
-
-/// One detector.
-#[derive(Debug, Clone)]
-pub struct ScatterPoint {
-    /// The detector.
-    pub name: String,
-    /// Cost or detection, in the unit of the x axis.
-    pub x: f64,
-    /// Detection, in the unit of the y axis; more is better.
-    pub y: f64,
-    /// Lower and upper end of `y`, if known.
-    pub interval: Option<(f64, f64)>,
-}
-
-/// Points with intervals and a guide.
-#[derive(Debug, Clone)]
-pub struct ScatterFigure {
-    /// Name, alternative text and caption.
-    pub meta: Meta,
-    /// Cost (network calls or seconds), or detection.
-    pub x: AxisSpec,
-    /// Detection: AUC or TPR.
-    pub y: AxisSpec,
-    /// One point per detector.
-    pub points: Vec<ScatterPoint>,
-    /// What is drawn behind them.
-    pub guide: Guide,
-}
+use crate::{Error, Figure, Scene, Theme};
+use memscope_results::figures::{Guide, Meta, Scale, ScatterFigure, ScatterPoint};
 
 /// Positions of the (cost, gain) points that no other point beats, by ascending cost: a point is beaten by one that
 /// costs no more and gains no less, and differs in either. Of equal points the first is kept.
@@ -70,31 +32,16 @@ fn padded(points: &[ScatterPoint], scale: Scale) -> [f64; 2] {
     }
 }
 
-impl ScatterFigure {
-    fn check(&self) -> Result<(), Error> {
-        let check = Check::new(&self.meta.name);
-        check.filled("points", &self.points)?;
-        let column = |value: fn(&ScatterPoint) -> f64| self.points.iter().map(value).collect::<Vec<f64>>();
-        check_scaled(check, "points.x", &column(|point| point.x), self.x.scale)?;
-        check_scaled(check, "points.y", &column(|point| point.y), self.y.scale)?;
-        let low = column(|point| point.interval.map_or(point.y, |interval| interval.0));
-        let high = column(|point| point.interval.map_or(point.y, |interval| interval.1));
-        check_scaled(check, "points.interval.low", &low, self.y.scale)?;
-        check_scaled(check, "points.interval.high", &high, self.y.scale)?;
-        check.ordered("points.interval", &low, &high)
+fn draw_front(figure: &ScatterFigure, scene: &mut Scene, panel: &Panel, style: Style) {
+    let positions: Vec<(f64, f64)> = figure.points.iter().map(|point| (point.x, point.y)).collect();
+    let front: Vec<(f64, f64)> = pareto_front(&positions).into_iter().map(|index| positions[index]).collect();
+    // Between two points of the front only the cheaper one's detection can be had.
+    let mut steps = Vec::new();
+    for pair in front.windows(2) {
+        steps.extend([pair[0], (pair[1].0, pair[0].1)]);
     }
-
-    fn draw_front(&self, scene: &mut Scene, panel: &Panel, style: Style) {
-        let positions: Vec<(f64, f64)> = self.points.iter().map(|point| (point.x, point.y)).collect();
-        let front: Vec<(f64, f64)> = pareto_front(&positions).into_iter().map(|index| positions[index]).collect();
-        // Between two points of the front only the cheaper one's detection can be had.
-        let mut steps = Vec::new();
-        for pair in front.windows(2) {
-            steps.extend([pair[0], (pair[1].0, pair[0].1)]);
-        }
-        steps.extend(front.last());
-        panel.line(scene, steps, style, LINE);
-    }
+    steps.extend(front.last());
+    panel.line(scene, steps, style, LINE);
 }
 
 impl Figure for ScatterFigure {
@@ -103,7 +50,7 @@ impl Figure for ScatterFigure {
     }
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
-        self.check()?;
+        self.checked()?;
         let front = Style { color: theme.muted(), dashes: &[6.0, 4.0], marker: Marker::Circle };
         let point_entry = |(index, point): (usize, &ScatterPoint)| {
             let Style { color, marker, .. } = theme.style(index);
@@ -128,7 +75,7 @@ impl Figure for ScatterFigure {
         let axes = (Axis::covering(&self.x, across, 6), Axis::covering(&self.y, heights, 6));
         let panel = Panel::draw(&mut page.scene, theme, page.body, &[], axes);
         match self.guide {
-            Guide::Front => self.draw_front(&mut page.scene, &panel, front),
+            Guide::Front => draw_front(self, &mut page.scene, &panel, front),
             Guide::Diagonal => panel.line(&mut page.scene, [low, high].map(|end| (end, end)), front, LINE),
         }
         for (index, point) in self.points.iter().enumerate() {

@@ -1,34 +1,12 @@
 //! Histograms of the score Jacobian's eigenvalues, one small panel per timestep.
 
 use super::histogram::{densities, edges, fill_bars, outline_bars};
-use crate::axis::{Axis, AxisSpec};
-use crate::check::Check;
+use crate::axis::Axis;
 use crate::page::{Page, grid};
 use crate::panel::Panel;
 use crate::theme::Style;
-use crate::{Error, Figure, Meta, Scene, Theme};
-
-/// The eigenvalues at one timestep.
-#[derive(Debug, Clone)]
-pub struct Spectrum {
-    /// The timestep in words, such as `t = 981`.
-    pub title: String,
-    /// All eigenvalues, in any order.
-    pub eigenvalues: Vec<f64>,
-}
-
-/// Small multiples of eigenvalue histograms; every panel has its own range.
-#[derive(Debug, Clone)]
-pub struct SpectrumFigure {
-    /// Name, alternative text and caption.
-    pub meta: Meta,
-    /// What the values are, with the unit; label of every x axis.
-    pub quantity: String,
-    /// One panel each, row by row.
-    pub spectra: Vec<Spectrum>,
-    /// Number of bins per panel.
-    pub bins: usize,
-}
+use crate::{Error, Figure, Scene, Theme};
+use memscope_results::figures::{AxisSpec, Meta, SpectrumFigure};
 
 /// Height of one row of panels in pixels.
 const ROW: f64 = 290.0;
@@ -39,14 +17,7 @@ impl Figure for SpectrumFigure {
     }
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
-        let check = Check::new(&self.meta.name);
-        check.filled("spectra", &self.spectra)?;
-        check.at_least("bins", self.bins)?;
-        for (index, spectrum) in self.spectra.iter().enumerate() {
-            let field = format!("spectra[{index}].eigenvalues");
-            check.filled(&field, &spectrum.eigenvalues)?;
-            check.finite(&field, spectrum.eigenvalues.iter().copied())?;
-        }
+        self.checked()?;
         let (rows, columns) = grid(self.spectra.len());
         let mut page = Page::new(&self.meta, theme, ROW * rows as f64, &[]);
         let style = Style { dashes: &[], ..theme.style(0) };

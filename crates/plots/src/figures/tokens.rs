@@ -1,42 +1,13 @@
 //! Which tokens of a prompt matter: boxes of text, shaded by significance.
 
 use crate::axis::{extent, widened};
-use crate::check::Check;
 use crate::color::{sequential, text_on};
 use crate::geometry::Rect;
 use crate::page::{Page, WIDTH};
 use crate::scene::{Anchor, Scene};
 use crate::text::{self, LABEL, LEADING, SMALL};
-use crate::{Error, Figure, Meta, Theme};
-
-/// One token and its number.
-#[derive(Debug, Clone)]
-pub struct Token {
-    /// The token's text, any Unicode.
-    pub text: String,
-    /// Its significance, in the figure's quantity.
-    pub significance: f64,
-}
-
-/// The tokens of one prompt.
-#[derive(Debug, Clone)]
-pub struct TokenRow {
-    /// What stands above the row, such as the prompt's kind; may be empty.
-    pub label: String,
-    /// Tokens in order.
-    pub tokens: Vec<Token>,
-}
-
-/// Prompts as strips of shaded tokens; long prompts continue on the next line.
-#[derive(Debug, Clone)]
-pub struct TokenStrip {
-    /// Name, alternative text and caption.
-    pub meta: Meta,
-    /// What the numbers are, with the unit; label of the colour scale.
-    pub quantity: String,
-    /// One row per prompt.
-    pub rows: Vec<TokenRow>,
-}
+use crate::{Error, Figure, Theme};
+use memscope_results::figures::{Meta, Token, TokenRow, TokenStrip};
 
 /// Height of a token's box, space between boxes, and space inside a box beside the text, in pixels.
 const BOX: f64 = 46.0;
@@ -55,53 +26,38 @@ struct Placed<'a> {
     place: Rect,
 }
 
-impl TokenRow {
-    /// Places the boxes from `top` downward; returns them and the row's lower end.
-    fn place(&self, left: f64, top: f64, right: f64) -> (Vec<Placed<'_>>, f64) {
-        let (mut x, mut y) = (left, top);
-        let mut placed = Vec::new();
-        for token in &self.tokens {
-            let text = text::shorten(&text::clean(&token.text), LABEL, right - left - 2.0 * PADDING);
-            let number = format!("{:.3}", token.significance).replace('-', "−");
-            let width = text::width(&text, LABEL).max(text::width(&number, SMALL)) + 2.0 * PADDING;
-            if x > left && x + width > right {
-                (x, y) = (left, y + BOX + GAP);
-            }
-            placed.push(Placed { token, text, number, place: Rect::new(x, y, width, BOX) });
-            x += width + GAP;
+/// Places the boxes from `top` downward; returns them and the row's lower end.
+fn place(row: &TokenRow, left: f64, top: f64, right: f64) -> (Vec<Placed<'_>>, f64) {
+    let (mut x, mut y) = (left, top);
+    let mut placed = Vec::new();
+    for token in &row.tokens {
+        let text = text::shorten(&text::clean(&token.text), LABEL, right - left - 2.0 * PADDING);
+        let number = format!("{:.3}", token.significance).replace('-', "−");
+        let width = text::width(&text, LABEL).max(text::width(&number, SMALL)) + 2.0 * PADDING;
+        if x > left && x + width > right {
+            (x, y) = (left, y + BOX + GAP);
         }
-        (placed, y + BOX)
+        placed.push(Placed { token, text, number, place: Rect::new(x, y, width, BOX) });
+        x += width + GAP;
     }
+    (placed, y + BOX)
 }
 
-impl TokenStrip {
-    fn check(&self) -> Result<(), Error> {
-        let check = Check::new(&self.meta.name);
-        check.filled("rows", &self.rows)?;
-        for (index, row) in self.rows.iter().enumerate() {
-            check.filled(&format!("rows[{index}].tokens"), &row.tokens)?;
-            let values = row.tokens.iter().map(|token| token.significance);
-            check.finite(&format!("rows[{index}].significance"), values)?;
-        }
-        Ok(())
+fn draw_scale(strip: &TokenStrip, scene: &mut Scene, theme: Theme, area: Rect, (low, high): (f64, f64)) {
+    const STEPS: usize = 64;
+    let bar = Rect::new(area.left, area.top, 240.0, 16.0);
+    for step in 0..STEPS {
+        let cell = bar.cell((1, STEPS), (0, step), 0.0);
+        let share = (step as f64 + 0.5) / STEPS as f64;
+        scene.rect((cell.left, cell.top), (cell.right() + 0.4, cell.bottom()), sequential(share), 1.0);
     }
-
-    fn draw_scale(&self, scene: &mut Scene, theme: Theme, area: Rect, (low, high): (f64, f64)) {
-        const STEPS: usize = 64;
-        let bar = Rect::new(area.left, area.top, 240.0, 16.0);
-        for step in 0..STEPS {
-            let cell = bar.cell((1, STEPS), (0, step), 0.0);
-            let share = (step as f64 + 0.5) / STEPS as f64;
-            scene.rect((cell.left, cell.top), (cell.right() + 0.4, cell.bottom()), sequential(share), 1.0);
-        }
-        scene.line(bar.outline(), theme.ink(), 1.0);
-        let number = |value: f64| format!("{value:.3}").replace('-', "−");
-        let below = bar.bottom() + SMALL * LEADING;
-        scene.text(&number(low), (bar.left, below), SMALL, theme.ink(), Anchor::Start);
-        scene.text(&number(high), (bar.right(), below), SMALL, theme.ink(), Anchor::End);
-        let beside = (bar.right() + 14.0, bar.bottom() - 2.0);
-        scene.text(&self.quantity, beside, LABEL, theme.ink(), Anchor::Start);
-    }
+    scene.line(bar.outline(), theme.ink(), 1.0);
+    let number = |value: f64| format!("{value:.3}").replace('-', "−");
+    let below = bar.bottom() + SMALL * LEADING;
+    scene.text(&number(low), (bar.left, below), SMALL, theme.ink(), Anchor::Start);
+    scene.text(&number(high), (bar.right(), below), SMALL, theme.ink(), Anchor::End);
+    let beside = (bar.right() + 14.0, bar.bottom() - 2.0);
+    scene.text(&strip.quantity, beside, LABEL, theme.ink(), Anchor::Start);
 }
 
 impl Figure for TokenStrip {
@@ -110,7 +66,7 @@ impl Figure for TokenStrip {
     }
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
-        self.check()?;
+        self.checked()?;
         let (left, right) = (10.0, WIDTH - 10.0);
         let mut y = 10.0;
         let mut labels = Vec::new();
@@ -120,7 +76,7 @@ impl Figure for TokenStrip {
                 labels.push((row.label.as_str(), y + LABEL));
                 y += LABEL_HEIGHT;
             }
-            let (placed, bottom) = row.place(left, y, right);
+            let (placed, bottom) = place(row, left, y, right);
             boxes.extend(placed);
             y = bottom + 14.0;
         }
@@ -139,7 +95,7 @@ impl Figure for TokenStrip {
             scene.text(text, (middle, place.top + 18.0), LABEL, text_on(color), Anchor::Middle);
             scene.text(number, (middle, place.bottom() - 8.0), SMALL, text_on(color), Anchor::Middle);
         }
-        self.draw_scale(scene, theme, Rect::new(left, y + 4.0, right - left, SCALE_HEIGHT), (low, high));
+        draw_scale(self, scene, theme, Rect::new(left, y + 4.0, right - left, SCALE_HEIGHT), (low, high));
         Ok(page.scene)
     }
 }

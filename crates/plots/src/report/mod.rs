@@ -73,6 +73,8 @@ pub enum Block {
     Sheet(ContactSheet),
     /// A list of prompts.
     Prompts(PromptList),
+    /// Something a reader must know about what follows, such as a file that was changed after the run.
+    Notice(String),
 }
 
 /// A table of numbers with its footnotes and its origin.
@@ -143,7 +145,7 @@ pub struct ReportFigure {
     pub name: String,
     /// Heading.
     pub title: String,
-    /// An SVG document, trusted: it is inserted as it is, but for its prolog, comments and ids.
+    /// An SVG document that this program drew: it is inserted as it is, but for its prolog, comments and ids.
     pub svg_light: String,
     /// The same drawing for a dark background; without it the light one stands on white.
     pub svg_dark: Option<String>,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::{ExportError, Exporter, Format};
-use crate::table::ResultTable;
+use crate::{files::temporary, table::ResultTable};
 
 /// Targets of one result table.
 ///
@@ -40,7 +40,7 @@ impl ExportSet {
             if path.is_dir() {
                 return Err(ExportError::IsFolder { path });
             }
-            let file = create(dir).map_err(|source| ExportError::Write { path: path.clone(), source })?;
+            let file = temporary(dir).map_err(|source| ExportError::Write { path: path.clone(), source })?;
             targets.push(Target { format, path, file });
         }
         Ok(Self { targets })
@@ -72,16 +72,4 @@ fn fill(file: &mut NamedTempFile, exporter: &dyn Exporter, table: &ResultTable) 
     out.flush()?;
     drop(out);
     file.as_file().sync_all()
-}
-
-/// A temporary file with the permissions of an ordinary one; tempfile's own default is private to the user.
-fn create(dir: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".memscope-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(dir)
 }

@@ -35,13 +35,13 @@ pub enum Method {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum CosinePair {
     /// Score without prompt against score with prompt.
-    #[serde(rename = "x,x|c")]
+    #[serde(rename = "conditional_unconditional")]
     UnconditionalConditional,
     /// Score with prompt against the difference.
-    #[serde(rename = "x|c,c|x")]
+    #[serde(rename = "conditional_delta")]
     ConditionalDifference,
     /// Score without prompt against the difference: the paper's M.
-    #[serde(rename = "x,c|x")]
+    #[serde(rename = "unconditional_delta")]
     UnconditionalDifference,
 }
 

@@ -10,7 +10,7 @@ mod stochastic;
 use thiserror::Error;
 
 pub use exact::{ExactSpectrum, dense, exact};
-pub use stochastic::{Estimate, Probes, StochasticSpectrum, stochastic};
+pub use stochastic::{Estimate, ProbeVectors, StochasticSpectrum, stochastic};
 
 /// A square matrix J known by its products with vectors; J = ∂s/∂x, d = C·H·W for the score of a latent.
 pub trait Jacobian {
@@ -51,7 +51,7 @@ pub enum SpectrumError<E: std::error::Error + 'static> {
     Empty,
     /// Too few probes for a standard error.
     #[error("{count} probes; a standard error takes at least {least}")]
-    TooFewProbes {
+    TooFewProbeVectors {
         /// Asked for.
         count: usize,
         /// Needed.

@@ -18,11 +18,11 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use super::{Jacobian, SpectrumError, Variances, checked, products};
 
 /// A U-statistic of order two, less one probe, still needs two.
-const LEAST_PROBES: usize = 3;
+const LEAST_PROBE_VECTORS: usize = 3;
 
 /// Which random vectors to ask J about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Probes {
+pub struct ProbeVectors {
     /// K, at least 3.
     pub count: usize,
     /// Vectors per call of the Jacobian; the estimates do not depend on it.
@@ -71,14 +71,17 @@ pub struct StochasticSpectrum {
 /// # Errors
 ///
 /// See [`SpectrumError`].
-pub fn stochastic<J: Jacobian>(jacobian: &J, probes: Probes) -> Result<StochasticSpectrum, SpectrumError<J::Error>> {
-    let Probes { count, batch, seed } = probes;
+pub fn stochastic<J: Jacobian>(
+    jacobian: &J,
+    probes: ProbeVectors,
+) -> Result<StochasticSpectrum, SpectrumError<J::Error>> {
+    let ProbeVectors { count, batch, seed } = probes;
     let dim = jacobian.dim();
     if dim == 0 {
         return Err(SpectrumError::Empty);
     }
-    if count < LEAST_PROBES {
-        return Err(SpectrumError::TooFewProbes { count, least: LEAST_PROBES });
+    if count < LEAST_PROBE_VECTORS {
+        return Err(SpectrumError::TooFewProbeVectors { count, least: LEAST_PROBE_VECTORS });
     }
     let mut shift = None;
     let mut samples = Vec::with_capacity(count);

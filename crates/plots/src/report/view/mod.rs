@@ -26,6 +26,7 @@ pub(super) enum BlockView<'a> {
     Figure(FigureView<'a>),
     Sheet(SheetView<'a>),
     Prompts(PromptsView<'a>),
+    Notice(&'a str),
 }
 
 pub(super) struct FigureView<'a> {
@@ -68,16 +69,18 @@ impl<'a> BlockView<'a> {
             Block::Prompts(list) => {
                 Self::Prompts(PromptsView { id: ids.unique(&format!("prompts {}", list.title)), list })
             }
+            Block::Notice(text) => Self::Notice(text),
         })
     }
 
     /// Id and heading, for the table of contents.
-    pub(super) fn entry(&self) -> (&str, &str) {
+    pub(super) fn entry(&self) -> Option<(&str, &str)> {
         match self {
-            Self::Table(view) => (&view.id, &view.table.title),
-            Self::Figure(view) => (&view.id, &view.figure.title),
-            Self::Sheet(view) => (&view.id, &view.sheet.title),
-            Self::Prompts(view) => (&view.id, &view.list.title),
+            Self::Table(view) => Some((&view.id, &view.table.title)),
+            Self::Figure(view) => Some((&view.id, &view.figure.title)),
+            Self::Sheet(view) => Some((&view.id, &view.sheet.title)),
+            Self::Prompts(view) => Some((&view.id, &view.list.title)),
+            Self::Notice(_) => None,
         }
     }
 }

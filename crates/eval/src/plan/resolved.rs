@@ -1,0 +1,192 @@
+//! An experiment's part on one model, known before its weights are read.
+
+use std::path::Path;
+
+use memscope_metric::{Detector, ResolvedProtocol};
+use memscope_model::{Blueprint, Execution, LatentDiffusion, ModelSource, NoisePrecision};
+
+use super::{Measures, NoisePlan, RunPrompt, Task};
+use crate::{
+    error::{Error, Result},
+    prompts::PromptList,
+    spec::{DetectorEntry, Experiment, ModelEntry, noise_precision},
+    tasks::{Gallery, MeasurementPlan, TimedDetector, Timing},
+};
+
+/// What measured numbers depend on of a model.
+#[derive(Clone, Debug)]
+pub struct ModelIdentity {
+    /// Checksum of its weights, configurations and tokenizer.
+    pub fingerprint: String,
+    /// Number format and kind of device, see [`LatentDiffusion::arithmetic`].
+    pub arithmetic: String,
+    /// (C, H, W) of its latents.
+    pub latent_shape: (usize, usize, usize),
+}
+
+impl ModelIdentity {
+    /// A model that is not loaded yet.
+    pub fn planned(blueprint: &Blueprint, execution: Execution, fingerprint: String) -> Self {
+        Self { fingerprint, arithmetic: execution.arithmetic(), latent_shape: blueprint.latent_shape() }
+    }
+
+    /// A loaded model.
+    pub fn of(model: &LatentDiffusion) -> Self {
+        Self {
+            fingerprint: model.fingerprint().to_owned(),
+            arithmetic: model.arithmetic(),
+            latent_shape: model.latent_shape(),
+        }
+    }
+}
+
+/// A detector ready to score.
+pub(crate) struct Built {
+    pub(crate) entry: DetectorEntry,
+    pub(crate) protocol: ResolvedProtocol,
+    pub(crate) detector: Box<dyn Detector>,
+}
+
+impl Built {
+    pub(crate) fn precision(&self) -> NoisePrecision {
+        noise_precision(self.protocol.numerics)
+    }
+}
+
+/// The precision of the noise that analyses of the score field start from.
+pub(crate) const ANALYSIS_PRECISION: NoisePrecision = NoisePrecision::F32;
+
+/// The prompts of both classes, and the detectors for a model.
+pub(crate) struct ResolvedTask {
+    pub(crate) blueprint: Blueprint,
+    pub(crate) detectors: Vec<Built>,
+    pub(crate) memorized: PromptList,
+    pub(crate) non_memorized: PromptList,
+}
+
+/// The work of an experiment on one model, task by task.
+pub(crate) struct ModelTasks<'r> {
+    /// Measurements, one task for each precision of the noise that a detector or analysis needs.
+    pub(crate) measurements: Vec<(NoisePrecision, MeasurementPlan)>,
+    /// Pictures, if the experiment asks for some.
+    pub(crate) gallery: Option<Gallery>,
+    /// Times of the detectors, if the experiment asks for them.
+    pub(crate) timing: Option<Timing<'r>>,
+}
+
+impl ModelTasks<'_> {
+    /// All tasks, in the order in which they run.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &dyn Task> {
+        let measurements = self.measurements.iter().map(|(_, plan)| plan as &dyn Task);
+        let gallery = self.gallery.iter().map(|gallery| gallery as &dyn Task);
+        measurements.chain(gallery).chain(self.timing.iter().map(|timing| timing as &dyn Task))
+    }
+}
+
+impl ResolvedTask {
+    pub(crate) fn read(experiment: &Experiment, source: &ModelSource, entry: &ModelEntry) -> Result<Self> {
+        let file = experiment.file();
+        // Prompts first: a bad list is the user's own, and small.
+        let (mut memorized, mut non_memorized) =
+            (file.prompts.memorized.load(source)?, file.prompts.non_memorized.load(source)?);
+        for (class, list) in [("memorized", &mut memorized), ("non_memorized", &mut non_memorized)] {
+            list.prompts.truncate(file.prompts.limit.unwrap_or(usize::MAX));
+            if list.prompts.is_empty() && experiment.needs_scores() {
+                return Err(Error::Prompts {
+                    file: format!("prompts.{class}"),
+                    reason: format!("is empty for {source}"),
+                });
+            }
+        }
+        let blueprint = Blueprint::read(source, entry.schedule_check())?;
+        let kind = blueprint.schedule().parameterization();
+        let build = |entry: &DetectorEntry| {
+            let protocol = entry.protocol(&file.protocol).resolve(kind)?;
+            Ok(Built { entry: entry.clone(), protocol, detector: entry.build(protocol, &blueprint)? })
+        };
+        let detectors = file.detectors.iter().map(build).collect::<Result<_>>()?;
+        Ok(Self { blueprint, detectors, memorized, non_memorized })
+    }
+
+    /// Everything that is to be done with the model; pictures go below `gallery`.
+    pub(crate) fn tasks<'r>(
+        &'r self,
+        experiment: &'r Experiment,
+        model: &ModelIdentity,
+        gallery: &Path,
+    ) -> ModelTasks<'r> {
+        let file = experiment.file();
+        if !experiment.needs_scores() {
+            return ModelTasks { measurements: vec![], gallery: None, timing: None };
+        }
+        let pictures = |settings| Gallery::new(experiment, self, model.clone(), settings, gallery);
+        ModelTasks {
+            measurements: self.measurements(experiment, model),
+            gallery: file.gallery.map(pictures),
+            timing: file.report.timing.then(|| self.timing(experiment, model)),
+        }
+    }
+
+    fn prompts(&self) -> Vec<RunPrompt> {
+        let mut prompts = RunPrompt::list(&self.memorized.texts());
+        let others = RunPrompt::list(&self.non_memorized.texts());
+        let memorized: std::collections::HashSet<String> = self.memorized.texts().into_iter().collect();
+        prompts.extend(others.into_iter().filter(|prompt| !memorized.contains(&prompt.text)));
+        prompts
+    }
+
+    fn measurements(&self, experiment: &Experiment, model: &ModelIdentity) -> Vec<(NoisePrecision, MeasurementPlan)> {
+        let file = experiment.file();
+        let mut wanted: Vec<(NoisePrecision, Measures)> = vec![];
+        let mut want = |precision, measure, seeds| {
+            let at = wanted.iter().position(|(known, _)| *known == precision).unwrap_or_else(|| {
+                wanted.push((precision, Measures::default()));
+                wanted.len() - 1
+            });
+            wanted[at].1.add(measure, seeds);
+        };
+        for built in &self.detectors {
+            for measure in built.detector.measures() {
+                want(built.precision(), measure, built.entry.seeds());
+            }
+        }
+        for analysis in &file.analyses {
+            want(ANALYSIS_PRECISION, analysis.measure(&self.blueprint), None);
+        }
+        let plan = |(precision, measures)| {
+            let noise = noise_plan(experiment, precision);
+            (precision, MeasurementPlan::new(model.clone(), noise, measures, self.prompts(), file.batch))
+        };
+        wanted.into_iter().map(plan).collect()
+    }
+
+    /// Times of every detector on the first memorized prompts under the first seed.
+    fn timing<'r>(&'r self, experiment: &'r Experiment, model: &ModelIdentity) -> Timing<'r> {
+        let file = experiment.file();
+        let detectors = self.detectors.iter().map(|built| TimedDetector {
+            entry: &built.entry,
+            protocol: built.protocol,
+            detector: built.detector.as_ref(),
+        });
+        Timing {
+            model: model.clone(),
+            experiment: &file.name,
+            detectors: detectors.collect(),
+            prompts: self.memorized.texts(),
+            noise: noise_plan(experiment, ANALYSIS_PRECISION),
+            generations: &file.report.generations,
+            batch: file.batch,
+        }
+    }
+}
+
+fn noise_plan(experiment: &Experiment, precision: NoisePrecision) -> NoisePlan {
+    let noise = &experiment.file().noise;
+    NoisePlan {
+        generator: noise.generator,
+        precision,
+        seeds: noise.seeds.clone(),
+        generations: noise.generations,
+        sharing: noise.sharing,
+    }
+}

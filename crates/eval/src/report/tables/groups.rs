@@ -1,0 +1,146 @@
+//! Detection within parts of the prompt lists.
+
+use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, rows_column, tpr_heading};
+use crate::{
+    error::Result,
+    prompts::KnownPrompt,
+    score::score_sets,
+    spec::ReportSettings,
+    stats::Statistic,
+    table::{Cell, Column, ColumnKind, ResultTable},
+};
+
+/// Prompts that are looked at together, by their positions.
+struct Group {
+    name: String,
+    rows: Vec<usize>,
+}
+
+/// Prompts that share a name, in the order in which the names appear.
+fn groups(prompts: &[KnownPrompt], name: impl Fn(&KnownPrompt) -> Option<String>) -> Vec<Group> {
+    let mut groups: Vec<Group> = vec![];
+    for (row, prompt) in prompts.iter().enumerate() {
+        let Some(name) = name(prompt) else { continue };
+        match groups.iter_mut().find(|group| group.name == name) {
+            Some(group) => group.rows.push(row),
+            None => groups.push(Group { name, rows: vec![row] }),
+        }
+    }
+    groups
+}
+
+/// A row of a table: groups that are told apart, and the cells that name them.
+struct Compared {
+    cells: Vec<Cell>,
+    memorized: Vec<usize>,
+    non_memorized: Vec<usize>,
+}
+
+/// AUC and TPR of every detector within each of the compared groups; `naming` are the columns of [`Compared::cells`].
+fn table(
+    name: String,
+    title: impl Into<String>,
+    models: &[ModelScores],
+    report: &ReportSettings,
+    naming: Vec<Column>,
+    compared: impl Fn(&ModelScores, &mut ResultTable) -> Vec<Compared>,
+) -> Result<ResultTable> {
+    let mut columns = vec![
+        Column::new("model", "Model", ColumnKind::Text),
+        Column::new("n", "n", ColumnKind::Integer),
+        rows_column(report),
+    ];
+    columns.extend(naming);
+    columns.push(Column::new("auc", "AUC", ColumnKind::Measured));
+    columns.push(Column::new("tpr", tpr_heading(report.target_fpr), ColumnKind::Measured));
+    let mut table = ResultTable::new(name, title, columns)?;
+    let statistics = Statistics::new(report);
+    for model in models {
+        let compared = compared(model, &mut table);
+        for &n in &report.generations {
+            for scores in model.with_generations(n) {
+                for groups in &compared {
+                    let values = scores.of(&groups.memorized, &groups.non_memorized);
+                    let sets = score_sets(&values)?;
+                    let (spread, standard) = (table.footnote(SPREAD), table.footnote(STANDARD_TPR));
+                    let mut cells =
+                        vec![Cell::text(&model.model), Cell::integer(n as i64), Cell::text(scores.detector.label())];
+                    cells.extend_from_slice(&groups.cells);
+                    cells.push(statistics.cell(&sets, Statistic::Auc)?.with_note(spread));
+                    cells.push(statistics.cell(&sets, statistics.tpr)?.with_note(standard));
+                    table.push_row(cells)?;
+                }
+            }
+        }
+    }
+    Ok(table)
+}
+
+/// Every list of memorized prompts against every list of non-memorized ones.
+pub(super) fn by_set(
+    name: String,
+    title: &str,
+    models: &[ModelScores],
+    report: &ReportSettings,
+) -> Result<ResultTable> {
+    let naming = vec![
+        Column::new("memorized", "Memorized", ColumnKind::Text),
+        Column::new("memorized_count", "Prompts", ColumnKind::Integer),
+        Column::new("non_memorized", "Against", ColumnKind::Text),
+        Column::new("non_memorized_count", "Prompts", ColumnKind::Integer),
+    ];
+    let set = |prompt: &KnownPrompt| Some(prompt.set.clone());
+    table(name, title, models, report, naming, |model, _| {
+        let (memorized, others) = (groups(&model.memorized, set), groups(&model.non_memorized, set));
+        let named = |group: &Group| [Cell::text(&group.name), Cell::integer(group.rows.len() as i64)];
+        let pairs = memorized.iter().flat_map(|m| others.iter().map(move |o| (m, o)));
+        let compared = pairs.map(|(m, o)| Compared {
+            cells: [named(m), named(o)].concat(),
+            memorized: m.rows.clone(),
+            non_memorized: o.rows.clone(),
+        });
+        compared.collect()
+    })
+}
+
+/// Memorized prompts of each duplication weight against all others.
+pub(super) fn by_weight(
+    name: String,
+    title: &str,
+    models: &[ModelScores],
+    report: &ReportSettings,
+) -> Result<ResultTable> {
+    let naming = vec![
+        Column::new("memorized", "Memorized", ColumnKind::Text),
+        Column::new("weight", "Duplication weight", ColumnKind::Integer),
+        Column::new("count", "Prompts", ColumnKind::Integer),
+        Column::new("verified", "Verified", ColumnKind::Integer),
+    ];
+    let title = format!("{title}: by duplication weight");
+    table(name, title, models, report, naming, |model, table| {
+        let verified_note = table
+            .footnote("prompts whose planted picture the model draws on every checked seed, found without a detector");
+        let mut by_weight = groups(&model.memorized, |prompt| Some(format!("{} {}", prompt.set, prompt.weight?)));
+        let first = |group: &Group| &model.memorized[group.rows[0]];
+        let weight = |group: &Group| first(group).weight.unwrap_or_default();
+        by_weight.sort_by(|a, b| first(a).set.cmp(&first(b).set).reverse().then(weight(a).total_cmp(&weight(b))));
+        let compared = by_weight.iter().map(|group| {
+            let flags: Option<Vec<bool>> = group.rows.iter().map(|row| model.memorized[*row].verified).collect();
+            let verified = match flags {
+                Some(flags) => Cell::integer(flags.into_iter().filter(|verified| *verified).count() as i64),
+                None => Cell::missing("nobody has checked all of these prompts"),
+            };
+            Compared {
+                cells: vec![
+                    Cell::text(&first(group).set),
+                    Cell::integer(weight(group) as i64),
+                    Cell::integer(group.rows.len() as i64),
+                    verified.with_note(verified_note),
+                ],
+                memorized: group.rows.clone(),
+                non_memorized: (0..model.non_memorized.len()).collect(),
+            }
+        });
+        compared.collect()
+    })
+}

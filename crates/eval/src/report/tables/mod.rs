@@ -1,0 +1,142 @@
+//! The tables an experiment can make: each is a query over detection scores.
+
+mod alignment;
+mod detection;
+mod differences;
+mod gamma_fit;
+mod groups;
+mod hyperparameters;
+mod spectrum;
+mod timing;
+
+pub use hyperparameters::ModelHyperparameters;
+pub use timing::{ModelTiming, timing_table};
+
+use crate::{
+    error::Result,
+    paper::{Model as PaperModel, PaperCell, paper},
+    prompts::KnownPrompt,
+    score::{AnalysisResult, DetectorScores},
+    spec::{ReportSettings, TableKind},
+    stats::{Bootstrap, Ddof, ScoreSet, Statistic, Summary, TprRule},
+    table::{Cell, Column, ColumnKind, ResultTable},
+};
+
+/// All scores of one model.
+#[derive(Clone, Debug)]
+pub struct ModelScores {
+    /// How tables call the model.
+    pub model: String,
+    /// The paper's column printed beside it.
+    pub paper: Option<PaperModel>,
+    /// The memorized prompts.
+    pub memorized: Vec<KnownPrompt>,
+    /// The non-memorized prompts.
+    pub non_memorized: Vec<KnownPrompt>,
+    /// Scores by detector and number of generations.
+    pub detectors: Vec<DetectorScores>,
+    /// The metric's weights in use.
+    pub hyperparameters: ModelHyperparameters,
+    /// The numbers of the analyses.
+    pub analyses: Vec<AnalysisResult>,
+    /// (C, H, W) of the latents.
+    pub latent_shape: (usize, usize, usize),
+    /// s_t = σ of every training timestep.
+    pub sigmas: Vec<f64>,
+}
+
+impl ModelScores {
+    /// s_t = √(1 − ᾱ_t), the noise level at a timestep.
+    pub fn sigma(&self, t: usize) -> Option<f64> {
+        self.sigmas.get(t).copied()
+    }
+
+    fn with_generations(&self, n: usize) -> impl Iterator<Item = &DetectorScores> {
+        self.detectors.iter().filter(move |scores| scores.generations == n)
+    }
+}
+
+impl TableKind {
+    /// The file stem of the table within its experiment.
+    pub fn name(self, experiment: &str) -> String {
+        let suffix = match self {
+            Self::Detection | Self::Hyperparameters | Self::MitigationHyperparameters => "",
+            Self::Differences => "-differences",
+            Self::BySet => "-by-set",
+            Self::ByWeight => "-by-weight",
+            Self::GammaFit => "-gamma-fit",
+            Self::Spectrum => "-spectrum",
+            Self::Alignment => "-alignment",
+        };
+        format!("{experiment}{suffix}")
+    }
+
+    /// Makes the table.
+    pub fn build(
+        self,
+        experiment: &str,
+        title: &str,
+        models: &[ModelScores],
+        report: &ReportSettings,
+    ) -> Result<ResultTable> {
+        let name = self.name(experiment);
+        match self {
+            Self::Detection => detection::table(name, title, models, report),
+            Self::Differences => differences::table(name, title, models, report),
+            Self::BySet => groups::by_set(name, title, models, report),
+            Self::ByWeight => groups::by_weight(name, title, models, report),
+            Self::GammaFit => gamma_fit::table(name, title, models, report),
+            Self::Spectrum => spectrum::table(name, title, models),
+            Self::Alignment => alignment::table(name, title, models),
+            Self::Hyperparameters => hyperparameters::detection(name, title, models),
+            Self::MitigationHyperparameters => hyperparameters::mitigation(name, title, models),
+        }
+    }
+}
+
+/// The statistics of a detection table.
+struct Statistics {
+    tpr: Statistic,
+    tpr_reference: Statistic,
+    bootstrap: Bootstrap,
+}
+
+impl Statistics {
+    fn new(report: &ReportSettings) -> Self {
+        let tpr = |rule| Statistic::TprAtFpr { fpr: report.target_fpr, rule };
+        Self {
+            tpr: tpr(TprRule::MaxTprFprLe),
+            tpr_reference: tpr(TprRule::NearestFpr),
+            bootstrap: Bootstrap { resamples: report.resamples, seed: report.bootstrap_seed, confidence: 0.95 },
+        }
+    }
+
+    /// Mean and spread over seeds, interval over prompts.
+    fn cell(&self, sets: &[ScoreSet], statistic: Statistic) -> Result<Cell> {
+        let values = sets.iter().map(|set| statistic.of(*set)).collect::<std::result::Result<Vec<_>, _>>()?;
+        let summary = Summary::of(&values, Ddof::Sample)?;
+        let estimate = self.bootstrap.estimate(sets, statistic)?;
+        Ok(Cell::measured(summary, Some(estimate.interval), 3))
+    }
+}
+
+/// What the numbers of [`Statistics::cell`] are.
+const SPREAD: &str = "mean ± sample StD over seeds [95 % bootstrap interval over prompts]";
+const STANDARD_TPR: &str = "highest TPR whose FPR does not exceed the target";
+
+/// `TPR@1%FPR`, for headings.
+fn tpr_heading(fpr: f64) -> String {
+    let percent = format!("{:.3}", fpr * 100.0);
+    format!("TPR@{}%FPR", percent.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// Heading of the column that names the detectors.
+fn rows_column(report: &ReportSettings) -> Column {
+    Column::new("method", report.rows.as_deref().unwrap_or("Method"), ColumnKind::Text)
+}
+
+/// The published cell beside a detector's scores.
+fn published(model: Option<PaperModel>, scores: &DetectorScores) -> Option<PaperCell<'static>> {
+    let (model, row) = model.zip(scores.detector.paper_row())?;
+    paper().row(model, scores.generations as u32, row)
+}

@@ -1,0 +1,96 @@
+//! A loaded model with what the units of one task share.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use memscope_metric::NetworkCalls;
+use memscope_model::{LatentDiffusion, PromptEmbedding};
+
+use super::Watch;
+use crate::{
+    error::{Error, Result},
+    warning::Warning,
+};
+
+/// What the units of a task execute with: the model, the encoded prompts, and whoever watches.
+pub struct Session<'s> {
+    model: &'s LatentDiffusion,
+    embeddings: HashMap<String, PromptEmbedding>,
+    calls: NetworkCalls,
+    progress: RefCell<Progress<'s>>,
+}
+
+struct Progress<'s> {
+    watch: &'s mut dyn Watch,
+    done: usize,
+    total: usize,
+}
+
+impl<'s> Session<'s> {
+    /// Encodes prompts, batch by batch, and gives the text encoder's memory back.
+    pub(crate) fn new(
+        model: &'s LatentDiffusion,
+        batches: &[Vec<String>],
+        watch: &'s mut dyn Watch,
+        (done, total): (usize, usize),
+    ) -> Result<Self> {
+        let mut embeddings = HashMap::new();
+        for texts in batches {
+            if watch.stop_requested() {
+                return Err(Error::Stopped);
+            }
+            embeddings.extend(texts.iter().cloned().zip(model.encode_prompts(texts)?));
+        }
+        model.release_text_encoder();
+        let progress = RefCell::new(Progress { watch, done, total });
+        Ok(Self { model, embeddings, calls: NetworkCalls::default(), progress })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'s LatentDiffusion {
+        self.model
+    }
+
+    /// The network calls (samples) that predictions shared by measures have taken.
+    pub fn calls(&self) -> &NetworkCalls {
+        &self.calls
+    }
+
+    /// The network calls (samples) of all kinds that the model has made so far, as the model counts them.
+    pub fn samples(&self) -> usize {
+        self.model.predicted_samples()
+    }
+
+    /// A prompt that the task said it needs.
+    ///
+    /// # Errors
+    /// When it did not.
+    pub fn embedding(&self, prompt: &str) -> Result<&PromptEmbedding> {
+        self.embeddings.get(prompt).ok_or_else(|| Error::internal("a prompt was not encoded"))
+    }
+
+    /// Whether the user wants to stop.
+    pub fn stop_requested(&self) -> bool {
+        self.progress.borrow().watch.stop_requested()
+    }
+
+    /// Shows that so much of the unit at hand is done.
+    pub fn advance(&self, of_unit: usize) {
+        let progress = &mut *self.progress.borrow_mut();
+        progress.watch.progress(progress.done + of_unit, progress.total);
+    }
+
+    /// Shows that a unit of this weight is done.
+    pub(crate) fn finish(&self, weight: usize) {
+        self.progress.borrow_mut().done += weight;
+        self.advance(0);
+    }
+}
+
+/// A warning for each prompt that is longer than the model reads.
+pub(crate) fn truncation_warnings<'p>(model: &LatentDiffusion, prompts: impl Iterator<Item = &'p str>) -> Vec<Warning> {
+    let cut = |prompt: &str| {
+        let cut = model.tokenizer().encode(prompt).cut?;
+        Some(Warning::TruncatedPrompt { prompt: prompt.to_owned(), cut })
+    };
+    prompts.filter_map(cut).collect()
+}

@@ -1,0 +1,122 @@
+//! The stored numbers of a measurement plan.
+
+use std::collections::HashMap;
+
+use memscope_metric::{Detector, Quantity, Score};
+
+use crate::{
+    error::{Error, Result},
+    plan::{Located, PlannedMeasure, RunPrompt},
+    run::MeasurementStore,
+    tasks::MeasurementPlan,
+};
+
+/// A measurement plan with the store that holds its numbers.
+pub struct StoredPlan<'a> {
+    plan: &'a MeasurementPlan,
+    store: &'a MeasurementStore,
+    prompts: HashMap<&'a str, &'a RunPrompt>,
+}
+
+/// The stored values of one measure.
+pub struct StoredValues<'a> {
+    /// The prompt.
+    pub prompt: &'a str,
+    /// The seed.
+    pub seed: u64,
+    /// The generation, from 0.
+    pub generation: usize,
+    /// The measure.
+    pub measure: &'a str,
+    /// Names of its values.
+    pub names: &'a [String],
+    /// The values.
+    pub values: &'a [f64],
+}
+
+impl<'a> StoredPlan<'a> {
+    /// Reads what `plan` has put into `store`.
+    pub fn new(plan: &'a MeasurementPlan, store: &'a MeasurementStore) -> Self {
+        let prompts = plan.prompts().iter().map(|prompt| (prompt.text.as_str(), prompt)).collect();
+        Self { plan, store, prompts }
+    }
+
+    /// Makes ready to read some quantities of every prompt; `name` says whose they are.
+    ///
+    /// # Errors
+    /// When the plan does not measure one of them.
+    pub(crate) fn quantities(&self, name: &str, quantities: &[Quantity]) -> Result<StoredQuantities<'_>> {
+        let places = self.plan.locate(quantities).ok_or_else(|| missing(name, "any prompt"))?;
+        Ok(StoredQuantities { stored: self, name: name.to_owned(), places })
+    }
+
+    /// Makes ready to score every prompt with a detector.
+    ///
+    /// # Errors
+    /// When the plan does not measure what the detector reads.
+    pub(crate) fn scorer<'s>(&'s self, name: &str, detector: &'s dyn Detector) -> Result<Scorer<'s>> {
+        Ok(Scorer { quantities: self.quantities(name, &detector.quantities())?, detector })
+    }
+
+    /// Visits every stored group of values of these prompts, in the order prompt, seed, generation, measure.
+    pub fn for_each(&self, prompts: &[String], mut visit: impl FnMut(&StoredValues)) {
+        let noise = self.plan.noise();
+        for prompt in prompts {
+            let Some(known) = self.prompts.get(prompt.as_str()) else { continue };
+            for &seed in &noise.seeds {
+                for generation in 0..noise.generations {
+                    for PlannedMeasure { id, names, .. } in self.plan.under(seed) {
+                        if let Some(values) = self.store.get(&self.plan.key(id, known, seed, generation)) {
+                            visit(&StoredValues { prompt, seed, generation, measure: id, names, values });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn missing(name: &str, prompt: &str) -> Error {
+    Error::NotMeasured { detector: name.to_owned(), prompt: prompt.to_owned() }
+}
+
+/// Quantities of a plan, ready to be read.
+pub(crate) struct StoredQuantities<'s> {
+    stored: &'s StoredPlan<'s>,
+    name: String,
+    places: Vec<Located>,
+}
+
+impl StoredQuantities<'_> {
+    /// The quantities of a prompt for the first `generations` latents of a seed.
+    ///
+    /// # Errors
+    /// When one has not been measured.
+    pub(crate) fn read(&self, prompt: &str, seed: u64, generations: usize) -> Result<Vec<Vec<f64>>> {
+        let StoredPlan { plan, store, prompts } = self.stored;
+        let known = prompts.get(prompt).ok_or_else(|| missing(&self.name, prompt))?;
+        let value = |place: &Located, generation| {
+            let measure = plan.measure(place.measure)?;
+            store.get(&plan.key(&measure.id, known, seed, generation))?.get(place.value).copied()
+        };
+        let of_generation = |generation| self.places.iter().map(|place| value(place, generation)).collect();
+        let values: Option<Vec<Vec<f64>>> = (0..generations).map(of_generation).collect();
+        values.ok_or_else(|| missing(&self.name, prompt))
+    }
+}
+
+/// A detector that scores prompts from stored numbers.
+pub(crate) struct Scorer<'s> {
+    quantities: StoredQuantities<'s>,
+    detector: &'s dyn Detector,
+}
+
+impl Scorer<'_> {
+    /// The score of a prompt under a seed.
+    ///
+    /// # Errors
+    /// When a number has not been measured.
+    pub(crate) fn score(&self, prompt: &str, seed: u64, generations: usize) -> Result<Score> {
+        Ok(self.detector.score(&self.quantities.read(prompt, seed, generations)?))
+    }
+}

@@ -1,0 +1,28 @@
+//! Experiment files: as written ([`ExperimentFile`]) and as checked ([`Experiment`]). No run-time types.
+
+mod analysis;
+mod check;
+mod detectors;
+mod file;
+mod limits;
+mod missing;
+mod model;
+mod network;
+mod noise;
+mod overrides;
+mod profile;
+mod renamed;
+mod report;
+mod sweep;
+mod text;
+
+pub use analysis::AnalysisEntry;
+pub use check::{Experiment, noise_precision};
+pub use detectors::{DetectorEntry, DetectorName, UnknownDetector};
+pub use file::{ExperimentFile, FigureKind, GallerySettings, PromptClasses, TableKind, schema};
+pub use model::{ModelEntry, NamedSource};
+pub use network::NetworkSettings;
+pub use noise::NoiseSettings;
+pub use profile::{ModelProfile, ProfilePrompts};
+pub use report::{FitSettings, ReportSettings};
+pub use sweep::{SweepAxis, SweepPoint, points};

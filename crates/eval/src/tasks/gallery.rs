@@ -1,0 +1,170 @@
+//! Pictures of what an embedded model draws, beside what it was trained on. A unit is one prompt with its pictures.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use memscope_model::{
+    ModelSource, NoisePrecision, Sampling,
+    cost::{Pass, SamplesPerCall, Workload},
+};
+pub use memscope_results::gallery::{GalleryRow, INDEX};
+
+use super::picture;
+use crate::{
+    error::{Error, Result},
+    plan::{
+        Calls, Execute, Key, ModelIdentity, NoisePlan, NoiseSharing, OpenUnit, Part, Price, RecordId, ResolvedTask,
+        SharedPredictions, Task,
+    },
+    prompts::KnownPrompt,
+    run::Session,
+    spec::{Experiment, GallerySettings},
+};
+
+/// The pictures of one model.
+pub(crate) struct Gallery {
+    model: ModelIdentity,
+    noise: NoisePlan,
+    /// Whether it is memorized, and the prompt.
+    prompts: Vec<(bool, KnownPrompt)>,
+    images: usize,
+    folder: PathBuf,
+}
+
+/// Prompts of a class, spread evenly over its list.
+fn spread(memorized: bool, count: usize, list: &[KnownPrompt]) -> impl Iterator<Item = (bool, KnownPrompt)> {
+    let count = count.min(list.len());
+    (0..count).map(move |i| (memorized, list[i * list.len() / count].clone()))
+}
+
+impl Gallery {
+    /// The pictures of a model into `folder`.
+    pub(crate) fn new(
+        experiment: &Experiment,
+        resolved: &ResolvedTask,
+        model: ModelIdentity,
+        settings: GallerySettings,
+        folder: &Path,
+    ) -> Self {
+        let file = experiment.file();
+        let classes = [(true, &resolved.memorized.prompts), (false, &resolved.non_memorized.prompts)];
+        let prompts = classes.iter().flat_map(|(class, list)| spread(*class, settings.prompts, list)).collect();
+        let noise = NoisePlan {
+            generator: file.noise.generator,
+            precision: NoisePrecision::F32,
+            seeds: file.noise.seeds.first().copied().into_iter().collect(),
+            generations: settings.images,
+            sharing: NoiseSharing::Shared,
+        };
+        Self { model, noise, prompts, images: settings.images, folder: folder.to_owned() }
+    }
+
+    fn seed(&self) -> u64 {
+        self.noise.seeds.first().copied().unwrap_or_default()
+    }
+
+    /// The file names of a prompt's pictures; they hold a hash of all that determines them.
+    fn names(&self, unit: usize) -> Vec<String> {
+        let (memorized, known) = &self.prompts[unit];
+        let [generator, precision, _] = self.noise.key_parts(self.model.latent_shape);
+        let (seed, images, sampling) = (self.seed(), self.images.to_string(), Sampling::default());
+        let key = Key::new(&[
+            "picture",
+            &self.model.fingerprint,
+            &self.model.arithmetic,
+            &generator,
+            &precision,
+            &seed.to_string(),
+            &images,
+            &format!("{}/{}", sampling.steps, sampling.guidance),
+            &known.text,
+        ]);
+        let model = &self.model.fingerprint[..self.model.fingerprint.len().min(8)];
+        let start = format!("{model}-{seed}-{}-{}", class_name(*memorized), &key.as_str()[..12]);
+        (0..self.images).map(|g| format!("{start}-{g}.png")).collect()
+    }
+
+    fn paths(&self, unit: usize) -> Vec<PathBuf> {
+        self.names(unit).iter().map(|name| self.folder.join(name)).collect()
+    }
+
+    /// The rows of the index; training pictures are copied beside it.
+    pub(crate) fn rows(&self, source: &ModelSource) -> Result<Vec<GalleryRow>> {
+        let row = |unit: usize| {
+            let (memorized, known) = &self.prompts[unit];
+            let weight = known.weight.map_or_else(String::new, |weight| format!(", weight {weight}"));
+            Ok(GalleryRow {
+                model: source.to_string(),
+                prompt: known.text.clone(),
+                label: format!("{}, {}{weight}", class_name(*memorized), known.set),
+                truth: truth(known, &self.folder)?,
+                drawn: self.names(unit),
+            })
+        };
+        (0..self.prompts.len()).map(row).collect()
+    }
+}
+
+fn class_name(memorized: bool) -> &'static str {
+    if memorized { "memorized" } else { "non-memorized" }
+}
+
+/// Copies the planted picture beside the index.
+fn truth(known: &KnownPrompt, folder: &Path) -> Result<Option<String>> {
+    let Some(bytes) = known.image.as_deref().and_then(memscope_embedded::shared_file) else { return Ok(None) };
+    let name = known.image.as_deref().and_then(|path| Path::new(path).file_name()?.to_str()).unwrap_or("truth.png");
+    let path: PathBuf = folder.join(name);
+    fs::write(&path, bytes).map_err(Error::write(&path))?;
+    Ok(Some(name.to_owned()))
+}
+
+impl Task for Gallery {
+    fn units(&self) -> usize {
+        self.prompts.len()
+    }
+
+    fn parts(&self, unit: usize) -> Vec<Part> {
+        vec![Part { records: self.paths(unit).into_iter().map(RecordId::Picture).collect() }]
+    }
+
+    fn weight(&self, _: usize) -> usize {
+        1
+    }
+
+    fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
+        let texts = open.iter().map(|open| vec![self.prompts[open.unit].1.text.clone()]);
+        let empty = (!open.is_empty()).then(|| vec![String::new()]);
+        empty.into_iter().chain(texts).collect()
+    }
+
+    fn price(&self, _: &OpenUnit, _: &mut SharedPredictions) -> Price {
+        let calls = 2 * Sampling::default().steps * self.images;
+        let mut work = Workload { images: self.images, batch: 1, ..Workload::default() };
+        work.add(Pass::Prediction, calls, SamplesPerCall::Fixed(2 * self.images));
+        Price { calls: Calls { drawing: calls, ..Calls::default() }, work }
+    }
+
+    fn begin<'s>(&'s self, session: &'s Session<'s>) -> Result<Box<dyn Execute + 's>> {
+        fs::create_dir_all(&self.folder).map_err(Error::write(&self.folder))?;
+        let latents = self.noise.latents(self.seed(), self.model.latent_shape);
+        Ok(Box::new(Drawing { gallery: self, session, latents }))
+    }
+}
+
+struct Drawing<'s> {
+    gallery: &'s Gallery,
+    session: &'s Session<'s>,
+    latents: Vec<Vec<f32>>,
+}
+
+impl Execute for Drawing<'_> {
+    fn execute(&mut self, open: &OpenUnit, calls: &mut Calls) -> Result<Vec<(Key, Vec<f64>)>> {
+        let asked = self.session.samples();
+        let (prompt, paths) = (&self.gallery.prompts[open.unit].1.text, self.gallery.paths(open.unit));
+        picture::draw(self.session, prompt, self.latents.clone(), Sampling::default(), &paths, |_| ())?;
+        calls.drawing += self.session.samples() - asked;
+        Ok(vec![])
+    }
+}

@@ -1,0 +1,19 @@
+//! The kinds of work, one file each: units, price and execution of a kind stand together.
+
+mod detect;
+mod gallery;
+mod generate;
+mod measurements;
+mod picture;
+mod timing;
+mod tokens;
+
+pub use detect::Detection;
+pub(crate) use gallery::Gallery;
+pub use gallery::{GalleryRow, INDEX as GALLERY_INDEX};
+pub use generate::Generate;
+pub use measurements::MeasurementPlan;
+pub(crate) use picture::is_whole_picture;
+pub(crate) use timing::Timing;
+pub use timing::{TIMED_PROMPTS, TimedDetector};
+pub use tokens::TokenGradients;

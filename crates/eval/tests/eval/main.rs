@@ -1,0 +1,6 @@
+//! Experiments: their files, their tasks, their tables.
+
+mod experiment_files;
+mod schema;
+mod tables;
+mod tasks;

@@ -1,3 +1,0 @@
-//! The tables of an experiment.
-
-mod kinds;

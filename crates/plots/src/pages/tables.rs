@@ -1,0 +1,60 @@
+//! Tables of the page.
+
+use std::path::Path;
+
+use memscope_results::{
+    Error as ResultsError, Folder, ResultTable,
+    compare::TABLE_LIMIT,
+    export::{PlainCell, PlainTable},
+    table::{Column, ColumnKind},
+};
+
+use super::inside::Inside;
+use crate::report::{Block, ColumnContent, ColumnSource, ReportCell, ReportColumn, ReportTable};
+
+/// The tables of a subfolder.
+pub(super) fn blocks(inside: &mut Inside, folder: &Path) -> Vec<Block> {
+    let mut blocks = vec![];
+    for path in Folder::files(folder, ".json") {
+        let read = inside.read(&path, TABLE_LIMIT).and_then(|(bytes, remark)| {
+            let table: Result<ResultTable, _> = serde_json::from_slice(&bytes);
+            let table = table.map_err(|e| ResultsError::Damaged { path: path.clone(), reason: e.to_string() })?;
+            Ok((table, remark))
+        });
+        match read {
+            Ok((table, remark)) => {
+                blocks.extend(remark);
+                blocks.push(Block::Table(shown(&table, &inside.manifest.command)));
+            }
+            Err(error) => blocks.push(inside.notice(&error.to_string())),
+        }
+    }
+    blocks
+}
+
+fn shown(table: &ResultTable, command: &str) -> ReportTable {
+    let plain = PlainTable::new(table);
+    let column = |(column, label): (&Column, &String)| ReportColumn {
+        label: label.clone(),
+        content: match column.kind {
+            ColumnKind::Text => ColumnContent::Text,
+            _ => ColumnContent::Number,
+        },
+        source: match column.kind {
+            ColumnKind::Paper => ColumnSource::Paper,
+            _ if column.key.starts_with("paper") => ColumnSource::Paper,
+            _ => ColumnSource::Run,
+        },
+    };
+    let cell =
+        |cell: PlainCell| ReportCell { text: cell.text, sort: cell.number, marks: cell.marks, missing: cell.missing };
+    ReportTable {
+        name: table.name().to_owned(),
+        title: plain.title,
+        columns: table.columns().iter().zip(&plain.headers).map(column).collect(),
+        rows: plain.rows.into_iter().map(|row| row.into_iter().map(cell).collect()).collect(),
+        notes: plain.notes,
+        provenance: plain.provenance,
+        command: command.to_owned(),
+    }
+}

@@ -1,0 +1,157 @@
+//! Files of a results folder: the one way to write them, and a careful way to read them.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result};
+
+/// How the names of unfinished files start; what a killed run left is swept by the next one.
+pub const UNFINISHED: &str = ".memscope-";
+
+/// Writes a file so that no reader ever sees half of it: a temporary file in the same folder, created exclusively,
+/// flushed to the disk and renamed. What stood there before survives every failure, a full disk among them. A link at
+/// `path` is replaced, not followed.
+///
+/// # Errors
+/// [`Error::Write`] where the folder does not take the file.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = temporary(folder)?;
+        file.write_all(bytes)?;
+        file.flush()?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        sync_folder(folder);
+        Ok(())
+    };
+    write().map_err(Error::write(path))
+}
+
+/// [`write_file`] with a value as JSON.
+///
+/// # Errors
+/// As [`write_file`].
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    write_file(path, &json(path, value)?)
+}
+
+pub(crate) fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec_pretty(value);
+    json.map_err(|e| Error::Write { path: path.to_owned(), source: e.into() })
+}
+
+/// A temporary file with the permissions of an ordinary one; tempfile's own default is private to the user.
+pub(crate) fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Makes renames in a folder survive a power cut, where the system can.
+fn sync_folder(folder: &Path) {
+    // Some systems cannot open or sync a folder; the files themselves are on the disk.
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+/// Removes what killed runs left unfinished in a folder; only for who holds the folder's lock.
+pub(crate) fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+        if unfinished && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            // One that cannot be removed does no harm.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Reads a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// [`Error::NotAFile`] for a link, folder, pipe or device; [`Error::TooLarge`]; [`Error::Read`].
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let kind = fs::symlink_metadata(path).map_err(Error::read(path))?;
+    if !kind.is_file() {
+        return Err(Error::NotAFile { path: path.to_owned() });
+    }
+    let too_large = |bytes| Error::TooLarge { path: path.to_owned(), bytes, limit };
+    if kind.len() > limit {
+        return Err(too_large(kind.len()));
+    }
+    let mut bytes = Vec::with_capacity(kind.len() as usize);
+    let file = File::open(path).map_err(Error::read(path))?;
+    // The file may have grown since.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::read(path))?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(bytes.len() as u64));
+    }
+    Ok(bytes)
+}
+
+/// [`read_file`] as a value in JSON.
+///
+/// # Errors
+/// As [`read_file`], and [`Error::Damaged`].
+pub fn read_json<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<T> {
+    parse(path, &read_file(path, limit)?)
+}
+
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| Error::Damaged { path: path.to_owned(), reason: e.to_string() })
+}
+
+/// SHA-256 of some bytes in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 of a file, read in pieces.
+///
+/// # Errors
+/// [`Error::Read`].
+pub fn sha256_of(path: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    let mut file = File::open(path).map_err(Error::read(path))?;
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece).map_err(Error::read(path))? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            read => hash.update(&piece[..read]),
+        }
+    }
+}
+
+/// Whether a name is that of a file in the same folder: no separators, no `.` or `..`, no drive, nothing hidden.
+pub fn is_plain_name(name: &str) -> bool {
+    let plain = |c: char| !c.is_control() && !matches!(c, '/' | '\\' | ':' | '\0');
+    !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_inside_the_folder_are_plain() {
+        for good in ["a.png", "1fe32d2e-42-memorized-00-0.png", "é.svg"] {
+            assert!(is_plain_name(good), "{good}");
+        }
+        for bad in ["", ".", "..", ".hidden", "../a", "a/b", "/etc/passwd", "a\\b", "C:a", "a\0", "a\nb"] {
+            assert!(!is_plain_name(bad), "{bad:?}");
+        }
+    }
+}
