@@ -273,6 +273,25 @@ fn a_single_file_gives_the_bits_of_its_folder() {
     assert_eq!(blueprint.schedule().parameterization(), Parameterization::V);
 }
 
+/// The text encoder of SD 2.x lies in OpenCLIP's layout, which diffusers' conversion was seen to read in the same way.
+/// The file does not say what its network predicts, and that is not guessed.
+#[test]
+fn a_single_file_of_the_second_generation_keeps_its_text_encoder() {
+    let file: ModelSource = fixtures().join("formats/open-clip.safetensors").to_str().unwrap().parse().unwrap();
+    let message = Blueprint::read(&file, ScheduleCheck::Protocol).unwrap_err().to_string();
+    assert!(message.contains("--prediction-type"), "{message}");
+    let second = fixtures().join("parity/models/tiny-sd2");
+    let options = FileOptions { config: Some(second.clone()), ..FileOptions::default() };
+    let [folder, file] = [ModelSource::folder(second), file.with_file_options(options).unwrap()]
+        .map(|source| LatentDiffusion::load(&source).unwrap());
+    let [a, b] = [&file, &folder].map(|model| model.encode_prompts(&["a red hat"]).unwrap().remove(0));
+    assert_eq!(relative_l2(&a.embedding, &b.embedding), 0.0);
+    let case = read_tensors(&fixtures().join("parity/tiny-sd2/unet.safetensors"));
+    let [a, b] = [&file, &folder].map(|model| model.predict(&case["x"], &[981; 3], &case["context"], None).unwrap());
+    assert_eq!(relative_l2(&a, &b), 0.0);
+    assert!(file.vae().map(|_| ()).unwrap_err().to_string().contains("--vae"));
+}
+
 #[test]
 fn files_that_are_no_models_are_refused_with_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
