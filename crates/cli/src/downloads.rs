@@ -18,10 +18,7 @@ pub(crate) fn missing(source: &ModelSource) -> anyhow::Result<Option<FetchPlan>>
 
 /// The model, if it is one of the Hub and the cache lacks it; nobody is asked.
 pub(crate) fn not_cached(source: &ModelSource) -> Option<&HubModel> {
-    match source {
-        ModelSource::Hub(model) if !source.is_there(&Hub::from_env()) => Some(model),
-        _ => None,
-    }
+    source.hub_model().filter(|_| !source.is_there(&Hub::from_env()))
 }
 
 /// Downloads a model of the Hub if the cache lacks it; without network that is one error that says what to do.

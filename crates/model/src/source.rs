@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// `embedded:NAME`, a local folder in diffusers layout, a single file, or a model of the Hub; with or without LoRA.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelSource {
     /// Part of the program.
     Embedded(String),

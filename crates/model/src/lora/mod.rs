@@ -27,13 +27,21 @@ use crate::{
 };
 
 /// A LoRA file and how strongly it is applied.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Lora {
     /// The `.safetensors` file.
     pub file: PathBuf,
     /// Factor of its changes, 1 as it was trained.
     pub scale: f64,
 }
+
+impl PartialEq for Lora {
+    fn eq(&self, other: &Self) -> bool {
+        self.file == other.file && self.scale.to_bits() == other.scale.to_bits()
+    }
+}
+
+impl Eq for Lora {}
 
 impl FromStr for Lora {
     type Err = Error;
