@@ -14,6 +14,7 @@ use crate::{
     blueprint::Blueprint,
     error::{Error, Result},
     execution::{Execution, NetworkDtype, Place},
+    files::ModelFiles,
     fingerprint::fingerprint,
     origin::WeightsOrigin,
     parts,
@@ -22,7 +23,7 @@ use crate::{
     source::ModelSource,
     text_encoder::TextEncoder,
     text_fix::TextFix,
-    tokenizer::{PromptTokenizer, Tokens},
+    tokenizer::{PromptTokenizer, TokenizerFiles, Tokens},
     unet::{AttentionObserver, Trace, UNet},
     vae::Vae,
     value::Value,
@@ -105,15 +106,10 @@ impl LatentDiffusion {
         let place = Place::open(execution)?;
         let files = blueprint.files();
         let text_encoder = Arc::new(TextEncoder::load(files, blueprint.text_encoder(), &place)?);
-        let tokenizer = PromptTokenizer::from_files(
-            &files.read("tokenizer/vocab.json")?,
-            &files.read("tokenizer/merges.txt")?,
-            files.read_optional("tokenizer/tokenizer_config.json")?.as_deref(),
-            files.read_optional("tokenizer/special_tokens_map.json")?.as_deref(),
-            blueprint.text_encoder().context_length,
-        )?
-        // The reference environment has ftfy, which transformers then applies to every prompt.
-        .with_text_fix(TextFix::Ftfy);
+        let tokenizer = tokenizer(files, blueprint.text_encoder().context_length)?
+            // The reference environment has ftfy, which transformers then applies to every prompt.
+            .with_text_fix(TextFix::Ftfy);
+        tokenizer.check_rows(blueprint.text_encoder().vocabulary)?;
         let unet = UNet::load(files, blueprint.unet().clone(), &place)?;
         let fingerprint = fingerprint(files)?;
         if blueprint.weights_origin() == WeightsOrigin::Random {
@@ -345,4 +341,21 @@ impl LatentDiffusion {
         }
         self.vae.get().ok_or_else(|| Error::Argument("the VAE could not be kept".into()))
     }
+}
+
+/// The tokenizer of a model, text not repaired.
+fn tokenizer(files: &ModelFiles, context_length: usize) -> Result<PromptTokenizer> {
+    let read = |file: &str| files.read_optional(&format!("tokenizer/{file}"));
+    let (vocab, merges, tokenizer_json) = (read("vocab.json")?, read("merges.txt")?, read("tokenizer.json")?);
+    let (config, map) = (read("tokenizer_config.json")?, read("special_tokens_map.json")?);
+    let added = read("added_tokens.json")?;
+    let contents = TokenizerFiles {
+        vocab: vocab.as_deref(),
+        merges: merges.as_deref(),
+        tokenizer_json: tokenizer_json.as_deref(),
+        config: config.as_deref(),
+        special_tokens_map: map.as_deref(),
+        added_tokens: added.as_deref(),
+    };
+    Ok(PromptTokenizer::from_files(&contents, context_length)?)
 }

@@ -7,28 +7,35 @@
 //! and reverse mode) or [`Dual`] numbers (forward mode).
 
 mod blueprint;
+mod bytes;
+mod checkpoint;
 mod config;
 pub mod cost;
 mod diffusion;
 mod dual;
 mod error;
+mod excerpt;
 mod execution;
 mod files;
 mod fingerprint;
 mod gemm;
+mod json;
 mod layers;
 mod layout;
+mod lora;
 pub mod memory;
-mod mmap;
 pub mod noise;
+mod numbers;
 pub mod ops;
 mod origin;
 mod parts;
 mod prediction;
+mod safetensors_file;
 mod sampler;
 mod schedule;
 mod selection;
 mod source;
+mod summary;
 #[cfg(test)]
 mod test_util;
 mod text_encoder;
@@ -40,10 +47,12 @@ mod value;
 mod weights;
 
 pub use blueprint::Blueprint;
+pub use checkpoint::FileOptions;
 pub use diffusion::{LatentDiffusion, LoadOptions, PredictionInput, PromptEmbedding};
 pub use dual::Dual;
 pub use error::{Error, Result};
 pub use execution::{DeviceChoice, Execution, NetworkDtype};
+pub use lora::Lora;
 pub use memscope_hub::{HubModel, NamedModel, Variant};
 pub use noise::{NoiseGenerator, NoisePrecision};
 pub use origin::WeightsOrigin;
@@ -52,6 +61,7 @@ pub use sampler::{RgbImage, Sampling, Step};
 pub use schedule::{Parameterization, Scales, Schedule, ScheduleCheck};
 pub use selection::DiffusersFiles;
 pub use source::ModelSource;
+pub use summary::{ModelSummary, NetworkSummary, UnusedTensors};
 pub use text_encoder::TextEncoder;
 pub use tokenizer::{PromptTokenizer, Tokens};
 pub use unet::UNet;

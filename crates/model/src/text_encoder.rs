@@ -48,28 +48,53 @@ pub(crate) struct TextShape {
     eps: f64,
 }
 
+/// More rows than any text encoder's embedding table has.
+const MOST_TOKENS: usize = 1 << 20;
+
 impl TextShape {
+    /// From the config.json of a `CLIPTextModel`, or of a whole `CLIPModel`, whose text part stands in `text_config`.
     pub(crate) fn from_config(config: &Config) -> Result<Self> {
+        let inner = config.object("text_config");
+        let config = inner.as_ref().unwrap_or(config);
         let activation = match config.text("hidden_act", "quick_gelu")? {
             "quick_gelu" => Activation::QuickGelu,
             "gelu" => Activation::Gelu,
             other => return Err(config.unsupported("hidden_act", &other.into(), "quick_gelu, gelu")),
         };
         let shape = Self {
-            width: config.size("hidden_size", Some(512))?,
-            inner: config.size("intermediate_size", Some(2048))?,
-            layers: config.size("num_hidden_layers", Some(12))?,
-            heads: config.size("num_attention_heads", Some(8))?,
-            vocabulary: config.size("vocab_size", Some(49408))?,
-            context_length: config.size("max_position_embeddings", Some(77))?,
+            width: config.size("hidden_size", Some(512), 16_384)?,
+            inner: config.size("intermediate_size", Some(2048), 65_536)?,
+            layers: config.size("num_hidden_layers", Some(12), 128)?,
+            heads: config.size("num_attention_heads", Some(8), 256)?,
+            vocabulary: config.size("vocab_size", Some(49408), MOST_TOKENS)?,
+            context_length: config.size("max_position_embeddings", Some(77), 4096)?,
             activation,
-            eps: config.number("layer_norm_eps", 1e-5)?,
+            eps: config.positive("layer_norm_eps", 1e-5, 1.0)?,
         };
         match shape.width % shape.heads {
             0 => Ok(shape),
             _ => {
                 Err(config.invalid("num_attention_heads", format!("= {} does not divide {}", shape.heads, shape.width)))
             }
+        }
+    }
+}
+
+impl TextShape {
+    /// Whether a tensor belongs to a layer that the configuration leaves out ("clip skip"): transformers builds
+    /// `num_hidden_layers` layers and ignores what else the file holds.
+    fn skips(&self, tensor: &str) -> bool {
+        let layer = tensor.split_once("encoder.layers.").and_then(|(_, rest)| rest.split('.').next());
+        layer.and_then(|layer| layer.parse::<usize>().ok()).is_some_and(|layer| layer >= self.layers)
+    }
+
+    fn warn_of_skipped_layers(&self, weights: &Weights) {
+        if let Some(tensor) = weights.names().find(|name| self.skips(name)) {
+            tracing::warn!(
+                "text_encoder/config.json has {} layers and the weights have more ('{tensor}'): the others are not used \
+                 (clip skip)",
+                self.layers
+            );
         }
     }
 }
@@ -109,7 +134,11 @@ impl TextEncoder {
         let prefix = "text_model.embeddings.token_embedding.weight";
         let scope = if weights.contains(prefix) { weights.root().at("text_model") } else { weights.root() };
         let encoder = Self::build(shape, &scope)?;
-        weights.finish(&["embeddings.position_ids", "text_projection.weight"])?;
+        shape.warn_of_skipped_layers(&weights);
+        weights.finish(|name| {
+            let unused = ["embeddings.position_ids", "text_projection.weight"];
+            unused.iter().any(|suffix| name.ends_with(suffix)) || shape.skips(name)
+        })?;
         Ok(encoder)
     }
 

@@ -11,7 +11,7 @@ mod time;
 mod trace;
 mod transformer;
 
-pub use config::{Level, Projection, UNetShape};
+pub use config::{Level, MidBlock, Projection, UNetShape};
 pub use observer::{AttentionObserver, CrossAttentionLayer};
 pub use prepared::Prepared;
 pub use trace::{Gradients, Trace};
@@ -59,7 +59,7 @@ impl UNet {
         let scope = weights.root();
         let steps = build::steps(&shape, &scope)?;
         let time = TimeEmbedding::load(shape.levels[0].channels, shape.time_width(), &scope.at("time_embedding"))?;
-        weights.finish(&[])?;
+        weights.finish(|_| false)?;
         Ok(Self { shape, time, steps })
     }
 

@@ -1,6 +1,9 @@
 //! What the network consists of, from its shape alone: building it and pricing it both walk this list.
 
-use super::{config::UNetShape, observer::CrossAttentionLayer};
+use super::{
+    config::{MidBlock, UNetShape},
+    observer::CrossAttentionLayer,
+};
 
 /// One step in forward order, before its weights are read.
 pub(crate) struct StepPlan {
@@ -49,7 +52,9 @@ impl UNetShape {
         for level in 0..=deepest {
             draft.down(level);
         }
-        draft.mid();
+        if self.mid_block == MidBlock::CrossAttention {
+            draft.mid();
+        }
         let mut inputs = self.levels[deepest].channels;
         for level in (0..=deepest).rev() {
             draft.up(level, inputs);
@@ -104,8 +109,8 @@ impl Draft<'_> {
             path: format!("{path}.transformer_blocks.{i}.attn2"),
             heads: spec.heads,
         };
-        let layers = (0..self.shape.transformer_layers).map(layer).collect();
-        self.attentions += self.shape.transformer_layers;
+        let layers = (0..spec.transformer_layers).map(layer).collect();
+        self.attentions += spec.transformer_layers;
         TransformerPlan { path, width: spec.channels, layers }
     }
 
