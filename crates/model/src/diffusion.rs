@@ -6,6 +6,7 @@ use std::{
 };
 
 use candle_core::{DType, Tensor};
+use memscope_kernels::{Value, parts};
 
 use crate::{
     blueprint::Blueprint,
@@ -13,7 +14,6 @@ use crate::{
     execution::{Execution, NetworkDtype, Place},
     fingerprint::fingerprint,
     origin::WeightsOrigin,
-    parts,
     prediction::Prediction,
     schedule::{Schedule, ScheduleCheck},
     source::ModelSource,
@@ -22,7 +22,6 @@ use crate::{
     tokenizer::{PromptTokenizer, Tokens},
     unet::{AttentionObserver, Trace, UNet},
     vae::Vae,
-    value::Value,
 };
 
 /// Tokenizer, text encoder, UNet, VAE and schedule of one model.
@@ -86,16 +85,28 @@ enum BatchSplit {
 
 impl LatentDiffusion {
     /// Loads a model with the default options.
+    ///
+    /// # Errors
+    ///
+    /// When a file of the model is missing, damaged, or of a kind that is not supported.
     pub fn load(source: &ModelSource) -> Result<Self> {
         Self::load_with(source, LoadOptions::default())
     }
 
     /// Loads a model. What is not on disk is not downloaded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`], and when the device cannot be opened.
     pub fn load_with(source: &ModelSource, LoadOptions { schedule, execution }: LoadOptions) -> Result<Self> {
         Self::build(Blueprint::read(source, schedule)?, execution)
     }
 
     /// Loads the model that a blueprint stands for. The VAE is loaded when it is first needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load_with`].
     pub fn build(blueprint: Blueprint, execution: Execution) -> Result<Self> {
         let place = Place::open(execution)?;
         let files = blueprint.files();
@@ -160,6 +171,10 @@ impl LatentDiffusion {
     }
 
     /// Latents, flattened (C, H, W) one after the other, as the networks take them: `(B, C, H, W)`.
+    ///
+    /// # Errors
+    ///
+    /// When `data` is not a whole number of latents.
     pub fn latents(&self, data: Vec<f32>) -> Result<Tensor> {
         let (channels, height, width) = self.latent_shape();
         let batch = data.len() / (channels * height * width);
@@ -167,7 +182,12 @@ impl LatentDiffusion {
         Ok(tensor.to_dtype(self.place.dtype)?)
     }
 
-    /// What the networks made of a batch, one flattened row per sample: the way back of [`Self::latents`].
+    /// What the networks made of a batch, one flattened row per sample: the inverse of [`Self::latents`]. `tensor: (B, …)`;
+    /// returns B rows.
+    ///
+    /// # Errors
+    ///
+    /// When the tensor has fewer than two dimensions.
     pub fn rows(tensor: &Tensor) -> Result<Vec<Vec<f32>>> {
         Ok(tensor.flatten_from(1)?.to_dtype(DType::F32)?.to_vec2()?)
     }
@@ -183,6 +203,10 @@ impl LatentDiffusion {
     }
 
     /// Its text encoder; read again where it was released.
+    ///
+    /// # Errors
+    ///
+    /// When it has to be read again and its files have gone or changed.
     pub fn text_encoder(&self) -> Result<Arc<TextEncoder>> {
         let mut kept = self.text_encoder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(encoder) = &*kept {
@@ -209,6 +233,10 @@ impl LatentDiffusion {
     }
 
     /// Encodes prompts in one batch.
+    ///
+    /// # Errors
+    ///
+    /// When the text encoder, once released, cannot be read again, or an operation fails.
     pub fn encode_prompts<S: AsRef<str>>(&self, prompts: &[S]) -> Result<Vec<PromptEmbedding>> {
         if prompts.is_empty() {
             return Ok(vec![]);
@@ -221,6 +249,10 @@ impl LatentDiffusion {
     }
 
     /// Splits a batch of `samples` into parts as suits network and device, and returns `f` of each part, in order.
+    ///
+    /// # Errors
+    ///
+    /// The first error of `f`.
     pub fn in_parts<R: Send>(&self, samples: usize, f: impl Fn(Range<usize>) -> Result<R> + Sync) -> Result<Vec<R>> {
         match self.batch_split() {
             _ if samples == 0 => Ok(vec![]),
@@ -238,8 +270,12 @@ impl LatentDiffusion {
         }
     }
 
-    /// The network's raw output, see [`UNet::forward`]; for derivatives give a `Var` or a `Dual`, or see
-    /// [`Self::trace`].
+    /// The network's raw output (ε or v), see [`UNet::forward`] for the shapes. For derivatives give a `Var` or a `Dual`, or
+    /// see [`Self::trace`].
+    ///
+    /// # Errors
+    ///
+    /// As [`UNet::forward`].
     pub fn predict<V: Value>(
         &self,
         x: &V,
@@ -247,12 +283,16 @@ impl LatentDiffusion {
         embeddings: &V,
         observer: Option<&mut dyn AttentionObserver>,
     ) -> Result<V> {
-        Ok(self.unet.forward(x, timesteps, embeddings, observer)?)
+        self.unet.forward(x, timesteps, embeddings, observer)
     }
 
     /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`].
+    ///
+    /// # Errors
+    ///
+    /// As [`UNet::trace`].
     pub fn trace(&self, x: &Tensor, timesteps: &[usize], embeddings: &Tensor) -> Result<Trace<'_>> {
-        Ok(self.unet.trace(x, timesteps, embeddings)?)
+        self.unet.trace(x, timesteps, embeddings)
     }
 
     /// The predictions for a batch of inputs, in order.
@@ -283,9 +323,9 @@ impl LatentDiffusion {
 
     fn predict_part(&self, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
         let is_shared = inputs.windows(2).all(|pair| pair[0].shares_latent(&pair[1]));
-        let places = if is_shared { &inputs[..inputs.len().min(1)] } else { inputs };
-        let x = self.latents(places.iter().flat_map(|q| q.x.iter().copied()).collect())?;
-        let timesteps: Vec<usize> = places.iter().map(|q| q.t).collect();
+        let of_latents = if is_shared { &inputs[..inputs.len().min(1)] } else { inputs };
+        let x = self.latents(of_latents.iter().flat_map(|input| input.x.iter().copied()).collect())?;
+        let timesteps: Vec<usize> = of_latents.iter().map(|input| input.t).collect();
         let embeddings: Vec<&Tensor> = inputs.iter().map(|input| &input.prompt.embedding).collect();
         self.predictions(&self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?, inputs)
     }
@@ -307,7 +347,11 @@ impl LatentDiffusion {
             .collect()
     }
 
-    /// The VAE.
+    /// The VAE, loaded when it is first asked for.
+    ///
+    /// # Errors
+    ///
+    /// When its files are missing, damaged, or of a kind that is not supported.
     pub fn vae(&self) -> Result<&Vae> {
         if self.vae.get().is_none() {
             // Two threads may load it at once; one of the two equal results is kept.
