@@ -50,7 +50,7 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Draw images for a prompt.
     Generate(Generate),
-    /// List the models that can be named, or download one.
+    /// List the models that can be named, download one, or check what is in the cache.
     Models(Models),
     /// Prompt lists that are not part of the program: list or download them.
     #[command(subcommand)]
@@ -59,6 +59,11 @@ pub(crate) enum Command {
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages of memscope and its commands into a folder.
+    Man {
+        /// The folder; it is made if it does not exist.
+        folder: PathBuf,
     },
     /// Explain the exit codes.
     #[command(name = "exit-codes", hide = true)]
@@ -138,7 +143,21 @@ pub(crate) enum ModelsAction {
         #[arg(long, value_name = "NAME")]
         variant: Option<Variant>,
     },
+    /// Hash the files of a cached model again and compare them with what the Hub announced; needs no network.
+    #[command(after_help = VERIFY_HELP)]
+    Verify {
+        /// sd14, sd20, rv51, or a Hub id, owner/name[@revision]; by default every model that memscope downloaded.
+        model: Option<ModelSource>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
+
+const VERIFY_HELP: &str = "\
+The hashes are those that the Hub announced at the download; of files that another program downloaded, those that their \
+blobs are named by. What is damaged is downloaded again by `memscope models fetch`. Exit code 4 if anything is damaged \
+or missing.";
 
 const HUB_VARIABLES: &str = "\
 Environment: HF_TOKEN (gated and private models), HF_HOME or HF_HUB_CACHE (where the cache is), HF_ENDPOINT (a mirror \

@@ -7,9 +7,9 @@ use memscope_eval::{
     estimate::{Estimate, ModelPlan, StoredAnswers},
     table::{Cell, Column, ColumnKind},
 };
+use memscope_hub::FetchPlan;
 use memscope_model::{
-    cost::{Speed, Workload},
-    hub::FetchPlan,
+    cost::Speed,
     memory::{AvailableMemory, available_memory, size},
 };
 use serde::Serialize;
@@ -18,13 +18,7 @@ use crate::{
     args::{CostArgs, ModelArgs},
     downloads,
     output::{print, print_json, print_table},
-    progress::Progress,
 };
-
-/// What a command without measurements plans for its model.
-pub(crate) fn of_work(model: &ModelArgs, work: Workload, progress: &Progress) -> anyhow::Result<ModelPlan> {
-    Ok(ModelPlan::of_work(&downloads::blueprint(model, progress)?, model.options().execution, work))
-}
 
 /// Refuses runs that do not fit into memory, unless the user wants them nevertheless.
 pub(crate) fn check<'p>(plans: impl IntoIterator<Item = &'p ModelPlan>, costs: CostArgs) -> anyhow::Result<()> {

@@ -1,50 +1,32 @@
 //! Downloads of models, with words and a bar.
 
-use std::{io::IsTerminal, ops::ControlFlow};
+use std::io::IsTerminal;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memscope_eval::{estimate::ModelPlan, run::Watch};
-use memscope_model::{
-    Blueprint, HubModel, LatentDiffusion, ModelSource,
-    hub::{FetchPlan, FetchWatch, Hub},
-    memory::size,
-};
+use memscope_hub::{FetchPlan, FetchWatch, Hub, HubModel, TransferWatch};
+use memscope_model::{DiffusersFiles, ModelSource, memory::size};
 
-use crate::{args::ModelArgs, costs, progress::Progress};
-
-/// Reads the configurations of a model named on the command line; one of the Hub is downloaded first if the cache lacks
-/// it.
-pub(crate) fn blueprint(model: &ModelArgs, progress: &Progress) -> anyhow::Result<Blueprint> {
-    let source = model.source()?;
-    provide(&source, progress)?;
-    Blueprint::read(&source, model.options().schedule).with_context(|| format!("model {source}"))
-}
-
-/// Loads a model named on the command line, if what is planned fits into memory.
-pub(crate) fn open(model: &ModelArgs, plan: &ModelPlan) -> anyhow::Result<LatentDiffusion> {
-    costs::check([plan], model.costs)?;
-    LatentDiffusion::build(plan.blueprint.clone(), plan.execution)
-        .with_context(|| format!("model {}", plan.blueprint.source()))
-}
+use crate::progress::{Progress, stop_requested};
 
 /// What of a model would be downloaded; `None` for one that is there. The Hub is asked for names and sizes only.
 pub(crate) fn missing(source: &ModelSource) -> anyhow::Result<Option<FetchPlan>> {
     let ModelSource::Hub(model) = source else { return Ok(None) };
     let hub = Hub::from_env();
-    if model.is_cached(&hub) { Ok(None) } else { Ok(Some(hub.plan(model)?)) }
+    if source.is_there(&hub) { Ok(None) } else { plan(&hub, model).map(Some) }
 }
 
 /// Downloads a model of the Hub if the cache lacks it; without network that is one error that says what to do.
 pub(crate) fn provide(source: &ModelSource, progress: &Progress) -> anyhow::Result<()> {
     let ModelSource::Hub(model) = source else { return Ok(()) };
     let hub = Hub::from_env();
-    if model.is_cached(&hub) { Ok(()) } else { fetch(&hub, model, progress).map(|_| ()) }
+    if source.is_there(&hub) { Ok(()) } else { fetch(&hub, model, progress).map(|_| ()) }
 }
 
-/// Asks the Hub what a model consists of, says how much of it is missing, and downloads that.
-pub(crate) fn fetch(hub: &Hub, model: &HubModel, progress: &Progress) -> anyhow::Result<FetchPlan> {
-    let plan = hub.plan(model)?;
+/// Asks the Hub what a model consists of, says how much of it is missing, and downloads that. The handler of Ctrl-C is
+/// installed, which `Progress` stands for.
+pub(crate) fn fetch(hub: &Hub, model: &HubModel, _: &Progress) -> anyhow::Result<FetchPlan> {
+    let plan = plan(hub, model)?;
     if plan.missing > 0 {
         eprintln!(
             "downloading {} of {model} ({} files, {} in all) to {}",
@@ -54,37 +36,57 @@ pub(crate) fn fetch(hub: &Hub, model: &HubModel, progress: &Progress) -> anyhow:
             plan.folder.display()
         );
     }
-    let mut bar = Bar::new(progress)?;
-    hub.fetch(&plan, &mut bar)?;
-    bar.bar.finish_and_clear();
+    let bar = Bar::new()?;
+    hub.fetch(&plan, &bar)?;
+    bar.clear();
     Ok(plan)
 }
 
-/// Bytes that have come, on a terminal.
-struct Bar<'a> {
-    bar: ProgressBar,
-    progress: &'a Progress,
+fn plan(hub: &Hub, model: &HubModel) -> anyhow::Result<FetchPlan> {
+    Ok(hub.plan(model, &DiffusersFiles::of(model), &stop_requested)?)
 }
 
-impl<'a> Bar<'a> {
-    fn new(progress: &'a Progress) -> anyhow::Result<Self> {
+/// Bytes that have come or were read, on a terminal; Ctrl-C stops.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let target = match std::io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
         let style = "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
         let style = ProgressStyle::with_template(style).context("progress style")?;
-        Ok(Self { bar: ProgressBar::with_draw_target(Some(0), target).with_style(style), progress })
+        Ok(Self { bar: ProgressBar::with_draw_target(Some(0), target).with_style(style) })
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
     }
 }
 
-impl FetchWatch for Bar<'_> {
-    fn progress(&mut self, file: &str, done: u64, total: u64) -> ControlFlow<()> {
+impl FetchWatch for Bar {
+    fn progress(&self, file: &str, done: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(done);
         if self.bar.message() != file {
             self.bar.set_message(file.to_owned());
         }
-        if self.progress.stop_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn should_stop(&self) -> bool {
+        stop_requested()
+    }
+}
+
+/// Ctrl-C stops; nothing is shown.
+pub(crate) struct Quietly;
+
+impl TransferWatch for Quietly {
+    fn should_stop(&self) -> bool {
+        stop_requested()
     }
 }

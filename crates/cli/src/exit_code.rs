@@ -1,7 +1,8 @@
 //! What the program's exit status means. Scripts may rely on it.
 
 use memscope_eval::{Error as EvalError, export::ExportError};
-use memscope_model::{Error as ModelError, download::DownloadError};
+use memscope_hub::Error as HubError;
+use memscope_model::Error as ModelError;
 
 /// Exit statuses of errors; clap itself ends with 2 on arguments it cannot understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,8 @@ impl ExitCode {
             .chain()
             .find_map(|cause| {
                 let eval = cause.downcast_ref::<EvalError>().map(Self::of_eval);
-                eval.or_else(|| cause.downcast_ref::<ModelError>().map(Self::of_model))
+                let hub = || cause.downcast_ref::<HubError>().map(|error| Self::of_hub(error, Self::Model));
+                eval.or_else(|| cause.downcast_ref::<ModelError>().map(Self::of_model)).or_else(hub)
             })
             .unwrap_or(Self::Internal)
     }
@@ -71,7 +73,7 @@ impl ExitCode {
             EvalError::NonFinite { .. } => Self::Numeric,
             EvalError::Stopped => Self::Interrupted,
             EvalError::Model(model) => Self::of_model(model),
-            EvalError::Download(download) => Self::of_download(download, Self::Input),
+            EvalError::Hub(hub) => Self::of_hub(hub, Self::Input),
             _ => Self::Internal,
         }
     }
@@ -84,16 +86,21 @@ impl ExitCode {
             ModelError::Image { .. } => Self::Output,
             ModelError::Argument(_) => Self::Input,
             ModelError::TooLittleMemory { .. } => Self::Memory,
-            ModelError::Download(download) => Self::of_download(download, Self::Model),
+            ModelError::Hub(hub) => Self::of_hub(hub, Self::Model),
             _ => Self::Model,
         }
     }
 
     /// `what` is the status for something that cannot be had.
-    fn of_download(error: &DownloadError, what: Self) -> Self {
+    fn of_hub(error: &HubError, what: Self) -> Self {
         match error {
-            DownloadError::Stopped => Self::Interrupted,
-            DownloadError::Write { .. } | DownloadError::InUse { .. } => Self::Output,
+            HubError::Stopped => Self::Interrupted,
+            HubError::BadId { .. } | HubError::BadVariant { .. } => Self::Input,
+            HubError::Write { .. }
+            | HubError::InUse { .. }
+            | HubError::NoSpace { .. }
+            | HubError::NoFolder { .. }
+            | HubError::Record { .. } => Self::Output,
             _ => what,
         }
     }
@@ -111,6 +118,11 @@ impl UserError {
     /// Bad input.
     pub(crate) fn input(message: impl Into<String>) -> Self {
         Self { code: ExitCode::Input, message: message.into() }
+    }
+
+    /// A model that cannot be used.
+    pub(crate) fn model(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Model, message: message.into() }
     }
 
     /// Results that are not the same.

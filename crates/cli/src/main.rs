@@ -6,6 +6,7 @@ mod commands;
 mod costs;
 mod downloads;
 mod exit_code;
+mod loading;
 mod output;
 mod progress;
 
@@ -50,6 +51,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "memscope", &mut std::io::stdout());
             Ok(())
         }
+        Command::Man { folder } => commands::man::run(&folder, Cli::command()),
         Command::ExitCodes => output::print(exit_code::HELP),
     }
 }
@@ -75,5 +77,5 @@ fn log_to_stderr(verbose: u8) {
 }
 
 fn crates(level: &str) -> String {
-    ["model", "metric", "baselines", "eval", "plots"].map(|name| format!("memscope_{name}={level}")).join(",")
+    ["hub", "model", "metric", "baselines", "eval", "plots"].map(|name| format!("memscope_{name}={level}")).join(",")
 }

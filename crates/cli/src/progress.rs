@@ -2,10 +2,7 @@
 
 use std::{
     io::IsTerminal,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -14,20 +11,25 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use memscope_eval::{Warning, run::Watch, session::Observer};
 use memscope_model::ModelSource;
 
+/// Ctrl-C belongs to the process, and so does what it asks for.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Whether the user has asked to stop.
+pub(crate) fn stop_requested() -> bool {
+    STOP.load(Ordering::SeqCst)
+}
+
 /// Shows progress on standard error where that is a terminal, and remembers that the user wants to stop.
 pub(crate) struct Progress {
     bar: ProgressBar,
-    stop: Arc<AtomicBool>,
     stage: String,
 }
 
 impl Progress {
     /// Installs the Ctrl-C handler: the first one stops at the next batch, a second one at once.
     pub(crate) fn install() -> anyhow::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = stop.clone();
-        ctrlc::set_handler(move || {
-            if asked.swap(true, Ordering::SeqCst) {
+        ctrlc::set_handler(|| {
+            if STOP.swap(true, Ordering::SeqCst) {
                 std::process::exit(130);
             }
         })
@@ -38,7 +40,7 @@ impl Progress {
         };
         let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").context("progress style")?;
         let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style);
-        Ok(Self { bar, stop, stage: String::new() })
+        Ok(Self { bar, stage: String::new() })
     }
 
     /// Says which of several stages runs.
@@ -65,7 +67,7 @@ impl Watch for Progress {
     }
 
     fn stop_requested(&self) -> bool {
-        self.stop.load(Ordering::SeqCst)
+        stop_requested()
     }
 }
 

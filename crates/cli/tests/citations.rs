@@ -59,7 +59,7 @@ impl Document {
                 document.anchors.insert(anchor(heading));
                 let number = heading.split(' ').next().unwrap_or_default().trim_end_matches('.');
                 if is_number(number) {
-                    section = number.to_owned();
+                    number.clone_into(&mut section);
                     document.sections.insert(section.clone());
                 }
             } else if let Some(row) = line.strip_prefix("| ").and_then(|rest| rest.split(' ').next()) {
@@ -218,7 +218,7 @@ impl Repository {
         let named = |word: &str| {
             let start = FOLDERS.iter().filter_map(|folder| word.find(folder)).min()?;
             let before = word[..start].chars().next_back();
-            let path = word[start..].split(|c: char| matches!(c, '`' | ')' | ',' | ';' | ':' | ']' | '"')).next()?;
+            let path = word[start..].split(['`', ')', ',', ';', ':', ']', '"']).next()?;
             let path = path.trim_end_matches('.');
             (before.is_none_or(|c| !is_path(c)) && path.chars().all(is_path)).then(|| path.to_owned())
         };
@@ -233,7 +233,7 @@ impl Repository {
     /// All that leads nowhere in one file, and how many sections it cites.
     fn check(&self, file: &str, text: &str) -> (usize, Vec<Finding>) {
         let (count, mut findings) = self.sections(file, text);
-        if file.ends_with(".md") {
+        if Path::new(file).extension() == Some(OsStr::new("md")) {
             findings.extend(self.links(file, text));
             // A log of changes may name what is gone.
             if file != "CHANGELOG.md" {

@@ -6,9 +6,10 @@ use crate::{
     error::{Error, Result},
     registry::DetectorEntry,
     run::Runner,
-    stats::ScoreSet,
     store::ScoreStore,
 };
+
+pub use memscope_results::scores::{ClassValues, score_sets};
 
 /// Scores of both classes under one seed.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,29 +20,6 @@ pub struct SeedScores {
     pub memorized: Vec<Score>,
     /// One per other prompt.
     pub non_memorized: Vec<Score>,
-}
-
-/// Numbers of both classes under one seed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClassValues {
-    /// Seed.
-    pub seed: u64,
-    /// One per memorized prompt.
-    pub memorized: Vec<f64>,
-    /// One per other prompt.
-    pub non_memorized: Vec<f64>,
-}
-
-impl ClassValues {
-    /// As the statistics want them.
-    pub fn as_set(&self) -> Result<ScoreSet<'_>> {
-        Ok(ScoreSet::new(&self.memorized, &self.non_memorized)?)
-    }
-}
-
-/// The sets of all seeds, as the statistics want them.
-pub fn score_sets(values: &[ClassValues]) -> Result<Vec<ScoreSet<'_>>> {
-    values.iter().map(ClassValues::as_set).collect()
 }
 
 impl SeedScores {

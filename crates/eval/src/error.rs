@@ -99,9 +99,9 @@ pub enum Error {
     /// The model failed.
     #[error(transparent)]
     Model(#[from] memscope_model::Error),
-    /// A download failed.
+    /// A published prompt list is not in the cache, or cannot be brought there.
     #[error(transparent)]
-    Download(#[from] memscope_model::download::DownloadError),
+    Hub(#[from] memscope_hub::Error),
     /// Options that contradict one another.
     #[error(transparent)]
     Protocol(#[from] memscope_metric::ProtocolError),

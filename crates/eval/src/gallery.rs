@@ -20,6 +20,8 @@ use crate::{
     run::Watch,
 };
 
+pub use memscope_results::gallery::{GalleryRow, INDEX};
+
 /// How many prompts are drawn from each class, and from how many noises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -29,24 +31,6 @@ pub struct GallerySettings {
     /// Images per prompt, from the first seed's latents.
     pub images: usize,
 }
-
-/// One prompt with its pictures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GalleryRow {
-    /// The model.
-    pub model: String,
-    /// The prompt.
-    pub prompt: String,
-    /// What is known about it.
-    pub label: String,
-    /// The training picture, a file beside the index.
-    pub truth: Option<String>,
-    /// Drawn pictures, files beside the index.
-    pub drawn: Vec<String>,
-}
-
-/// The file that lists the pictures.
-pub const INDEX: &str = "gallery.json";
 
 fn class_name(memorized: bool) -> &'static str {
     if memorized { "memorized" } else { "other" }

@@ -1,78 +1,45 @@
-//! Where a results folder comes from.
+//! Where a results folder comes from: the records of a run, made from the types of the model and the metric.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use memscope_metric::{Gammas, ResolvedProtocol};
 use memscope_model::WeightsOrigin;
 use serde::Serialize;
 
-use crate::{
-    error::{Error, Result},
-    run::RunCost,
-    warning::Warning,
+pub use memscope_results::manifest::{
+    DetectorRecord, GammasRecord, Manifest, ModelRecord, PromptCounts, ProtocolRecord, Weights,
 };
 
-/// Everything that determined the numbers of a results folder, and what making them took.
-#[derive(Clone, Debug, Serialize)]
-pub struct Manifest {
-    /// Experiment name.
-    pub experiment: String,
-    /// Version of memscope.
-    pub version: &'static str,
-    /// Commit it was built from.
-    pub commit: &'static str,
-    /// Device the network ran on.
-    pub device: String,
-    /// Number format the network ran in.
-    pub dtype: String,
-    /// Noise generator.
-    pub generator: String,
-    /// Seeds.
-    pub seeds: Vec<u64>,
-    /// Generations per seed.
-    pub generations: usize,
-    /// The models, in order.
-    pub models: Vec<ModelRecord>,
-    /// What a user should know.
-    pub warnings: Vec<Warning>,
-    /// Wall time of this run, in seconds.
-    pub seconds: f64,
+use crate::error::{Error, Result};
+
+/// What a model's folder says about its weights, as a record.
+pub(crate) fn weights_record(origin: WeightsOrigin) -> Weights {
+    match origin {
+        WeightsOrigin::Unmarked => Weights::Unmarked,
+        WeightsOrigin::Random => Weights::Random,
+    }
 }
 
-/// One model of a run.
-#[derive(Clone, Debug, Serialize)]
-pub struct ModelRecord {
-    /// Where it came from.
-    pub source: String,
-    /// SHA-256 of its weights, configurations and tokenizer.
-    pub fingerprint: String,
-    /// `random` where the model's folder is marked so.
-    #[serde(skip_serializing_if = "WeightsOrigin::is_unmarked")]
-    pub weights: WeightsOrigin,
-    /// `epsilon` or `v_prediction`.
-    pub parameterization: String,
-    /// (C, H, W) of its latents.
-    pub latent_shape: (usize, usize, usize),
-    /// The detectors and the options in force for each.
-    pub detectors: Vec<DetectorRecord>,
-    /// Number of prompts by class.
-    pub prompts: BTreeMap<&'static str, usize>,
-    /// Network calls (samples) and times of this run; zero where the answers were there already.
-    pub cost: RunCost,
-    /// The same for a run without any stored answer.
-    pub planned: RunCost,
+/// Weights of the metric as a record.
+pub(crate) fn gammas_record(gammas: Gammas) -> GammasRecord {
+    GammasRecord { cosine: gammas.cosine, norm: gammas.norm }
 }
 
-/// A detector of a run.
-#[derive(Clone, Debug, Serialize)]
-pub struct DetectorRecord {
-    /// How tables call it.
-    pub label: String,
-    /// Weights given in the experiment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gammas: Option<Gammas>,
-    /// The options in force.
-    pub protocol: ResolvedProtocol,
+/// The options in force as a record.
+pub(crate) fn protocol_record(protocol: &ResolvedProtocol) -> ProtocolRecord {
+    ProtocolRecord {
+        t_norm: protocol.t_norm,
+        t_cos: protocol.t_cos,
+        input: protocol.input.to_string(),
+        cos_mode: protocol.cos_mode.to_string(),
+        cos_reduction: protocol.cos_reduction.to_string(),
+        cos_space: protocol.cos_space.to_string(),
+        norm_space: protocol.norm_space.to_string(),
+        normalization: protocol.normalization.to_string(),
+        normalization_targets: protocol.normalization_targets.to_string(),
+        numerics: protocol.numerics.to_string(),
+        score_storage: protocol.score_storage.to_string(),
+    }
 }
 
 /// The commit this program was built from.

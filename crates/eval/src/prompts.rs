@@ -9,6 +9,7 @@ use std::{
     str::FromStr,
 };
 
+use memscope_hub::lists::PaperList;
 use memscope_model::ModelSource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
@@ -21,7 +22,6 @@ use serde::{
 
 use crate::{
     error::{Error, Result},
-    paper_lists::PaperList,
     prompt_format::{ListFormat, Listed},
     warning::Warning,
 };
@@ -332,7 +332,7 @@ fn embedded_lines<T: for<'a> Deserialize<'a>>(file: &str, bytes: Option<&[u8]>) 
 
 /// The prompts of a published list that was downloaded.
 pub fn published(list: PaperList) -> Result<PromptList> {
-    parse_as(list.format(), &list.to_string(), &list.read()?)
+    parse_as(ListFormat::of(list.file()), &list.to_string(), &list.read()?)
 }
 
 /// The prompts of a file: `.csv` with a column `prompt`, `.jsonl` with a field `caption` or `prompt`, else as [`parse`]

@@ -17,7 +17,10 @@ use crate::{
     export::{ExportSet, Format},
     frames,
     gallery::{self, GalleryRow, GallerySettings},
-    manifest::{COMMIT, DetectorRecord, Manifest, ModelRecord, write_atomically, write_json},
+    manifest::{
+        COMMIT, DetectorRecord, Manifest, ModelRecord, PromptCounts, gammas_record, protocol_record, weights_record,
+        write_atomically, write_json,
+    },
     paper::Model as PaperModel,
     probes::{self, ProbeResult},
     prompts::KnownPrompt,
@@ -280,15 +283,14 @@ impl Run<'_> {
         self.records.push(ModelRecord {
             source: name.clone(),
             fingerprint: subject.model.fingerprint().to_owned(),
-            weights: subject.model.weights_origin(),
+            weights: weights_record(subject.model.weights_origin()),
             parameterization: subject.model.schedule().parameterization().to_string(),
             latent_shape: subject.model.latent_shape(),
             detectors: subject.draft.detectors.iter().map(detector_record).collect(),
-            prompts: [
-                ("memorized", subject.draft.memorized.prompts.len()),
-                ("non_memorized", subject.draft.non_memorized.prompts.len()),
-            ]
-            .into(),
+            prompts: PromptCounts {
+                memorized: subject.draft.memorized.prompts.len(),
+                non_memorized: subject.draft.non_memorized.prompts.len(),
+            },
             cost,
             planned,
         });
@@ -380,8 +382,8 @@ impl Run<'_> {
         }
         let manifest = Manifest {
             experiment: file.name.clone(),
-            version: env!("CARGO_PKG_VERSION"),
-            commit: COMMIT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: COMMIT.to_owned(),
             device: self.device,
             dtype: file.network.dtype.clone(),
             generator: file.noise.generator.clone(),
@@ -402,12 +404,11 @@ impl Run<'_> {
         let file = self.experiment.file();
         for record in &self.records {
             let weights = format!("{}, {}", record.parameterization, record.weights.label(&record.fingerprint));
-            let count = |class| record.prompts.get(class).copied().unwrap_or_default();
             let prompts = format!(
                 ", {} {} / {} {} prompts",
-                count("memorized"),
+                record.prompts.memorized,
                 file.prompts.memorized,
-                count("non_memorized"),
+                record.prompts.non_memorized,
                 file.prompts.non_memorized
             );
             let prompts = if self.experiment.needs_scores() { prompts } else { String::new() };
@@ -429,7 +430,11 @@ fn sigmas(schedule: &Schedule) -> Result<Vec<f64>> {
 }
 
 fn detector_record(built: &Built) -> DetectorRecord {
-    DetectorRecord { label: built.entry.label(), gammas: built.entry.gammas, protocol: built.protocol }
+    DetectorRecord {
+        label: built.entry.label(),
+        gammas: built.entry.gammas.map(gammas_record),
+        protocol: protocol_record(&built.protocol),
+    }
 }
 
 /// File that says where a results folder comes from.

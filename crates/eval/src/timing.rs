@@ -7,44 +7,14 @@ use memscope_model::{
     LatentDiffusion, PredictionInput, PromptEmbedding, Sampling,
     cost::{Pass, SamplesPerCall, Workload},
 };
-use serde::{Deserialize, Serialize};
+pub use memscope_results::timing::{DetectorTiming, TIMED_PROMPTS, Window};
 
 use crate::{
     error::{Error, Result},
     measures::Measures,
-    paper::PaperRow,
     registry::{DetectorEntry, DetectorName},
     run::Watch,
 };
-
-/// Prompts that are scored; as many as the paper's times are for.
-pub const TIMED_PROMPTS: usize = 10;
-
-/// What scoring [`TIMED_PROMPTS`] prompts took.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DetectorTiming {
-    /// How tables call the detector.
-    pub label: String,
-    /// Generations per prompt.
-    pub generations: usize,
-    /// Network calls (samples).
-    pub calls: usize,
-    /// Wall time from the first forward pass to the last score, in seconds.
-    pub seconds: f64,
-    /// The same over the released code's window, where it has one.
-    pub reference: Option<Window>,
-    /// The published row.
-    pub paper: Option<PaperRow>,
-}
-
-/// A timed stretch.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Window {
-    /// Network calls (samples).
-    pub calls: usize,
-    /// Wall time in seconds.
-    pub seconds: f64,
-}
 
 /// The predictions for both prompts that [`Timed::reference_window`] asks for, per prompt and latent.
 const REFERENCE_CALLS: usize = 8;

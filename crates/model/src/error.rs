@@ -1,12 +1,11 @@
 //! What can go wrong with a model.
 
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
 use candle_core::DType;
 
 use crate::{
     cost::MemoryNeed,
-    download::DownloadError,
     memory::{AvailableMemory, size},
     tokenizer::TokenizerError,
 };
@@ -35,51 +34,9 @@ pub enum Error {
         /// What was given.
         given: String,
     },
-    /// A Hub model that is not in the cache, at least not whole.
-    #[error(
-        "{model} is not in the Hub cache {}: {absence}; run `memscope models fetch {argument}` where there is a network (HF_TOKEN for gated models; HF_HOME moves the cache), or give a local folder in diffusers layout",
-        cache.display()
-    )]
-    NotInCache {
-        /// The model.
-        model: String,
-        /// Its name as an argument of `memscope models fetch`.
-        argument: String,
-        /// Where it was looked for.
-        cache: PathBuf,
-        /// Why it is not there.
-        absence: Box<Absence>,
-    },
-    /// No such repository on the Hub.
-    #[error("{endpoint} has no model {model}; check the id and the revision (a private model needs HF_TOKEN)")]
-    UnknownRepository {
-        /// The model.
-        model: String,
-        /// The Hub.
-        endpoint: String,
-    },
-    /// No such branch, tag or commit.
-    #[error("{id} has no revision '{revision}'; give a branch, tag or full commit, or leave it out for main")]
-    UnknownRevision {
-        /// `owner/name`.
-        id: String,
-        /// What was asked for.
-        revision: String,
-    },
-    /// A repository that not everybody may read.
-    #[error(
-        "{id} is gated or private (the Hub answered {status}; {token}): accept its licence at {page}, then set HF_TOKEN to a token of that account"
-    )]
-    Gated {
-        /// `owner/name`.
-        id: String,
-        /// HTTP status.
-        status: u16,
-        /// The model's page.
-        page: String,
-        /// What is known of the token.
-        token: &'static str,
-    },
+    /// A model of the Hub is not in the cache.
+    #[error(transparent)]
+    Hub(#[from] memscope_hub::Error),
     /// The weights are not there in the variant asked for.
     #[error("{model}: {file} is missing; {}", match variants.as_str() {
         "" => "the weights have no variant, leave --variant (in an experiment: variant) out".to_owned(),
@@ -93,9 +50,6 @@ pub enum Error {
         /// The variants there are.
         variants: String,
     },
-    /// A download failed.
-    #[error(transparent)]
-    Download(#[from] DownloadError),
     /// A part of the model is not in its folder.
     #[error(
         "{model}: {file} is missing; a model folder holds model_index.json, unet/, text_encoder/, vae/, tokenizer/ and scheduler/"
@@ -272,36 +226,4 @@ pub enum Error {
     /// A tensor operation failed.
     #[error("tensor operation: {0}")]
     Compute(#[from] candle_core::Error),
-}
-
-/// Why a Hub model is not in the cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Absence {
-    /// Nobody has downloaded it.
-    NotDownloaded,
-    /// It was downloaded in part.
-    Incomplete {
-        /// A file that is missing.
-        file: String,
-    },
-    /// The network may not be asked.
-    Offline,
-    /// The network does not answer.
-    Unreachable {
-        /// The Hub.
-        endpoint: String,
-        /// What went wrong.
-        reason: String,
-    },
-}
-
-impl fmt::Display for Absence {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Self::NotDownloaded => f.write_str("it has not been downloaded"),
-            Self::Incomplete { file } => write!(f, "{file} is missing there"),
-            Self::Offline => f.write_str("it is not there whole, and HF_HUB_OFFLINE forbids to download it"),
-            Self::Unreachable { endpoint, reason } => write!(f, "{endpoint} cannot be reached ({reason})"),
-        }
-    }
 }

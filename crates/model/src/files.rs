@@ -9,9 +9,10 @@ use std::{
     sync::Arc,
 };
 
+use memscope_hub::Variant;
+
 use crate::{
     error::{Error, Result},
-    layout::Variant,
     mmap,
 };
 

@@ -8,11 +8,11 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use memscope_hub::cache_folder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    cache::cache_folder,
     error::{Error, Result},
     files::ModelFiles,
     layout::{INDEX, NEEDED, NETWORKS, OPTIONAL, weight_files},
@@ -71,7 +71,7 @@ fn sha256(name: &str, files: &ModelFiles) -> Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

@@ -1,7 +1,8 @@
 //! What a model folder in diffusers layout holds, as far as this program reads it.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::collections::BTreeSet;
 
+use memscope_hub::Variant;
 use serde::Deserialize;
 
 use crate::{
@@ -29,29 +30,6 @@ pub(crate) const OPTIONAL: &[&str] = &["tokenizer/special_tokens_map.json", "tok
 /// Folder and stem of each network's weight files.
 pub(crate) const NETWORKS: &[(&str, &str)] =
     &[("text_encoder", "model"), ("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model")];
-
-/// A variant of the weight files, as diffusers names it: the `fp16` of `model.fp16.safetensors`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Variant(String);
-
-impl FromStr for Variant {
-    type Err = Error;
-
-    /// Letters, digits, `-` and `_`.
-    fn from_str(given: &str) -> Result<Self> {
-        let plain = !given.is_empty() && given.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        match plain {
-            true => Ok(Self(given.to_owned())),
-            false => Err(Error::Argument(format!("variant '{given}' must be letters, digits, '-' and '_', e.g. fp16"))),
-        }
-    }
-}
-
-impl fmt::Display for Variant {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The names under which a network's weights may be stored, best first: in one file, or in shards with an index.
 pub(crate) struct WeightNames {

@@ -1,7 +1,7 @@
 //! Latent diffusion models: load one, encode a prompt, predict at (x, t, prompt), sample, decode,
 //! differentiate.
 //!
-//! A [`LatentDiffusion`] comes from a [`ModelSource`], which the [`hub`] can download; its [`Blueprint`] knows what it
+//! A [`LatentDiffusion`] comes from a [`ModelSource`], which `memscope_hub` can download; its [`Blueprint`] knows what it
 //! [costs](cost) before it is loaded; [`NoiseGenerator`] draws x_T as torch would; [`LatentDiffusion::predict_batch`]
 //! turns a [`PredictionInput`] into a [`Prediction`]; [`Value`] is what may flow through the [`UNet`]: tensors (inference
 //! and reverse mode) or [`Dual`] numbers (forward mode).
@@ -23,26 +23,23 @@
 //! ```
 
 mod blueprint;
-mod cache;
 mod config;
 pub mod cost;
 mod diffusion;
-pub mod download;
 mod error;
 mod execution;
 mod files;
 mod fingerprint;
-pub mod hub;
 mod layers;
 mod layout;
 pub mod memory;
 mod mmap;
-mod named;
 pub mod noise;
 mod origin;
 mod prediction;
 mod sampler;
 mod schedule;
+mod selection;
 mod source;
 mod text_encoder;
 pub mod text_fix;
@@ -52,19 +49,18 @@ mod vae;
 mod weights;
 
 pub use blueprint::Blueprint;
-pub use cache::{CACHE_VARIABLE, cache_folder};
 pub use diffusion::{LatentDiffusion, LoadOptions, PredictionInput, PromptEmbedding};
-pub use error::{Absence, Error, Result};
+pub use error::{Error, Result};
 pub use execution::{DeviceChoice, Execution, NetworkDtype};
-pub use layout::Variant;
+pub use memscope_hub::{HubModel, NamedModel, Variant};
 pub use memscope_kernels::{Dual, Value};
-pub use named::{NAMED_MODELS, NamedModel};
 pub use noise::{NoiseGenerator, NoisePrecision};
 pub use origin::WeightsOrigin;
 pub use prediction::Prediction;
 pub use sampler::{RgbImage, Sampling, Step};
 pub use schedule::{Parameterization, Scales, Schedule, ScheduleCheck};
-pub use source::{HubModel, ModelSource};
+pub use selection::DiffusersFiles;
+pub use source::ModelSource;
 pub use text_encoder::TextEncoder;
 pub use tokenizer::{PromptTokenizer, Tokens};
 pub use unet::UNet;

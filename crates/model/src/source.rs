@@ -6,12 +6,12 @@ use std::{
     str::FromStr,
 };
 
+use memscope_hub::{Absence, Hub, HubModel, NamedModel, Variant};
+
 use crate::{
-    error::{Absence, Error, Result},
+    error::{Error, Result},
     files::ModelFiles,
-    hub::{Hub, remembered},
-    layout::{self, Variant},
-    named::{NAMED_MODELS, NamedModel},
+    layout,
 };
 
 /// `embedded:NAME`, a local folder in diffusers layout, or a model of the Hub.
@@ -29,20 +29,6 @@ pub enum ModelSource {
     /// A repository of the Hugging Face Hub.
     Hub(HubModel),
 }
-
-/// A model of the Hugging Face Hub.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HubModel {
-    /// `owner/name`.
-    pub id: String,
-    /// Branch, tag or commit.
-    pub revision: String,
-    /// The variant of its weight files.
-    pub variant: Option<Variant>,
-}
-
-/// The revision where none is given.
-const MAIN: &str = "main";
 
 impl FromStr for ModelSource {
     type Err = Error;
@@ -62,26 +48,6 @@ impl FromStr for ModelSource {
     }
 }
 
-impl FromStr for HubModel {
-    type Err = Error;
-
-    /// `owner/name[@revision]`.
-    fn from_str(given: &str) -> Result<Self> {
-        let (id, revision) = given.split_once('@').unwrap_or((given, MAIN));
-        // Both become parts of paths and addresses.
-        let is_name = |part: &str| {
-            !part.is_empty()
-                && !part.starts_with(['.', '-'])
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
-        let parts: Vec<&str> = id.split('/').collect();
-        match parts.len() == 2 && parts.into_iter().chain(revision.split('/')).all(is_name) {
-            true => Ok(Self { id: id.to_owned(), revision: revision.to_owned(), variant: None }),
-            false => Err(Error::UnknownSource { given: given.to_owned() }),
-        }
-    }
-}
-
 impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
@@ -93,55 +59,23 @@ impl fmt::Display for ModelSource {
     }
 }
 
-impl fmt::Display for HubModel {
-    /// For people: a commit is shortened.
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        const SHORT: usize = 12;
-        f.write_str(&self.id)?;
-        match self.revision.as_str() {
-            MAIN => {}
-            commit if commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                write!(f, "@{}", &commit[..SHORT])?
-            }
-            revision => write!(f, "@{revision}")?,
+impl ModelSource {
+    /// Whether it can be loaded without the network.
+    pub fn is_there(&self, hub: &Hub) -> bool {
+        match self {
+            Self::Hub(model) => cached(model, hub).is_ok(),
+            Self::Embedded(_) | Self::Folder { .. } => true,
         }
-        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, " ({variant})"))
     }
 }
 
-impl HubModel {
-    /// The variant of its weight files.
-    pub fn variant(&self) -> Option<&Variant> {
-        self.variant.as_ref()
-    }
-
-    /// How a user names it on the command line: by its short name where it has one.
-    pub fn argument(&self) -> String {
-        let full = format!("{}@{}", self.id, self.revision);
-        let short =
-            NAMED_MODELS.iter().find(|named| named.source == full || format!("{}@{MAIN}", named.source) == full);
-        let name = match (short, self.revision.as_str()) {
-            (Some(named), _) => named.name.to_owned(),
-            (None, MAIN) => self.id.clone(),
-            (None, _) => full,
-        };
-        self.variant.as_ref().map_or(name.clone(), |variant| format!("{name} --variant {variant}"))
-    }
-
-    /// Its files in the Hub cache, where they are all there.
-    pub(crate) fn cached(&self, hub: &Hub) -> Result<ModelFiles> {
-        let folder = remembered(hub.cache(), &self.id, &self.revision);
-        let Some(path) = folder else { return Err(hub.not_there(self, Absence::NotDownloaded)) };
-        let files = ModelFiles::Folder { path, variant: self.variant.clone() };
-        match layout::missing(&files) {
-            None => Ok(files),
-            Some(file) => Err(hub.not_there(self, Absence::Incomplete { file })),
-        }
-    }
-
-    /// Whether it can be loaded from the Hub cache.
-    pub fn is_cached(&self, hub: &Hub) -> bool {
-        self.cached(hub).is_ok()
+/// The files of a model in the Hub cache, where they are all there.
+fn cached(model: &HubModel, hub: &Hub) -> Result<ModelFiles> {
+    let Some(path) = hub.snapshot(model) else { return Err(hub.not_there(model, Absence::NotDownloaded).into()) };
+    let files = ModelFiles::Folder { path, variant: model.variant.clone() };
+    match layout::missing(&files) {
+        None => Ok(files),
+        Some(file) => Err(hub.not_there(model, Absence::Incomplete { file }).into()),
     }
 }
 
@@ -157,7 +91,10 @@ impl ModelSource {
     }
 
     fn folder_or_hub(given: &str) -> Result<Self> {
-        if Path::new(given).is_dir() { Ok(Self::folder(given)) } else { given.parse().map(Self::Hub) }
+        if Path::new(given).is_dir() {
+            return Ok(Self::folder(given));
+        }
+        given.parse().map(Self::Hub).map_err(|_| Error::UnknownSource { given: given.to_owned() })
     }
 
     /// The same model with the weight files of a variant, where one is given.
@@ -180,13 +117,15 @@ impl ModelSource {
                 None => Err(Error::UnknownSource { given: self.to_string() }),
             },
             Self::Folder { path, variant } => Ok(ModelFiles::Folder { path: path.clone(), variant: variant.clone() }),
-            Self::Hub(model) => model.cached(&Hub::from_env()),
+            Self::Hub(model) => cached(model, &Hub::from_env()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use memscope_hub::NAMED_MODELS;
+
     use super::*;
 
     fn hub(id: &str, revision: &str) -> ModelSource {

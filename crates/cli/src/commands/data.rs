@@ -1,14 +1,13 @@
-use std::{fmt::Write, ops::ControlFlow};
+use std::fmt::Write;
 
-use memscope_eval::{
-    paper_lists::{self, PaperList},
-    run::Watch,
-};
+use memscope_eval::Error as EvalError;
+use memscope_hub::lists::{self, PaperList};
 use memscope_model::memory::size;
 use serde::Serialize;
 
 use crate::{
     args::{Data, DataSet},
+    downloads::Quietly,
     output::{print, print_json},
     progress::Progress,
 };
@@ -46,22 +45,24 @@ fn list(json: bool) -> anyhow::Result<()> {
     for Entry { name, there, origin, .. } in &entries {
         writeln!(text, "{name:24} {:9} {origin}", if *there { "there" } else { "not there" })?;
     }
-    writeln!(text, "`memscope data fetch paper` downloads them to {}", paper_lists::lists_folder()?.display())?;
+    writeln!(text, "`memscope data fetch paper` downloads them to {}", lists::lists_folder()?.display())?;
     print(&text)
 }
 
-fn fetch(lists: &[PaperList]) -> anyhow::Result<()> {
-    let progress = Progress::install()?;
-    let missing: Vec<PaperList> = lists.iter().copied().filter(|list| !list.is_there()).collect();
+fn fetch(all: &[PaperList]) -> anyhow::Result<()> {
+    // Installs the handler of Ctrl-C.
+    let _progress = Progress::install()?;
+    let missing: Vec<PaperList> = all.iter().copied().filter(|list| !list.is_there()).collect();
     if !missing.is_empty() {
         let bytes = missing.iter().map(|list| list.bytes()).sum();
-        let folder = paper_lists::lists_folder()?;
+        let folder = lists::lists_folder()?;
         eprintln!("downloading {} in {} files to {}", size(bytes), missing.len(), folder.display());
     }
     let mut text = String::new();
-    paper_lists::fetch(lists, |list, path| {
-        text.push_str(&format!("{list:24} {}\n", path.display()));
-        if progress.stop_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    for list in all {
+        // What is missing is input, not a model.
+        let path = lists::fetch(*list, &Quietly).map_err(EvalError::from)?;
+        writeln!(text, "{list:24} {}", path.display())?;
+    }
     print(&text)
 }

@@ -18,8 +18,9 @@ use serde::Serialize;
 
 use crate::{
     args::Detect,
-    costs, downloads,
+    costs,
     exit_code::UserError,
+    loading,
     output::{print_json, print_table},
     progress::Progress,
 };
@@ -52,16 +53,15 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     let source = args.model.source()?;
     if args.model.costs.dry_run {
         let plan = || {
-            let blueprint = downloads::blueprint(&args.model, &progress)?;
+            let blueprint = loading::blueprint(&args.model, &progress)?;
             Ok(detection(args, &blueprint)?.0.plan(&blueprint, args.model.options().execution, &list.texts()))
         };
         return costs::show_one(&args.model, args.json, plan);
     }
     progress.model(&source);
-    let blueprint = downloads::blueprint(&args.model, &progress)?;
+    let blueprint = loading::blueprint(&args.model, &progress)?;
     let (detection, protocol) = detection(args, &blueprint)?;
-    let model =
-        downloads::open(&args.model, &detection.plan(&blueprint, args.model.options().execution, &list.texts()))?;
+    let model = loading::open(&args.model, &detection.plan(&blueprint, args.model.options().execution, &list.texts()))?;
     let result = detection.run(&model, &list.texts(), &mut progress)?;
     result.warnings.iter().for_each(|warning| progress.warn(warning));
 

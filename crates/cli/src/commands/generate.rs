@@ -4,7 +4,7 @@ use memscope_model::{
     noise::initial_latents,
 };
 
-use crate::{args::Generate, costs, downloads, exit_code::UserError, progress::Progress};
+use crate::{args::Generate, costs, exit_code::UserError, loading, progress::Progress};
 use memscope_eval::{Error as EvalError, run::Watch};
 
 /// `memscope generate`.
@@ -13,12 +13,12 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
         return Err(UserError::input(format!("--guidance {} is not a number", args.guidance)).into());
     }
     let mut progress = Progress::install()?;
-    let plan = || costs::of_work(&args.model, workload(args), &progress);
+    let plan = || loading::of_work(&args.model, workload(args), &progress);
     if args.model.costs.dry_run {
         return costs::show_one(&args.model, args.json, plan);
     }
     std::fs::create_dir_all(&args.out).map_err(|source| EvalError::Write { path: args.out.clone(), source })?;
-    let model = downloads::open(&args.model, &plan()?)?;
+    let model = loading::open(&args.model, &plan()?)?;
     let embeddings = model.encode_prompts(&["", args.prompt.as_str()])?;
     model.release_text_encoder();
     let [empty, prompt] = embeddings.as_slice() else {

@@ -1,9 +1,10 @@
-use memscope_model::{LatentDiffusion, ModelSource, NAMED_MODELS, hub::Hub, memory::size};
+use memscope_hub::{FileState, Hub, NAMED_MODELS, Verification};
+use memscope_model::{LatentDiffusion, ModelSource, memory::size};
 use serde::Serialize;
 
 use crate::{
     args::{Models, ModelsAction},
-    downloads,
+    downloads::{self, Bar},
     exit_code::UserError,
     output::{print, print_json},
     progress::Progress,
@@ -22,7 +23,55 @@ pub(crate) fn run(args: &Models) -> anyhow::Result<()> {
     match &args.action {
         None => list(args.json),
         Some(ModelsAction::Fetch { model, variant }) => fetch(&model.clone().with_variant(variant.clone())?),
+        Some(ModelsAction::Verify { model, json }) => verify(model.as_ref(), *json),
     }
+}
+
+fn verify(source: Option<&ModelSource>, json: bool) -> anyhow::Result<()> {
+    let hub = Hub::from_env();
+    let models = match source {
+        Some(ModelSource::Hub(model)) => vec![model.clone()],
+        Some(other) => {
+            let message = format!("{other} was not downloaded; give a Hub id such as owner/name to check the cache");
+            return Err(UserError::input(message).into());
+        }
+        None => hub.recorded()?,
+    };
+    // Installs the handler of Ctrl-C.
+    let _progress = Progress::install()?;
+    let bar = Bar::new()?;
+    let found = models.iter().map(|model| hub.verify(model, &bar)).collect::<Result<Vec<_>, _>>();
+    bar.clear();
+    let found = found?;
+    if json {
+        print_json(&found)?;
+    } else {
+        print(&found.iter().map(summary).collect::<String>())?;
+    }
+    let bad: Vec<&str> = found.iter().filter(|model| !model.is_good()).map(|model| model.id.as_str()).collect();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    let names = bad.join(", ");
+    Err(UserError::model(format!("{names}: files are damaged or missing; run `memscope models fetch {}`", bad[0]))
+        .into())
+}
+
+/// A line for the model, and one for every file that is not good.
+fn summary(model: &Verification) -> String {
+    let count = |state: FileState| model.files.iter().filter(|file| file.state == state).count();
+    let mut text =
+        format!("{} {}: {} of {} files are right\n", model.id, model.commit, count(FileState::Good), model.files.len());
+    for file in &model.files {
+        let state = match file.state {
+            FileState::Good => continue,
+            FileState::Damaged => "damaged",
+            FileState::Missing => "missing",
+            FileState::Unknown => "not known to the Hub's record",
+        };
+        text.push_str(&format!("  {state}: {}\n", model.folder.join(&file.path).display()));
+    }
+    text
 }
 
 fn fetch(source: &ModelSource) -> anyhow::Result<()> {

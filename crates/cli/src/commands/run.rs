@@ -9,7 +9,8 @@ use memscope_eval::{
     sweep,
 };
 
-use memscope_model::{ModelSource, hub::FetchPlan};
+use memscope_hub::FetchPlan;
+use memscope_model::ModelSource;
 use memscope_plots::results;
 
 use crate::{

@@ -16,8 +16,9 @@ use serde::Serialize;
 
 use crate::{
     args::Tokens,
-    costs, downloads,
+    costs,
     exit_code::UserError,
+    loading,
     output::{print_json, print_table},
     progress::Progress,
 };
@@ -39,11 +40,11 @@ struct Report {
 /// `memscope tokens`.
 pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
     let progress = Progress::install()?;
-    let plan = || costs::of_work(&args.model, workload(args), &progress);
+    let plan = || loading::of_work(&args.model, workload(args), &progress);
     if args.model.costs.dry_run {
         return costs::show_one(&args.model, args.json, plan);
     }
-    let model = downloads::open(&args.model, &plan()?)?;
+    let model = loading::open(&args.model, &plan()?)?;
     let shape = model.latent_shape();
     let generations = usize::from(args.generations);
     let noise = initial_latents(args.generator, NoisePrecision::F32, args.seed, generations, shape);

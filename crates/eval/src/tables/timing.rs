@@ -1,20 +1,11 @@
 use crate::{
     error::Result,
-    paper::{Model as PaperModel, paper},
+    paper::paper,
     table::{Cell, Column, ColumnKind, ResultTable},
-    timing::{DetectorTiming, TIMED_PROMPTS},
+    timing::TIMED_PROMPTS,
 };
 
-/// How long the detectors of one model took.
-#[derive(Clone, Debug)]
-pub struct ModelTiming {
-    /// How tables call the model.
-    pub model: String,
-    /// The paper's column printed beside it.
-    pub paper: Option<PaperModel>,
-    /// What was measured.
-    pub detectors: Vec<DetectorTiming>,
-}
+pub use memscope_results::timing::ModelTiming;
 
 /// Seconds and network calls to score 10 prompts. A table of its own, because times differ from run to run.
 pub fn timing_table(experiment: &str, models: &[ModelTiming]) -> Result<ResultTable> {

@@ -1,7 +1,3 @@
-//! Result tables: what they accept, and every format they are written in.
+//! The tables of an experiment.
 
-mod building;
-mod export;
-mod files;
 mod kinds;
-mod sample;

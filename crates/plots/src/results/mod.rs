@@ -63,7 +63,6 @@ impl Subject<'_> {
     /// Name, alternative text and small print of a figure; `own` goes first in the print.
     fn meta(&self, kind: &str, alt: String, own: &[String]) -> Meta {
         let (record, file) = (self.record, self.file);
-        let count = |class| record.prompts.get(class).copied().unwrap_or_default();
         let seeds: Vec<String> = file.noise.seeds.iter().map(ToString::to_string).collect();
         let mut caption = own.to_vec();
         caption.push(format!(
@@ -71,8 +70,8 @@ impl Subject<'_> {
             record.source,
             record.parameterization,
             record.weights.label(&record.fingerprint),
-            count("memorized"),
-            count("non_memorized"),
+            record.prompts.memorized,
+            record.prompts.non_memorized,
             file.protocol.preset(),
             file.protocol.numerics(),
             file.noise.generator,

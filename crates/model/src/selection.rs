@@ -1,0 +1,106 @@
+//! Which files of a Hub repository this program reads: no pickles, no safety checker, one precision.
+
+use memscope_hub::{Chosen, HubModel, Selection};
+
+use crate::{
+    error::{Error, Result},
+    layout::{NEEDED, NETWORKS, OPTIONAL, WeightNames, shards, variants},
+};
+
+/// The files of a model in diffusers layout.
+#[derive(Clone, Copy, Debug)]
+pub struct DiffusersFiles<'a> {
+    model: &'a HubModel,
+}
+
+impl<'a> DiffusersFiles<'a> {
+    /// Those that loading the model would read.
+    pub fn of(model: &'a HubModel) -> Self {
+        Self { model }
+    }
+}
+
+impl Selection for DiffusersFiles<'_> {
+    type Error = Error;
+
+    fn choose(&self, names: &[String]) -> Result<Chosen> {
+        let (model, variant) = (self.model.to_string(), self.model.variant());
+        let has = |file: &str| names.iter().any(|name| name == file);
+        let missing = |file: &str| Error::MissingFile { model: model.clone(), file: file.to_owned() };
+        if let Some(file) = NEEDED.iter().find(|file| !has(file)) {
+            return Err(missing(file));
+        }
+        let small = NEEDED.iter().chain(OPTIONAL.iter().filter(|file| has(file)));
+        let mut chosen = Chosen { files: small.map(|file| (*file).to_owned()).collect(), indices: vec![] };
+        for (folder, stem) in NETWORKS {
+            let wanted = WeightNames::new(folder, stem, variant);
+            if has(&wanted.whole) {
+                chosen.files.push(wanted.whole);
+            } else if let Some(index) = wanted.indices.iter().find(|index| has(index)) {
+                chosen.files.push(index.clone());
+                chosen.indices.push(index.clone());
+            } else {
+                let others = variants(folder, stem, names.iter().map(String::as_str));
+                let others = others.into_iter().collect::<Vec<_>>().join(", ");
+                return Err(match others.is_empty() && variant.is_none() {
+                    true => missing(&wanted.whole),
+                    false => Error::NoSuchVariant { model, file: wanted.whole, variants: others },
+                });
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn named_by(&self, index: &str, bytes: &[u8]) -> Result<Vec<String>> {
+        let folder = index.rsplit_once('/').map_or("", |(folder, _)| folder);
+        shards(folder, &format!("{}/{index}", self.model.id), bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memscope_hub::Variant;
+
+    use super::*;
+
+    fn select(names: &[String], variant: Option<&Variant>) -> Result<Chosen> {
+        let model = HubModel { variant: variant.cloned(), .."a/b".parse()? };
+        DiffusersFiles::of(&model).choose(names)
+    }
+
+    fn listing() -> Vec<String> {
+        let mut names: Vec<String> = NEEDED.iter().chain(OPTIONAL).map(|name| (*name).to_owned()).collect();
+        for (folder, stem) in NETWORKS {
+            for end in ["safetensors", "fp16.safetensors", "bin"] {
+                names.push(format!("{folder}/{stem}.{end}"));
+            }
+        }
+        names.extend(["safety_checker/model.safetensors", "sd-v1-4.ckpt", "README.md"].map(str::to_owned));
+        names
+    }
+
+    #[test]
+    fn one_precision_and_nothing_that_is_not_read() {
+        let fp16: Variant = "fp16".parse().unwrap();
+        let full = select(&listing(), None).unwrap();
+        assert_eq!(full.files.len(), NEEDED.len() + OPTIONAL.len() + 3);
+        assert!(
+            !full.files.iter().any(|file| file.contains("fp16") || file.contains("safety") || file.contains("bin"))
+        );
+        let half = select(&listing(), Some(&fp16)).unwrap();
+        assert_eq!(half.files.iter().filter(|file| file.ends_with(".fp16.safetensors")).count(), 3);
+        assert_eq!(half.files.len(), full.files.len());
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_with_what_is() {
+        let bf16: Variant = "bf16".parse().unwrap();
+        let error = select(&listing(), Some(&bf16)).unwrap_err().to_string();
+        assert!(error.contains("model.bf16.safetensors") && error.contains("fp16"), "{error}");
+        let only_half: Vec<String> = listing().into_iter().filter(|n| !n.ends_with("model.safetensors")).collect();
+        let error = select(&only_half, None).unwrap_err().to_string();
+        assert!(error.contains("--variant") && error.contains("fp16"), "{error}");
+        let none: Vec<String> = listing().into_iter().filter(|n| !n.ends_with(".safetensors")).collect();
+        assert!(matches!(select(&none, None), Err(Error::MissingFile { .. })));
+    }
+}

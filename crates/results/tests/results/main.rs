@@ -1,0 +1,5 @@
+//! Results: tables and their exports, statistics, published numbers.
+
+mod published;
+mod statistics;
+mod tables;

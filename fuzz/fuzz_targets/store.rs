@@ -1,0 +1,5 @@
+//! A store file of any bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| memscope_fuzz::store(bytes));
