@@ -262,6 +262,9 @@ pub enum Error {
         /// Why.
         source: image::ImageError,
     },
+    /// The arguments of an operation do not fit.
+    #[error(transparent)]
+    Kernel(#[from] memscope_kernels::Error),
     /// A tensor operation failed.
     #[error("tensor operation: {0}")]
     Compute(#[from] candle_core::Error),

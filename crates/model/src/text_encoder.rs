@@ -1,6 +1,10 @@
 //! CLIP text encoder (`CLIPTextModel` of transformers), any size.
 
 use candle_core::Tensor;
+use memscope_kernels::{
+    Value,
+    ops::{Activation, AttentionMask, Linear, Norm},
+};
 
 use crate::{
     config::Config,
@@ -8,8 +12,6 @@ use crate::{
     execution::Place,
     files::ModelFiles,
     layers::{layer_norm, linear},
-    ops::{Activation, AttentionMask, Linear, Norm},
-    value::Value,
     weights::{Scope, Weights},
 };
 
@@ -117,12 +119,12 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+    fn forward(&self, x: &Tensor) -> memscope_kernels::Result<Tensor> {
         let h = x.normalise(&self.norm1)?;
         let (q, k, v) = (h.through(&self.query)?, h.through(&self.key)?, h.through(&self.value)?);
         let x = q.attend(&k, &v, self.heads, AttentionMask::Causal)?.through(&self.out)?.add(x)?;
         let h = x.normalise(&self.norm2)?.through(&self.expand)?.activate(self.activation)?;
-        h.through(&self.contract)?.add(&x)
+        Ok(h.through(&self.contract)?.add(&x)?)
     }
 }
 
@@ -156,7 +158,11 @@ impl TextEncoder {
 
     /// `ids: B rows of L`; returns `(B, L, width)`, the last hidden state after the final layer norm.
     /// Causal mask only: padding is attended to, as in diffusers.
-    pub fn forward(&self, ids: &[&[u32]]) -> candle_core::Result<Tensor> {
+    ///
+    /// # Errors
+    ///
+    /// When the rows differ in length, are longer than the context, or hold an id beyond the vocabulary.
+    pub fn forward(&self, ids: &[&[u32]]) -> Result<Tensor> {
         let flat: Vec<u32> = ids.iter().flat_map(|row| row.iter().copied()).collect();
         let (batch, length) = (ids.len(), ids.first().map_or(0, |row| row.len()));
         let ids = Tensor::from_vec(flat, batch * length, self.token_embedding.device())?;
@@ -167,6 +173,6 @@ impl TextEncoder {
         for layer in &self.layers {
             x = layer.forward(&x)?;
         }
-        x.normalise(&self.final_norm)
+        Ok(x.normalise(&self.final_norm)?)
     }
 }

@@ -86,7 +86,11 @@ impl Vae {
         Ok(Self { network, scaling_factor: shape.scaling_factor })
     }
 
-    /// `latents: (B, C, H, W)` as the sampler leaves them; returns `(B, 3, fH, fW)`, nominally in [−1, 1].
+    /// `latents: (B, C, H, W)` as the sampler leaves them; returns pixels `(B, 3, fH, fW)`, nominally in [−1, 1].
+    ///
+    /// # Errors
+    ///
+    /// When `latents` have another number of channels than the VAE.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
         Ok(self.network.decode(&(latents.to_dtype(DType::F32)? / self.scaling_factor)?)?)
     }

@@ -1,3 +1,5 @@
+//! The configuration of the UNet.
+
 use serde_json::Value;
 
 use crate::{config::Config, error::Result, excerpt::excerpt};

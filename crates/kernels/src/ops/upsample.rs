@@ -1,19 +1,25 @@
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+//! Upsampling.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 
 use super::{f32_slice, is_fast};
-use crate::gemm::in_pieces;
+use crate::{Result, error::check_shapes, gemm::in_pieces};
 
-/// Nearest-neighbour upsampling by two: `x: (B, C, H, W)`; returns `(B, C, 2H, 2W)`.
+/// Nearest-neighbour upsampling by two: `x: (B, C, H, W)`; returns `(B, C, 2H, 2W)`. Linear, so that it is its own jvp.
+///
+/// # Errors
+///
+/// When `x` has not four dimensions.
 pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {
+    check_shapes(x.rank() == 4, "upsample-nearest-2x", || "needs (B, C, H, W)".into(), &[x.shape()])?;
     if is_fast(x) {
-        return x.contiguous()?.apply_op1(Upsample);
+        return Ok(x.contiguous()?.apply_op1(Upsample)?);
     }
     let (batch, channels, height, width) = x.dims4()?;
     // Not candle's `upsample_nearest2d`: its backward overwrites where it should accumulate.
-    x.reshape((batch, channels, height, 1, width, 1))?
-        .broadcast_as((batch, channels, height, 2, width, 2))?
-        .contiguous()?
-        .reshape((batch, channels, 2 * height, 2 * width))
+    let pixels = x.reshape((batch, channels, height, 1, width, 1))?;
+    let squares = pixels.broadcast_as((batch, channels, height, 2, width, 2))?.contiguous()?;
+    Ok(squares.reshape((batch, channels, 2 * height, 2 * width))?)
 }
 
 struct Upsample;
@@ -24,7 +30,7 @@ impl CustomOp1 for Upsample {
         "upsample-nearest-2x"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
         let (batch, channels, height, width) = layout.shape().dims4()?;
         let y = in_pieces(4 * x.len(), 4 * width, |row, rows| {
@@ -38,7 +44,7 @@ impl CustomOp1 for Upsample {
         Ok((CpuStorage::F32(y), Shape::from((batch, channels, 2 * height, 2 * width))))
     }
 
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
         grad.contiguous()?.apply_op1_no_bwd(&SumPool).map(Some)
     }
 }
@@ -48,7 +54,7 @@ impl CustomOp1 for SumPool {
         "sum-pool-2x"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let grad = f32_slice(storage, layout)?;
         let (batch, channels, height, width) = layout.shape().dims4()?;
         let out = in_pieces(grad.len() / 4, width / 2, |row, out| {

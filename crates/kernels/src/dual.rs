@@ -1,8 +1,10 @@
 //! Dual numbers: a value and its directional derivative, for exact Jacobian-vector products.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
 
 use crate::{
+    Result,
+    error::check_equal,
     ops::{self, Activation, Affine, AttentionMask, Norm},
     value::Value,
 };
@@ -15,19 +17,27 @@ pub struct Dual {
 }
 
 impl Dual {
-    /// A variable moving along `tangent`, which has the shape of `primal`.
+    /// An input of the function, of any shape, and the direction `tangent` in which the derivative is taken, of the same
+    /// shape.
+    ///
+    /// # Errors
+    ///
+    /// When the shapes differ.
     pub fn variable(primal: Tensor, tangent: Tensor) -> Result<Self> {
-        if primal.shape() != tangent.shape() {
-            candle_core::bail!("a tangent {:?} does not fit its primal {:?}", tangent.shape(), primal.shape());
-        }
+        check_equal("dual", &primal, &tangent)?;
         Ok(Self { primal, tangent: Some(tangent) })
     }
 
-    /// J·v in the direction the variables were given, or zeros where nothing depends on them.
+    /// J·v for the directions v that the variables were given, of the shape of the primal; zeros where it does not depend
+    /// on them.
+    ///
+    /// # Errors
+    ///
+    /// When memory for the zeros cannot be had.
     pub fn tangent(&self) -> Result<Tensor> {
         match &self.tangent {
             Some(tangent) => Ok(tangent.clone()),
-            None => self.primal.zeros_like(),
+            None => Ok(self.primal.zeros_like()?),
         }
     }
 
@@ -105,19 +115,20 @@ mod tests {
 
     use super::*;
     use crate::{
+        Error,
         ops::{Conv2d, Linear},
         test_util::{assert_close, random},
     };
 
     /// Convolution, group norm, SiLU, a dense layer, self-attention and a residual: one of everything.
     fn block<V: Value>(x: &V, dtype: DType) -> Result<V> {
-        let weight = |dims: &[usize], seed| random(dims, seed)?.affine(0.3, 0.0)?.to_dtype(dtype);
-        let conv = Conv2d::new(weight(&[8, 4, 3, 3], 1)?, Some(weight(&[8], 2)?), 1, 1);
-        let norm = Norm::group(weight(&[8], 3)?, weight(&[8], 4)?, 2, 1e-5);
-        let dense = Linear::new(weight(&[16, 8], 5)?, Some(weight(&[16], 6)?));
+        let weight = |dims: &[usize], seed| Ok::<_, Error>(random(dims, seed)?.affine(0.3, 0.0)?.to_dtype(dtype)?);
+        let conv = Conv2d::new(weight(&[8, 4, 3, 3], 1)?, Some(weight(&[8], 2)?), 1, 1)?;
+        let norm = Norm::group(weight(&[8], 3)?, weight(&[8], 4)?, 2, 1e-5)?;
+        let dense = Linear::new(weight(&[16, 8], 5)?, Some(weight(&[16], 6)?))?;
         let h = x.through(&conv)?.normalise(&norm)?.activate(Activation::Silu)?;
         let h = h.shift_channels(&weight(&[2, 8], 7)?)?;
-        let tokens = h.linear_map(|t| t.flatten_from(2)?.transpose(1, 2)?.contiguous())?;
+        let tokens = h.linear_map(|t| Ok(t.flatten_from(2)?.transpose(1, 2)?.contiguous()?))?;
         let gated = tokens.through(&dense)?.geglu()?;
         let context = V::constant(&weight(&[2, 5, 8], 8)?);
         let crossed = gated.attend(&context, &context, 2, AttentionMask::None)?;

@@ -1,23 +1,45 @@
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+//! Sums.
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 
 use super::{CHUNK, f32_slice, is_fast};
-use crate::gemm::in_pieces;
+use crate::{
+    Result,
+    error::{check_equal, check_shapes},
+    gemm::in_pieces,
+};
 
-/// Elementwise sum of equal shapes.
+/// The elementwise sum x + y; `x`, `y` and the result have one shape.
+///
+/// # Errors
+///
+/// When the shapes differ.
 pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    check_equal("add", x, y)?;
     if is_fast(x) {
-        return x.contiguous()?.apply_op2(&y.contiguous()?, Add);
+        return Ok(x.contiguous()?.apply_op2(&y.contiguous()?, Add)?);
     }
-    x + y
+    Ok((x + y)?)
 }
 
-/// Adds a constant per sample and channel: `x: (B, C, H, W)`, `shift: (B, C)`, no gradient with respect to the shift.
+/// Adds a constant to each channel of each sample: `x: (B, C, H, W)`, `shift: (B, C)`, or `(1, C)` for all samples;
+/// returns `(B, C, H, W)`. No gradient is taken with respect to the shift.
+///
+/// # Errors
+///
+/// When the shapes do not fit.
 pub fn shift_channels(x: &Tensor, shift: &Tensor) -> Result<Tensor> {
+    let fits = match (x.dims(), shift.dims()) {
+        ([batch, channels, _, _], [of_shift, shifts]) => channels == shifts && (of_shift == batch || *of_shift == 1),
+        _ => false,
+    };
+    let expected = || "needs (B, C, H, W) and a shift (B, C) or (1, C)".into();
+    check_shapes(fits, "shift-channels", expected, &[x.shape(), shift.shape()])?;
     let (batch, channels) = shift.dims2()?;
     if is_fast(x) && batch == x.dim(0)? {
-        return x.contiguous()?.apply_op2(&shift.detach().contiguous()?, Shift);
+        return Ok(x.contiguous()?.apply_op2(&shift.detach().contiguous()?, Shift)?);
     }
-    x.broadcast_add(&shift.detach().reshape((batch, channels, 1, 1))?)
+    Ok(x.broadcast_add(&shift.detach().reshape((batch, channels, 1, 1))?)?)
 }
 
 struct Add;
@@ -28,11 +50,14 @@ impl CustomOp2 for Add {
         "add"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, y) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
-        if l1.shape() != l2.shape() {
-            bail!("a sum of {:?} and {:?}", l1.shape(), l2.shape());
-        }
         let sum = in_pieces(x.len(), CHUNK, |i, sum| {
             let (x, y) = (&x[i * CHUNK..], &y[i * CHUNK..]);
             sum.iter_mut().zip(x).zip(y).for_each(|((sum, x), y)| *sum = x + y);
@@ -40,7 +65,13 @@ impl CustomOp2 for Add {
         Ok((CpuStorage::F32(sum), l1.shape().clone()))
     }
 
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, _sum: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        _x: &Tensor,
+        _y: &Tensor,
+        _sum: &Tensor,
+        grad: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         Ok((Some(grad.clone()), Some(grad.clone())))
     }
 }
@@ -50,12 +81,15 @@ impl CustomOp2 for Shift {
         "shift-channels"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, shift) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
-        let (batch, channels, height, width) = l1.shape().dims4()?;
-        if shift.len() != batch * channels {
-            bail!("{:?} channels cannot be shifted by {:?}", l1.shape(), l2.shape());
-        }
+        let (_, _, height, width) = l1.shape().dims4()?;
         let area = height * width;
         let y = in_pieces(x.len(), area, |i, plane| {
             plane.iter_mut().zip(&x[i * area..]).for_each(|(y, x)| *y = x + shift[i]);
@@ -69,7 +103,7 @@ impl CustomOp2 for Shift {
         _shift: &Tensor,
         _y: &Tensor,
         grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         Ok((Some(grad.clone()), None))
     }
 }

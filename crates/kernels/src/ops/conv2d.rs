@@ -1,10 +1,20 @@
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+//! Convolutions.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{Affine, f32_slice, is_fast, is_half_on_cpu, scratch::with_scratch, widen, winograd::Winograd, with_f32};
-use crate::gemm::{Mat, MatMut, Threads, Write, in_pieces, matmul, zeros};
+use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, winograd::Winograd, with_f32};
+use crate::{
+    Error, Result,
+    error::check_shapes,
+    gemm::{Mat, MatMut, Threads, Write, in_pieces, matmul, zeros},
+    scratch::with_scratch,
+};
 
-/// A frozen 2-D convolution: `weight: (O, C, k, k)`, `bias: (O,)`, square stride and zero padding.
+const NAME: &str = "conv2d";
+
+/// A frozen 2-D convolution with a square kernel: `x: (B, C, H, W)`; the result is `(B, O, H', W')` with
+/// H' = ⌊(H + 2 padding − k)/stride⌋ + 1, and W' likewise.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
     weight: Tensor,
@@ -14,7 +24,6 @@ pub struct Conv2d {
 }
 
 impl Affine for Conv2d {
-    /// `x: (B, C, H, W)`; returns `(B, O, H', W')`.
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
         self.run(x, self.bias.as_ref())
     }
@@ -25,25 +34,64 @@ impl Affine for Conv2d {
 }
 
 impl Conv2d {
-    /// From diffusers-layout tensors.
-    pub fn new(weight: Tensor, bias: Option<Tensor>, stride: usize, padding: usize) -> Self {
-        Self { weight, bias, stride, padding }
+    /// From `weight: (O, C, k, k)` and `bias: (O,)`, torch's layout; `stride` and zero `padding`, in pixels, are those of
+    /// both directions.
+    ///
+    /// # Errors
+    ///
+    /// When weight and bias have other shapes, the weight is empty, or the stride is zero.
+    pub fn new(weight: Tensor, bias: Option<Tensor>, stride: usize, padding: usize) -> Result<Self> {
+        let is_square = matches!(weight.dims(), [_, _, height, width] if height == width);
+        let fits = is_square
+            && weight.elem_count() > 0
+            && stride > 0
+            && bias.as_ref().is_none_or(|bias| bias.dims() == &weight.dims()[..1]);
+        let shapes: Vec<&Shape> = [Some(&weight), bias.as_ref()].into_iter().flatten().map(|t| t.shape()).collect();
+        let expected = || format!("needs a weight (O, C, k, k), a bias (O,) and a stride above 0 (it is {stride})");
+        check_shapes(fits, NAME, expected, &shapes)?;
+        Ok(Self { weight, bias, stride, padding })
     }
 
     fn run(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let geometry = self.geometry(x)?;
         if is_fast(x) {
-            let geometry = Geometry::new(x.dims4()?, self.weight.dims4()?, self.stride, self.padding)?;
             let op = Forward { weight: self.weight.clone(), bias: bias.cloned(), geometry };
-            return x.contiguous()?.apply_op1(op);
+            return Ok(x.contiguous()?.apply_op1(op)?);
         }
         if is_half_on_cpu(x) {
-            return self.run(&widen(x)?, bias)?.to_dtype(x.dtype());
+            return Ok(self.run(&widen(x)?, bias)?.to_dtype(x.dtype())?);
         }
         let y = x.conv2d(&self.weight.to_dtype(x.dtype())?, self.padding, self.stride, 1, 1)?;
         match bias {
-            Some(bias) => y.broadcast_add(&bias.to_dtype(x.dtype())?.reshape((1, (), 1, 1))?),
+            Some(bias) => Ok(y.broadcast_add(&bias.to_dtype(x.dtype())?.reshape((1, (), 1, 1))?)?),
             None => Ok(y),
         }
+    }
+
+    fn geometry(&self, x: &Tensor) -> Result<Geometry> {
+        let (out_channels, channels, kernel, _) = self.weight.dims4()?;
+        let (stride, padding) = (self.stride, self.padding);
+        let out = |size: usize| (size + 2 * padding).checked_sub(kernel).map(|free| free / stride + 1);
+        if let &[batch, of_x, height, width] = x.dims()
+            && of_x == channels
+            && let (Some(out_height), Some(out_width)) = (out(height), out(width))
+        {
+            return Ok(Geometry {
+                batch,
+                channels,
+                height,
+                width,
+                out_channels,
+                kernel,
+                stride,
+                padding,
+                out_height,
+                out_width,
+            });
+        }
+        let expected =
+            format!("needs (B, {channels}, H, W) with at least {kernel} pixels of H and W, padding included");
+        Err(Error::Shape { operation: NAME, expected, got: vec![x.dims().to_vec()] })
     }
 }
 
@@ -65,23 +113,6 @@ struct Geometry {
 pub(crate) const UNFOLDED_MAX: usize = 24 << 20;
 
 impl Geometry {
-    fn new(
-        (batch, channels, height, width): (usize, usize, usize, usize),
-        (out_channels, weight_channels, kernel, kernel_width): (usize, usize, usize, usize),
-        stride: usize,
-        padding: usize,
-    ) -> Result<Self> {
-        let fits = height + 2 * padding >= kernel && width + 2 * padding >= kernel;
-        if weight_channels != channels || kernel != kernel_width || !fits {
-            bail!(
-                "convolution: input has {channels} channels of {height}x{width}, kernel {weight_channels} channels of {kernel}x{kernel_width}"
-            );
-        }
-        let out_height = (height + 2 * padding - kernel) / stride + 1;
-        let out_width = (width + 2 * padding - kernel) / stride + 1;
-        Ok(Self { batch, channels, height, width, out_channels, kernel, stride, padding, out_height, out_width })
-    }
-
     /// Rows of the unfolded input: C k k.
     fn taps(&self) -> usize {
         self.channels * self.kernel * self.kernel
@@ -100,7 +131,7 @@ impl Geometry {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
 
-    /// Samples that one product takes together.
+    /// Samples that one product takes at once.
     fn samples_per_product(&self) -> usize {
         (UNFOLDED_MAX / (self.taps() * self.out_area()).max(1)).clamp(1, self.batch.max(1))
     }
@@ -274,10 +305,10 @@ impl Forward {
             }
             return y;
         }
-        let together = g.samples_per_product();
-        with_scratch([taps * together * area], |[unfolded]| {
-            let images = x.chunks(together * g.channels * g.in_area());
-            for (y, x) in y.chunks_mut(together * out_channels * area).zip(images) {
+        let batched = g.samples_per_product();
+        with_scratch([taps * batched * area], |[unfolded]| {
+            let images = x.chunks(batched * g.channels * g.in_area());
+            for (y, x) in y.chunks_mut(batched * out_channels * area).zip(images) {
                 let samples = y.len() / (out_channels * area);
                 let unfolded = &mut unfolded[..taps * samples * area];
                 g.unfold(x, samples, unfolded);
@@ -298,10 +329,10 @@ impl Forward {
 
 impl CustomOp1 for Forward {
     fn name(&self) -> &'static str {
-        "conv2d"
+        NAME
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
         let y = with_f32(&self.weight, |weight| match &self.bias {
             Some(bias) => with_f32(bias, |bias| self.forward(x, weight, Some(bias))),
@@ -311,7 +342,7 @@ impl CustomOp1 for Forward {
         Ok((CpuStorage::F32(y), Shape::from((g.batch, g.out_channels, g.out_height, g.out_width))))
     }
 
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let vjp = Vjp { weight: self.weight.clone(), geometry: self.geometry };
         grad.contiguous()?.apply_op1_no_bwd(&vjp).map(Some)
     }
@@ -322,7 +353,7 @@ impl CustomOp1 for Vjp {
         "conv2d-vjp"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let grad = f32_slice(storage, layout)?;
         let g = &self.geometry;
         let (area, taps, out_channels) = (g.out_area(), g.taps(), g.out_channels);
@@ -336,10 +367,10 @@ impl CustomOp1 for Vjp {
                 }
                 return;
             }
-            let together = g.samples_per_product();
+            let batched = g.samples_per_product();
             let image = g.channels * g.in_area();
-            with_scratch([taps * together * area], |[unfolded]| {
-                for (out, grad) in out.chunks_mut(together * image).zip(grad.chunks(together * out_channels * area)) {
+            with_scratch([taps * batched * area], |[unfolded]| {
+                for (out, grad) in out.chunks_mut(batched * image).zip(grad.chunks(batched * out_channels * area)) {
                     let samples = out.len() / image;
                     let unfolded = &mut unfolded[..taps * samples * area];
                     let gathered = gather_samples(grad, samples, out_channels, area);
@@ -366,7 +397,7 @@ mod tests {
         for (kernel, stride, padding, batch, size) in
             [(3, 1, 1, 3, 6), (3, 2, 1, 2, 8), (1, 1, 0, 2, 5), (3, 1, 1, 1, 1), (3, 2, 1, 1, 7), (3, 1, 1, 2, 32)]
         {
-            let layer = Conv2d::new(random(&[5, 4, kernel, kernel], 1)?, Some(random(&[5], 2)?), stride, padding);
+            let layer = Conv2d::new(random(&[5, 4, kernel, kernel], 1)?, Some(random(&[5], 2)?), stride, padding)?;
             let x = Var::from_tensor(&random(&[batch, 4, size, size], 3)?)?;
             let x64 = x.to_dtype(DType::F64)?;
             assert_close(&layer.apply(&x)?, &layer.apply(&x64)?, 1e-6);

@@ -1,13 +1,15 @@
 //! Helpers shared by the unit tests.
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
+
+use crate::Result;
 
 /// A standard-normal f32 tensor, the same on every run.
 pub(crate) fn random(dims: &[usize], seed: u64) -> Result<Tensor> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let data: Vec<f32> = (0..dims.iter().product()).map(|_| StandardNormal.sample(&mut rng)).collect();
-    Tensor::from_vec(data, dims, &Device::Cpu)
+    Ok(Tensor::from_vec(data, dims, &Device::Cpu)?)
 }
 
 /// ‖a − b‖₂ / ‖b‖₂ over all elements, in f64.

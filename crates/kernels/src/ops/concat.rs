@@ -1,14 +1,26 @@
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+//! Concatenation.
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor, bail};
 
 use super::{f32_slice, is_fast};
-use crate::gemm::in_pieces;
+use crate::{Result, error::check_shapes, gemm::in_pieces};
 
 /// Concatenation along the channels: `x: (B, C, …)`, `y: (B, C', …)`; returns `(B, C + C', …)`.
+///
+/// # Errors
+///
+/// When they differ in another dimension than the second, or have none.
 pub fn concat_channels(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    let fits = match (x.dims(), y.dims()) {
+        ([batch, _, rest @ ..], [of_y, _, rest_of_y @ ..]) => batch == of_y && rest == rest_of_y,
+        _ => false,
+    };
+    let expected = || "needs two shapes (B, C, …) that differ in C alone".into();
+    check_shapes(fits, "concat-channels", expected, &[x.shape(), y.shape()])?;
     if is_fast(x) {
-        return x.contiguous()?.apply_op2(&y.contiguous()?, Concat);
+        return Ok(x.contiguous()?.apply_op2(&y.contiguous()?, Concat)?);
     }
-    Tensor::cat(&[x, y], 1)
+    Ok(Tensor::cat(&[x, y], 1)?)
 }
 
 struct Concat;
@@ -18,14 +30,17 @@ impl CustomOp2 for Concat {
         "concat-channels"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, y) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
-        let ([batch, first, rest @ ..], [of_y, second, rest_of_y @ ..]) = (l1.dims(), l2.dims()) else {
+        let ([batch, first, rest @ ..], [_, second, ..]) = (l1.dims(), l2.dims()) else {
             bail!("{:?} and {:?} have no channels", l1.shape(), l2.shape());
         };
-        if (batch, rest) != (of_y, rest_of_y) {
-            bail!("{:?} and {:?} cannot be joined along the channels", l1.shape(), l2.shape());
-        }
         let (both, area) = (first + second, rest.iter().product::<usize>());
         let joined = in_pieces(batch * both * area, area, |i, plane| {
             let (sample, channel) = (i / both, i % both);
@@ -38,7 +53,13 @@ impl CustomOp2 for Concat {
         Ok((CpuStorage::F32(joined), Shape::from([&[*batch, both], rest].concat())))
     }
 
-    fn bwd(&self, x: &Tensor, y: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        y: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let (first, second) = (x.dim(1)?, y.dim(1)?);
         Ok((Some(grad.narrow(1, 0, first)?), Some(grad.narrow(1, first, second)?)))
     }

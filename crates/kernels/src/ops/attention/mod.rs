@@ -1,3 +1,5 @@
+//! Multi-head attention.
+
 mod derivative;
 mod forward;
 mod sizes;
@@ -5,10 +7,14 @@ mod sizes;
 pub(crate) use derivative::TILE as DERIVATIVE_TILE;
 pub(crate) use forward::{BLOCK, TILE};
 
-use candle_core::{CpuStorage, CustomOp3, D, Device, Error, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Shape, Tensor};
 use sizes::Sizes;
 
 use super::{f32_slice, is_fast, is_half, is_half_on_cpu, widen, with_f32};
+use crate::{
+    Result,
+    error::{Error, check_equal, check_shapes},
+};
 
 /// Which keys a query may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +28,32 @@ pub enum AttentionMask {
 /// softmax(q kᵀ/√d) v per head, heads side by side in the last dimension.
 ///
 /// `q: (B, N, heads·d)`, `k, v: (B, L, heads·d)`; returns `(B, N, heads·d)`.
+///
+/// # Errors
+///
+/// When the shapes do not fit one another or the number of heads, or there are no keys.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
+    Forward { heads, mask }.sizes(q.shape(), k.shape(), v.shape())?;
     if is_fast(q) {
-        return q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Forward { heads, mask });
+        return Ok(q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Forward { heads, mask })?);
     }
     if is_half_on_cpu(q) {
-        return attention(&widen(q)?, &widen(k)?, &widen(v)?, heads, mask)?.to_dtype(q.dtype());
+        return Ok(attention(&widen(q)?, &widen(k)?, &widen(v)?, heads, mask)?.to_dtype(q.dtype())?);
     }
     merge_heads(&probabilities(q, k, heads, mask)?.matmul(&split_heads(v, heads)?)?)
 }
 
-/// The attention probabilities alone: `(B, heads, N, L)`.
+/// softmax(q kᵀ/√d) per head, the probabilities that [`attention`] weighs values with.
+///
+/// `q: (B, N, heads·d)`, `k: (B, L, heads·d)`; returns `(B, heads, N, L)`, whose rows sum to one.
+///
+/// # Errors
+///
+/// When the shapes do not fit one another or the number of heads, or there are no keys.
 pub fn attention_probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
+    Forward { heads, mask }.sizes(q.shape(), k.shape(), k.shape())?;
     if is_half_on_cpu(q) {
-        return probabilities(&widen(q)?, &widen(k)?, heads, mask)?.to_dtype(q.dtype());
+        return Ok(probabilities(&widen(q)?, &widen(k)?, heads, mask)?.to_dtype(q.dtype())?);
     }
     probabilities(q, k, heads, mask)
 }
@@ -45,7 +63,12 @@ pub type WithTangent<'a> = (&'a Tensor, Option<&'a Tensor>);
 
 /// Jacobian-vector product of [`attention`]: the tangent `(B, N, heads·d)` of its result.
 ///
-/// With P = softmax(S): dP = P ∘ (dS − Σ P ∘ dS), d(out) = dP v + P dv.
+/// `q: (B, N, heads·d)`, `k, v: (B, L, heads·d)`, each with a tangent of its shape, or none. With P = softmax(S):
+/// dP = P ∘ (dS − Σ P ∘ dS), d(out) = dP v + P dv.
+///
+/// # Errors
+///
+/// As [`attention`], and when a tangent has another shape than its primal.
 pub fn attention_jvp(
     q: WithTangent,
     k: WithTangent,
@@ -53,15 +76,18 @@ pub fn attention_jvp(
     heads: usize,
     mask: AttentionMask,
 ) -> Result<Tensor> {
+    let s = Forward { heads, mask }.sizes(q.0.shape(), k.0.shape(), v.0.shape())?;
+    for (primal, tangent) in [q, k, v] {
+        tangent.map_or(Ok(()), |tangent| check_equal("attention-jvp", primal, tangent))?;
+    }
     if is_fast(q.0) {
-        let s = Forward { heads, mask }.sizes(q.0.shape(), k.0.shape(), v.0.shape())?;
-        return derivative::jvp(s, q, k, v);
+        return Ok(derivative::jvp(s, q, k, v)?);
     }
     if is_half(q.0) {
-        let wide = |(x, dx): WithTangent| Ok::<_, Error>((widen(x)?, dx.map(widen).transpose()?));
+        let wide = |(x, dx): WithTangent| Ok::<_, candle_core::Error>((widen(x)?, dx.map(widen).transpose()?));
         let ((q_, dq), (k_, dk), (v_, dv)) = (wide(q)?, wide(k)?, wide(v)?);
         let tangent = attention_jvp((&q_, dq.as_ref()), (&k_, dk.as_ref()), (&v_, dv.as_ref()), heads, mask)?;
-        return tangent.to_dtype(q.0.dtype());
+        return Ok(tangent.to_dtype(q.0.dtype())?);
     }
     let p = probabilities(q.0, k.0, heads, mask)?;
     let scale = scale(q.0, heads)?;
@@ -92,7 +118,7 @@ pub fn attention_jvp(
     }
     match out {
         Some(out) => merge_heads(&out),
-        None => q.0.zeros_like(),
+        None => Ok(q.0.zeros_like()?),
     }
 }
 
@@ -103,12 +129,12 @@ fn scale(q: &Tensor, heads: usize) -> Result<f64> {
 /// `(B, N, heads·d)` to `(B, heads, N, d)`.
 fn split_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
     let (batch, n, width) = x.dims3()?;
-    x.reshape((batch, n, heads, width / heads))?.transpose(1, 2)?.contiguous()
+    Ok(x.reshape((batch, n, heads, width / heads))?.transpose(1, 2)?.contiguous()?)
 }
 
 fn merge_heads(x: &Tensor) -> Result<Tensor> {
     let (batch, heads, n, d) = x.dims4()?;
-    x.transpose(1, 2)?.contiguous()?.reshape((batch, n, heads * d))
+    Ok(x.transpose(1, 2)?.contiguous()?.reshape((batch, n, heads * d))?)
 }
 
 fn probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
@@ -128,8 +154,10 @@ fn probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> R
             scores.broadcast_add(&Tensor::from_vec(bias, (n, l), q.device())?.to_dtype(scores.dtype())?)?
         }
     };
-    candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(q.dtype())
+    Ok(candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(q.dtype())?)
 }
+
+const NAME: &str = "attention";
 
 /// Attention as an operation of candle's.
 #[derive(Clone, Copy)]
@@ -140,17 +168,22 @@ struct Forward {
 
 impl Forward {
     fn sizes(&self, q: &Shape, k: &Shape, v: &Shape) -> Result<Sizes> {
-        let ((batch, queries, width), (key_batch, keys, key_width)) = (q.dims3()?, k.dims3()?);
-        if k != v || key_batch != batch || key_width != width || width % self.heads != 0 {
-            bail!("attention: q {q:?}, k {k:?}, v {v:?} do not fit {} heads", self.heads);
+        let Self { heads, mask } = *self;
+        let expected =
+            || format!("needs q (B, N, W), k (B, L, W) and v (B, L, W) with L > 0 and W a multiple of {heads}");
+        if let (&[batch, queries, width], &[of_keys, keys, key_width]) = (q.dims(), k.dims()) {
+            let divides = heads > 0 && width > 0 && width.is_multiple_of(heads);
+            let fits = k == v && of_keys == batch && key_width == width && keys > 0 && divides;
+            check_shapes(fits, NAME, expected, &[q, k, v])?;
+            return Ok(Sizes { batch, queries, keys, heads, head: width / heads, mask });
         }
-        Ok(Sizes { batch, queries, keys, heads: self.heads, head: width / self.heads, mask: self.mask })
+        Err(Error::Shape { operation: NAME, expected: expected(), got: [q, k, v].map(|s| s.dims().to_vec()).into() })
     }
 }
 
 impl CustomOp3 for Forward {
     fn name(&self) -> &'static str {
-        "attention"
+        NAME
     }
 
     fn cpu_fwd(
@@ -161,9 +194,9 @@ impl CustomOp3 for Forward {
         l2: &Layout,
         s3: &CpuStorage,
         l3: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (q, k, v) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?, f32_slice(s3, l3)?);
-        let s = self.sizes(l1.shape(), l2.shape(), l3.shape())?;
+        let s = self.sizes(l1.shape(), l2.shape(), l3.shape()).map_err(Error::into_candle)?;
         Ok((CpuStorage::F32(forward::attend(s, q, k, v)), l1.shape().clone()))
     }
 
@@ -174,9 +207,9 @@ impl CustomOp3 for Forward {
         v: &Tensor,
         _out: &Tensor,
         grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let s = self.sizes(q.shape(), k.shape(), v.shape())?;
+        let s = self.sizes(q.shape(), k.shape(), v.shape()).map_err(Error::into_candle)?;
         let [gq, gk, gv] = with_f32(q, |q| {
             with_f32(k, |k| with_f32(v, |v| with_f32(&grad, |grad| derivative::vjp(s, [q, k, v, grad]))))
         })????;
@@ -193,7 +226,7 @@ mod tests {
     use crate::test_util::{assert_close, random};
 
     #[test]
-    fn forward_backward_and_pushforward_agree_with_the_composed_version() -> Result<()> {
+    fn forward_vjp_and_jvp_agree_with_the_composed_version() -> Result<()> {
         for (mask, queries, keys) in [(AttentionMask::None, 130, 7), (AttentionMask::Causal, 9, 9)] {
             let q = Var::from_tensor(&random(&[2, queries, 12], 1)?)?;
             let k = Var::from_tensor(&random(&[2, keys, 12], 2)?)?;

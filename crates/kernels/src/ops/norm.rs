@@ -1,7 +1,15 @@
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
+//! Group and layer normalisation.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Shape, Tensor};
 
 use super::{f32_slice, is_fast, is_half, sum_of, sum_of_pairs, vectorized, widen, with_f32};
-use crate::gemm::in_pieces;
+use crate::{
+    Error, Result,
+    error::{check_equal, check_shapes},
+    gemm::in_pieces,
+};
+
+const NAME: &str = "norm";
 
 /// A frozen group or layer normalisation with its affine part: y = w · (x − mean) / √(var + ε) + b,
 /// mean and (biased) variance over each group of channels and all positions, or over the last dimension.
@@ -22,36 +30,65 @@ enum Over {
 }
 
 impl Norm {
-    /// Group normalisation of `(B, C, H, W)`; `weight, bias: (C,)`.
-    pub fn group(weight: Tensor, bias: Tensor, groups: usize, eps: f64) -> Self {
-        Self { weight, bias, eps, over: Over::Groups(groups) }
+    /// Group normalisation of `(B, C, …)`: `weight, bias: (C,)`, `groups` divides C, `eps` = ε is added to variances.
+    ///
+    /// # Errors
+    ///
+    /// When the weight and the bias are not two vectors of one length, or `groups` does not divide it.
+    pub fn group(weight: Tensor, bias: Tensor, groups: usize, eps: f64) -> Result<Self> {
+        Self::new(weight, bias, Over::Groups(groups), eps)
     }
 
-    /// Layer normalisation of `(…, C)`; `weight, bias: (C,)`.
-    pub fn layer(weight: Tensor, bias: Tensor, eps: f64) -> Self {
-        Self { weight, bias, eps, over: Over::Last }
+    /// Layer normalisation of `(…, C)`: `weight, bias: (C,)`, `eps` = ε is added to variances.
+    ///
+    /// # Errors
+    ///
+    /// When the weight and the bias are not two vectors of one length.
+    pub fn layer(weight: Tensor, bias: Tensor, eps: f64) -> Result<Self> {
+        Self::new(weight, bias, Over::Last, eps)
     }
 
-    /// Returns the shape of `x`.
+    fn new(weight: Tensor, bias: Tensor, over: Over, eps: f64) -> Result<Self> {
+        let channels = weight.elem_count();
+        let groups = if let Over::Groups(groups) = over { groups } else { 1 };
+        let divides = groups > 0 && channels > 0 && channels.is_multiple_of(groups);
+        let fits = weight.rank() == 1 && weight.shape() == bias.shape() && divides;
+        let expected = || format!("needs a weight (C,) and a bias (C,), with {groups} groups that divide C");
+        check_shapes(fits, NAME, expected, &[weight.shape(), bias.shape()])?;
+        Ok(Self { weight, bias, eps, over })
+    }
+
+    /// The normalised `x`, of the same shape.
+    ///
+    /// # Errors
+    ///
+    /// When `x` has another number of channels than the weight.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        self.rows(x.shape())?;
         if is_fast(x) {
-            return x.contiguous()?.apply_op1(Forward(self.clone()));
+            return Ok(x.contiguous()?.apply_op1(Forward(self.clone()))?);
         }
         if is_half(x) {
-            return self.apply(&widen(x)?)?.to_dtype(x.dtype());
+            return Ok(self.apply(&widen(x)?)?.to_dtype(x.dtype())?);
         }
         let (centred, inv_std) = self.centred(x)?;
         self.scale_and_shift(&centred.broadcast_mul(&inv_std)?, x, Some(&self.bias))
     }
 
-    /// J · dx at `x`; both of the same shape.
+    /// Jacobian-vector product of [`Self::apply`] at `x`, for a tangent `dx` of its shape, which is that of the result.
+    ///
+    /// # Errors
+    ///
+    /// When the shapes differ, or do not fit the weight.
     pub fn jvp(&self, x: &Tensor, dx: &Tensor) -> Result<Tensor> {
+        self.rows(x.shape())?;
+        check_equal("norm-jvp", x, dx)?;
         if is_fast(x) {
             let op = Derivative { norm: self.clone(), direction: Direction::Jvp };
-            return x.contiguous()?.apply_op2_no_bwd(&dx.contiguous()?, &op);
+            return Ok(x.contiguous()?.apply_op2_no_bwd(&dx.contiguous()?, &op)?);
         }
         if is_half(x) {
-            return self.jvp(&widen(x)?, &widen(dx)?)?.to_dtype(x.dtype());
+            return Ok(self.jvp(&widen(x)?, &widen(dx)?)?.to_dtype(x.dtype())?);
         }
         let (centred, inv_std) = self.centred(x)?;
         let normal = centred.broadcast_mul(&inv_std)?;
@@ -84,7 +121,7 @@ impl Norm {
         let weight = self.weight.to_dtype(like.dtype())?.reshape(channel_shape.clone())?;
         let y = rows.reshape(like.shape())?.broadcast_mul(&weight)?;
         match bias {
-            Some(bias) => y.broadcast_add(&bias.to_dtype(like.dtype())?.reshape(channel_shape)?),
+            Some(bias) => Ok(y.broadcast_add(&bias.to_dtype(like.dtype())?.reshape(channel_shape)?)?),
             None => Ok(y),
         }
     }
@@ -92,13 +129,15 @@ impl Norm {
     fn rows(&self, shape: &Shape) -> Result<Rows> {
         let channels = self.weight.elem_count();
         let dims = shape.dims();
-        match self.over {
-            Over::Groups(groups) if dims.len() >= 2 && dims[1] == channels && channels.is_multiple_of(groups) => {
-                Ok(Rows { groups, channels: channels / groups, area: dims[2..].iter().product() })
+        let expected = match (self.over, dims) {
+            (Over::Groups(groups), [_, of_x, rest @ ..]) if *of_x == channels => {
+                return Ok(Rows { groups, channels: channels / groups, area: rest.iter().product() });
             }
-            Over::Last if dims.last() == Some(&channels) => Ok(Rows { groups: 1, channels, area: 1 }),
-            _ => bail!("normalisation over {:?} of {channels} channels does not fit {shape:?}", self.over),
-        }
+            (Over::Last, [.., last]) if *last == channels => return Ok(Rows { groups: 1, channels, area: 1 }),
+            (Over::Groups(_), _) => format!("needs (B, C, …) with C = {channels}"),
+            (Over::Last, _) => format!("needs (…, C) with C = {channels}"),
+        };
+        Err(Error::Shape { operation: NAME, expected, got: vec![dims.to_vec()] })
     }
 }
 
@@ -170,12 +209,12 @@ struct Derivative {
 
 impl CustomOp1 for Forward {
     fn name(&self) -> &'static str {
-        "norm"
+        NAME
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
-        let rows = self.0.rows(layout.shape())?;
+        let rows = self.0.rows(layout.shape()).map_err(Error::into_candle)?;
         let y = with_f32(&self.0.weight, |weight| {
             with_f32(&self.0.bias, |bias| {
                 in_pieces(x.len(), rows.len(), |row, y| {
@@ -198,7 +237,7 @@ impl CustomOp1 for Forward {
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let op = Derivative { norm: self.0.clone(), direction: Direction::Vjp };
         x.detach().apply_op2_no_bwd(&grad.contiguous()?, &op).map(Some)
     }
@@ -230,9 +269,15 @@ impl CustomOp2 for Derivative {
         "norm-derivative"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, d) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
-        let rows = self.norm.rows(l1.shape())?;
+        let rows = self.norm.rows(l1.shape()).map_err(Error::into_candle)?;
         let out = with_f32(&self.norm.weight, |weight| {
             in_pieces(x.len(), rows.len(), |row, out| {
                 let of_row = row * rows.len()..(row + 1) * rows.len();
@@ -276,17 +321,17 @@ mod tests {
 
     #[test]
     fn group_norm_agrees_with_the_composed_version() -> Result<()> {
-        check(&Norm::group(random(&[6], 1)?, random(&[6], 2)?, 3, 1e-5), &[2, 6, 4, 5])
+        check(&Norm::group(random(&[6], 1)?, random(&[6], 2)?, 3, 1e-5)?, &[2, 6, 4, 5])
     }
 
     #[test]
     fn layer_norm_agrees_with_the_composed_version() -> Result<()> {
-        check(&Norm::layer(random(&[24], 1)?, random(&[24], 2)?, 1e-5), &[2, 3, 24])
+        check(&Norm::layer(random(&[24], 1)?, random(&[24], 2)?, 1e-5)?, &[2, 3, 24])
     }
 
     #[test]
     fn a_shape_that_does_not_fit_is_an_error() -> Result<()> {
-        let norm = Norm::group(random(&[6], 1)?, random(&[6], 2)?, 3, 1e-5);
+        let norm = Norm::group(random(&[6], 1)?, random(&[6], 2)?, 3, 1e-5)?;
         assert!(norm.apply(&random(&[2, 5, 4, 4], 1)?).is_err());
         Ok(())
     }

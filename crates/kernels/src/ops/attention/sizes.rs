@@ -1,3 +1,5 @@
+//! Sizes of an attention, and where its parts stand in the arrays.
+
 use std::ops::Range;
 
 use super::AttentionMask;
@@ -15,8 +17,8 @@ pub(super) struct Sizes {
     pub(super) mask: AttentionMask,
 }
 
-/// A head of a sample: sample · heads + head.
-pub(super) type Place = usize;
+/// Which head of which sample: sample · heads + head.
+pub(super) type HeadIndex = usize;
 
 impl Sizes {
     pub(super) fn width(self) -> usize {
@@ -37,27 +39,27 @@ impl Sizes {
     }
 
     /// Cuts `(B, heads, N, d)` into tiles of at most `rows` queries of one head: whose, the first query, the elements.
-    pub(super) fn tiles(self, out: &mut [f32], rows: usize) -> Vec<(Place, usize, &mut [f32])> {
+    pub(super) fn tiles(self, out: &mut [f32], rows: usize) -> Vec<(HeadIndex, usize, &mut [f32])> {
         let heads = out.chunks_mut((self.queries * self.head).max(1)).enumerate();
-        let of_head = |(place, head): (Place, _)| {
+        let of_head = |(head_index, head): (HeadIndex, _)| {
             let tiles = <[f32]>::chunks_mut(head, rows * self.head).enumerate();
-            tiles.map(move |(i, tile)| (place, i * rows, tile))
+            tiles.map(move |(i, tile)| (head_index, i * rows, tile))
         };
         heads.flat_map(of_head).collect()
     }
 
     /// Some rows of one head of `(B, N, heads·d)`.
-    pub(super) fn of_queries(self, x: &[f32], place: Place, rows: Range<usize>) -> Mat<'_> {
-        self.part(x, self.queries, place, rows)
+    pub(super) fn of_queries(self, x: &[f32], head_index: HeadIndex, rows: Range<usize>) -> Mat<'_> {
+        self.part(x, self.queries, head_index, rows)
     }
 
     /// Some rows of one head of `(B, L, heads·d)`.
-    pub(super) fn of_keys(self, x: &[f32], place: Place, rows: Range<usize>) -> Mat<'_> {
-        self.part(x, self.keys, place, rows)
+    pub(super) fn of_keys(self, x: &[f32], head_index: HeadIndex, rows: Range<usize>) -> Mat<'_> {
+        self.part(x, self.keys, head_index, rows)
     }
 
-    fn part(self, x: &[f32], tokens: usize, place: Place, rows: Range<usize>) -> Mat<'_> {
-        let (sample, head) = (place / self.heads, place % self.heads);
+    fn part(self, x: &[f32], tokens: usize, head_index: HeadIndex, rows: Range<usize>) -> Mat<'_> {
+        let (sample, head) = (head_index / self.heads, head_index % self.heads);
         let start = (sample * tokens + rows.start) * self.width() + head * self.head;
         Mat::new(&x[start..], (rows.len(), self.head), (self.width(), 1))
     }

@@ -8,8 +8,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{scratch::with_scratch, vectorized};
-use crate::gemm::{Mat, MatMut, Threads, Write, matmul, zeros};
+use super::vectorized;
+use crate::{
+    gemm::{Mat, MatMut, Threads, Write, matmul, zeros},
+    scratch::with_scratch,
+};
 
 /// Positions of a transformed tile.
 const POSITIONS: usize = 16;
@@ -291,10 +294,13 @@ impl Parity {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Result, Tensor};
+    use candle_core::{DType, Tensor};
 
     use super::*;
-    use crate::test_util::{assert_close, random};
+    use crate::{
+        Result,
+        test_util::{assert_close, random},
+    };
 
     #[test]
     fn every_cut_into_blocks_and_strips_gives_the_convolution() -> Result<()> {

@@ -1,7 +1,13 @@
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+//! Pointwise non-linearities.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
 
 use super::{CHUNK, exp, f32_slice, is_fast, is_half, vectorized, widen};
-use crate::gemm::in_pieces;
+use crate::{
+    Result,
+    error::{Error, check_equal},
+    gemm::in_pieces,
+};
 
 /// A pointwise non-linearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,28 +67,38 @@ fn quick_gelu_slope(x: f32) -> f32 {
     s * (1.0 + 1.702 * x * (1.0 - s))
 }
 
-/// Applies the non-linearity elementwise.
+/// f(x) elementwise; `x` may have any shape, which is that of the result.
+///
+/// # Errors
+///
+/// When the number format of `x` is not a floating-point one.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     if is_fast(x) {
-        return x.contiguous()?.apply_op1(Forward(activation));
+        return Ok(x.contiguous()?.apply_op1(Forward(activation))?);
     }
     if is_half(x) {
-        return activate(&widen(x)?, activation)?.to_dtype(x.dtype());
+        return Ok(activate(&widen(x)?, activation)?.to_dtype(x.dtype())?);
     }
-    match activation {
+    Ok(match activation {
         Activation::Silu => x.silu(),
         Activation::Gelu => x.gelu_erf(),
         Activation::QuickGelu => x * candle_nn::ops::sigmoid(&(x * 1.702)?)?,
-    }
+    }?)
 }
 
 /// f'(x) · d elementwise: the Jacobian of a pointwise map is diagonal, so that this is its jvp and its vjp.
+/// `x` and `d` have one shape, which is that of the result.
+///
+/// # Errors
+///
+/// When the shapes differ.
 pub fn activation_jvp(x: &Tensor, d: &Tensor, activation: Activation) -> Result<Tensor> {
+    check_equal("activation-jvp", x, d)?;
     if is_fast(x) {
-        return x.contiguous()?.apply_op2_no_bwd(&d.contiguous()?, &Derivative(activation));
+        return Ok(x.contiguous()?.apply_op2_no_bwd(&d.contiguous()?, &Derivative(activation))?);
     }
     if is_half(x) {
-        return activation_jvp(&widen(x)?, &widen(d)?, activation)?.to_dtype(x.dtype());
+        return Ok(activation_jvp(&widen(x)?, &widen(d)?, activation)?.to_dtype(x.dtype())?);
     }
     let slope = match activation {
         Activation::Silu => sigmoid_slope(x, 1.0)?,
@@ -93,7 +109,7 @@ pub fn activation_jvp(x: &Tensor, d: &Tensor, activation: Activation) -> Result<
             (cdf + (x * density)?)?
         }
     };
-    slope * d
+    Ok((slope * d)?)
 }
 
 /// Derivative of x · sigmoid(k x), composed of candle operations.
@@ -101,7 +117,7 @@ fn sigmoid_slope(x: &Tensor, k: f64) -> Result<Tensor> {
     let kx = (x * k)?;
     let s = candle_nn::ops::sigmoid(&kx)?;
     let rest = (kx * (1.0 - &s)?)?;
-    s * (rest + 1.0)?
+    Ok((s * (rest + 1.0)?)?)
 }
 
 struct Forward(Activation);
@@ -132,7 +148,7 @@ impl CustomOp1 for Forward {
         "activation"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
         let y = match self.0 {
             Activation::Silu => map(x, silu),
@@ -142,8 +158,8 @@ impl CustomOp1 for Forward {
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        activation_jvp(&x.detach(), grad, self.0).map(Some)
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        activation_jvp(&x.detach(), grad, self.0).map(Some).map_err(Error::into_candle)
     }
 }
 
@@ -152,7 +168,13 @@ impl CustomOp2 for Derivative {
         "activation-derivative"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, d) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
         let y = match self.0 {
             Activation::Silu => map2(x, d, silu_slope),
@@ -173,7 +195,7 @@ mod tests {
     const ALL: [Activation; 3] = [Activation::Silu, Activation::Gelu, Activation::QuickGelu];
 
     fn grid() -> Result<Tensor> {
-        Tensor::from_vec((-400..=400).map(|i| i as f32 * 0.03).collect(), 801, &Device::Cpu)
+        Ok(Tensor::from_vec((-400..=400).map(|i| i as f32 * 0.03).collect(), 801, &Device::Cpu)?)
     }
 
     #[test]

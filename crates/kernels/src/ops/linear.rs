@@ -1,9 +1,17 @@
-use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor, bail};
+//! Dense layers.
+
+use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
 
 use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, with_f32};
-use crate::gemm::{Mat, MatMut, Threads, Write, in_pieces, matmul, zeros};
+use crate::{
+    Result,
+    error::check_shapes,
+    gemm::{Mat, MatMut, Threads, Write, in_pieces, matmul, zeros},
+};
 
-/// A frozen affine map over the last dimension: `y = x Wᵀ + b`, `W: (out, in)`, `b: (out,)`.
+const NAME: &str = "linear";
+
+/// A frozen dense layer over the last dimension: y = x Wᵀ + b. `x: (…, in)`; the result is `(…, out)`.
 #[derive(Clone, Debug)]
 pub struct Linear {
     weight: Tensor,
@@ -11,7 +19,6 @@ pub struct Linear {
 }
 
 impl Affine for Linear {
-    /// `x: (…, in)`; returns `(…, out)`.
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
         self.run(x, self.bias.as_ref())
     }
@@ -23,17 +30,33 @@ impl Affine for Linear {
 
 impl Linear {
     /// From `weight: (out, in)` and `bias: (out,)`.
-    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
+    ///
+    /// # Errors
+    ///
+    /// When these have other shapes, or `in` or `out` is zero.
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
+        let fits = weight.rank() == 2
+            && weight.elem_count() > 0
+            && bias.as_ref().is_none_or(|bias| bias.dims() == &weight.dims()[..1]);
+        let shapes: Vec<&Shape> = [Some(&weight), bias.as_ref()].into_iter().flatten().map(|t| t.shape()).collect();
+        check_shapes(fits, NAME, || "needs a weight (out, in) and a bias (out,)".into(), &shapes)?;
+        Ok(Self { weight, bias })
     }
 
     fn run(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let inputs = self.weight.dim(1)?;
+        check_shapes(
+            x.dims().last() == Some(&inputs),
+            NAME,
+            || format!("needs a last dimension of {inputs}"),
+            &[x.shape()],
+        )?;
         if is_fast(x) {
             let op = Product { weight: self.weight.clone(), bias: bias.cloned(), side: Side::Forward };
-            return x.contiguous()?.apply_op1(op);
+            return Ok(x.contiguous()?.apply_op1(op)?);
         }
         if is_half_on_cpu(x) {
-            return self.run(&widen(x)?, bias)?.to_dtype(x.dtype());
+            return Ok(self.run(&widen(x)?, bias)?.to_dtype(x.dtype())?);
         }
         let weight = self.weight.to_dtype(x.dtype())?.t()?;
         let mut dims = x.dims().to_vec();
@@ -43,7 +66,7 @@ impl Linear {
         }
         let y = flat.reshape(dims)?;
         match bias {
-            Some(bias) => y.broadcast_add(&bias.to_dtype(x.dtype())?),
+            Some(bias) => Ok(y.broadcast_add(&bias.to_dtype(x.dtype())?)?),
             None => Ok(y),
         }
     }
@@ -66,10 +89,10 @@ struct Product {
 
 impl CustomOp1 for Product {
     fn name(&self) -> &'static str {
-        "linear"
+        NAME
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
         let (out_features, in_features) = self.weight.dims2()?;
         let (from, to) = match self.side {
@@ -77,9 +100,8 @@ impl CustomOp1 for Product {
             Side::Backward => (out_features, in_features),
         };
         let mut dims = layout.dims().to_vec();
-        match dims.last_mut() {
-            Some(last) if *last == from => *last = to,
-            _ => bail!("linear: the input {:?} does not end in {from} features", layout.shape()),
+        if let Some(last) = dims.last_mut() {
+            *last = to;
         }
         let rows = x.len() / from;
         let (mut y, write) = match &self.bias {
@@ -96,7 +118,7 @@ impl CustomOp1 for Product {
         Ok((CpuStorage::F32(y), Shape::from(dims)))
     }
 
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let side = if self.side == Side::Forward { Side::Backward } else { Side::Forward };
         let product = Product { weight: self.weight.clone(), bias: None, side };
         grad.contiguous()?.apply_op1(product).map(Some)
@@ -112,7 +134,7 @@ mod tests {
 
     #[test]
     fn forward_and_backward_agree_with_the_composed_version() -> Result<()> {
-        let layer = Linear::new(random(&[7, 5], 1)?, Some(random(&[7], 2)?));
+        let layer = Linear::new(random(&[7, 5], 1)?, Some(random(&[7], 2)?))?;
         let x = Var::from_tensor(&random(&[2, 3, 5], 3)?)?;
         let x64 = x.to_dtype(DType::F64)?;
         assert_close(&layer.apply(&x)?, &layer.apply(&x64)?, 1e-6);

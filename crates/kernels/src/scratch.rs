@@ -1,13 +1,15 @@
+//! Memory for intermediate results, kept by each thread from one operation to the next.
+
 use std::cell::Cell;
 
 thread_local! {
     static KEPT: Cell<Vec<f32>> = const { Cell::new(vec![]) };
 }
 
-/// Lends memory for the intermediate results of an operation, with whatever an earlier one has left in it: clearing it
-/// anew takes longer than some of what is then computed. Each thread keeps what it once needed.
-pub(super) fn with_scratch<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
-    // Taken away, not borrowed: while `f` waits for other threads, this one may begin another operation.
+/// Calls `f` with slices of the given lengths for intermediate results. They hold whatever an earlier operation has left
+/// in them: clearing them takes longer than some of what is then computed. Each thread keeps the memory it once needed.
+pub(crate) fn with_scratch<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
+    // Taken, not borrowed: while `f` waits for other threads, this one may begin another operation.
     let mut memory = KEPT.take();
     let needed = lens.iter().sum();
     if memory.len() < needed {

@@ -1,19 +1,30 @@
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+//! Transposition.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{f32_slice, is_fast};
-use crate::gemm::zeros;
+use crate::{
+    Result,
+    error::{Error, check_shapes},
+    gemm::zeros,
+};
 
-/// Swaps the last two dimensions: `x: (B, M, N)`; returns `(B, N, M)`, contiguous.
+/// Swaps the last two dimensions: `x: (B, M, N)`; returns `(B, N, M)`, contiguous. Linear, so that it is its own jvp.
+///
+/// # Errors
+///
+/// When `x` has not three dimensions.
 pub fn swap_last(x: &Tensor) -> Result<Tensor> {
+    check_shapes(x.rank() == 3, "swap-last", || "needs (B, M, N)".into(), &[x.shape()])?;
     if is_fast(x) {
-        return x.contiguous()?.apply_op1(Swap);
+        return Ok(x.contiguous()?.apply_op1(Swap)?);
     }
-    x.transpose(1, 2)?.contiguous()
+    Ok(x.transpose(1, 2)?.contiguous()?)
 }
 
-/// Rows of the result that are written together: as many numbers as a line of cache holds of the input.
-const TOGETHER: usize = 16;
+/// Rows of the result that one task writes: as many numbers as a line of cache holds of the input.
+const ROWS: usize = 16;
 
 struct Swap;
 
@@ -22,14 +33,14 @@ impl CustomOp1 for Swap {
         "swap-last"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
         let (batch, m, n) = layout.shape().dims3()?;
         let mut y = zeros(x.len());
         for (y, x) in y.chunks_mut((m * n).max(1)).zip(x.chunks((m * n).max(1))) {
-            y.par_chunks_mut(TOGETHER * m).enumerate().for_each(|(block, y)| {
+            y.par_chunks_mut(ROWS * m).enumerate().for_each(|(block, y)| {
                 for (i, row) in x.chunks(n).enumerate() {
-                    for (y, x) in y[i..].iter_mut().step_by(m).zip(&row[block * TOGETHER..]) {
+                    for (y, x) in y[i..].iter_mut().step_by(m).zip(&row[block * ROWS..]) {
                         *y = *x;
                     }
                 }
@@ -38,8 +49,8 @@ impl CustomOp1 for Swap {
         Ok((CpuStorage::F32(y), Shape::from((batch, n, m))))
     }
 
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        swap_last(grad).map(Some)
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        swap_last(grad).map(Some).map_err(Error::into_candle)
     }
 }
 

@@ -1,9 +1,11 @@
-//! Tensor operations with a fast CPU path, a backward, and the pieces forward mode needs.
+//! Tensor operations, each with its vjp (candle's backward) and its jvp.
 //!
-//! candle's own `softmax_last_dim` and fused layer norm cut the gradient, and its convolution always
-//! computes weight gradients; these operations hold their (frozen) weights and differentiate with
-//! respect to their inputs alone. Each stands in a file of its own with its formula and its test
-//! against a naive version.
+//! candle's own `softmax_last_dim` and fused layer norm cut the gradient, and its convolution always computes weight
+//! gradients; these operations hold their (frozen) weights and differentiate with respect to their inputs alone.
+//!
+//! On f32 CPU tensors they run their own loops. Half precision on the CPU is computed in f32 and rounded; other number
+//! formats and devices are composed of candle's operations. Every operation takes any layout and returns a contiguous
+//! tensor of the number format of its first argument.
 
 mod activation;
 mod affine;
@@ -13,11 +15,10 @@ mod conv2d;
 mod geglu;
 mod linear;
 mod norm;
-mod scratch;
 mod sum;
 mod swap;
 mod upsample;
-mod winograd;
+pub(crate) mod winograd;
 
 pub use activation::{Activation, activate, activation_jvp};
 pub use affine::Affine;
@@ -35,17 +36,16 @@ pub(crate) use attention::{
     BLOCK as ATTENTION_BLOCK, DERIVATIVE_TILE as ATTENTION_DERIVATIVE_TILE, TILE as ATTENTION_TILE,
 };
 pub(crate) use conv2d::UNFOLDED_MAX as CONV_UNFOLDED_MAX;
-pub(crate) use winograd::Winograd;
 
-use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, DType, Layout, Result as CandleResult, Storage, Tensor, bail};
 use half::slice::HalfFloatSliceExt;
 
 /// The elements of a contiguous f32 CPU tensor, as a custom operation receives it.
-fn f32_slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+fn f32_slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> CandleResult<&'a [f32]> {
     contiguous(storage.as_slice::<f32>()?, layout)
 }
 
-fn contiguous<'a, T>(data: &'a [T], layout: &Layout) -> Result<&'a [T]> {
+fn contiguous<'a, T>(data: &'a [T], layout: &Layout) -> CandleResult<&'a [T]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&data[start..end]),
         None => bail!("a custom operation needs a contiguous tensor, got {:?}", layout.shape()),
@@ -53,13 +53,13 @@ fn contiguous<'a, T>(data: &'a [T], layout: &Layout) -> Result<&'a [T]> {
 }
 
 /// Runs `f` on the elements of a contiguous CPU tensor, widened where they are stored in half precision.
-fn with_f32<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
+fn with_f32<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> CandleResult<R> {
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
         Storage::Cpu(CpuStorage::F16(half)) => Ok(f(&contiguous(half, layout)?.to_f32_vec())),
         Storage::Cpu(CpuStorage::BF16(half)) => Ok(f(&contiguous(half, layout)?.to_f32_vec())),
         Storage::Cpu(cpu) => Ok(f(f32_slice(cpu, layout)?)),
-        _ => bail!("a CPU operation was given a tensor on another device"),
+        _ => bail!("all tensors of an operation must be on one device, here the CPU"),
     }
 }
 
@@ -78,7 +78,7 @@ fn is_half_on_cpu(tensor: &Tensor) -> bool {
     is_half(tensor) && tensor.device().is_cpu()
 }
 
-fn widen(tensor: &Tensor) -> Result<Tensor> {
+fn widen(tensor: &Tensor) -> CandleResult<Tensor> {
     tensor.to_dtype(DType::F32)
 }
 

@@ -1,33 +1,57 @@
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor};
+//! GEGLU (Shazeer 2020, arXiv 2002.05202), without its projection.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Shape, Tensor};
 
 use super::{
     activation::{Activation, activate, activation_jvp, gelu, gelu_slope},
     f32_slice, is_fast, is_half, vectorized, widen,
 };
-use crate::gemm::in_pieces;
+use crate::{
+    Result,
+    error::{check_equal, check_shapes},
+    gemm::in_pieces,
+};
 
-/// GEGLU without its projection: `x: (…, 2F)` holds values then gates; returns `(…, F)` = value · gelu(gate), exact erf.
+/// value · gelu(gate): `x: (…, 2F)` holds values, then gates; returns `(…, F)`. The GELU is the exact one (erf).
+///
+/// # Errors
+///
+/// When the last dimension of `x` is odd or empty.
 pub fn geglu(x: &Tensor) -> Result<Tensor> {
+    check(x)?;
     if is_fast(x) {
-        return x.contiguous()?.apply_op1(Forward);
+        return Ok(x.contiguous()?.apply_op1(Forward)?);
     }
     if is_half(x) {
-        return geglu(&widen(x)?)?.to_dtype(x.dtype());
+        return Ok(geglu(&widen(x)?)?.to_dtype(x.dtype())?);
     }
     let (value, gate) = halves(x)?;
-    value * activate(&gate, Activation::Gelu)?
+    Ok((value * activate(&gate, Activation::Gelu)?)?)
 }
 
-/// Jacobian-vector product of [`geglu`]: `x, dx: (…, 2F)`; returns `(…, F)` = d(value) · gelu(gate) + value · gelu'(gate) · d(gate).
+/// Jacobian-vector product of [`geglu`]: `x, dx: (…, 2F)`; returns `(…, F)` = d(value) · gelu(gate) +
+/// value · gelu'(gate) · d(gate).
+///
+/// # Errors
+///
+/// When the shapes differ, or their last dimension is odd or empty.
 pub fn geglu_jvp(x: &Tensor, dx: &Tensor) -> Result<Tensor> {
+    check(x)?;
+    check_equal("geglu-jvp", x, dx)?;
     if is_fast(x) {
-        return x.contiguous()?.apply_op2_no_bwd(&dx.contiguous()?, &Jvp);
+        return Ok(x.contiguous()?.apply_op2_no_bwd(&dx.contiguous()?, &Jvp)?);
     }
     if is_half(x) {
-        return geglu_jvp(&widen(x)?, &widen(dx)?)?.to_dtype(x.dtype());
+        return Ok(geglu_jvp(&widen(x)?, &widen(dx)?)?.to_dtype(x.dtype())?);
     }
     let ((value, gate), (d_value, d_gate)) = (halves(x)?, halves(dx)?);
-    (d_value * activate(&gate, Activation::Gelu)?)? + (value * activation_jvp(&gate, &d_gate, Activation::Gelu)?)?
+    let of_value = (d_value * activate(&gate, Activation::Gelu)?)?;
+    Ok((of_value + (value * activation_jvp(&gate, &d_gate, Activation::Gelu)?)?)?)
+}
+
+fn check(x: &Tensor) -> Result<()> {
+    let fits = x.dims().last().is_some_and(|last| *last > 0 && last.is_multiple_of(2));
+    check_shapes(fits, "geglu", || "needs an even, non-empty last dimension".into(), &[x.shape()])
 }
 
 fn halves(x: &Tensor) -> Result<(Tensor, Tensor)> {
@@ -39,15 +63,15 @@ struct Forward;
 struct Vjp;
 struct Jvp;
 
-fn half_width(layout: &Layout) -> Result<(usize, Shape)> {
+/// F, and the shape of the result.
+fn half_width(layout: &Layout) -> (usize, Shape) {
     let mut dims = layout.dims().to_vec();
-    match dims.last_mut() {
-        Some(last) if *last % 2 == 0 && *last > 0 => {
-            *last /= 2;
-            Ok((*last, Shape::from(dims)))
-        }
-        _ => candle_core::bail!("GEGLU needs an even, non-empty last dimension, got {:?}", layout.shape()),
+    let mut width = 0;
+    if let Some(last) = dims.last_mut() {
+        *last /= 2;
+        width = *last;
     }
+    (width, Shape::from(dims))
 }
 
 impl CustomOp1 for Forward {
@@ -55,9 +79,9 @@ impl CustomOp1 for Forward {
         "geglu"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
-        let (width, shape) = half_width(layout)?;
+        let (width, shape) = half_width(layout);
         let y = in_pieces(x.len() / 2, width, |row, y| {
             let (value, gate) = x[2 * width * row..][..2 * width].split_at(width);
             vectorized(
@@ -68,7 +92,7 @@ impl CustomOp1 for Forward {
         Ok((CpuStorage::F32(y), shape))
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
         x.detach().apply_op2_no_bwd(&grad.contiguous()?, &Vjp).map(Some)
     }
 }
@@ -78,9 +102,15 @@ impl CustomOp2 for Vjp {
         "geglu-vjp"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, grad) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
-        let (width, _) = half_width(l1)?;
+        let (width, _) = half_width(l1);
         let out = in_pieces(x.len(), 2 * width, |row, out| {
             let (d_value, d_gate) = out.split_at_mut(width);
             let (value, gate) = x[2 * width * row..][..2 * width].split_at(width);
@@ -105,9 +135,15 @@ impl CustomOp2 for Jvp {
         "geglu-jvp"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, dx) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
-        let (width, shape) = half_width(l1)?;
+        let (width, shape) = half_width(l1);
         let out = in_pieces(x.len() / 2, width, |row, out| {
             let both = 2 * width * row..2 * width * (row + 1);
             let ((value, gate), (d_value, d_gate)) = (x[both.clone()].split_at(width), dx[both].split_at(width));
@@ -133,7 +169,7 @@ mod tests {
     use crate::test_util::{assert_close, random};
 
     #[test]
-    fn forward_backward_and_pushforward_agree_with_the_composed_version() -> Result<()> {
+    fn forward_vjp_and_jvp_agree_with_the_composed_version() -> Result<()> {
         let x = Var::from_tensor(&random(&[3, 5, 8], 1)?)?;
         let composed = geglu(&x.to_dtype(DType::F64)?)?;
         assert_close(&geglu(&x)?, &composed, 1e-6);

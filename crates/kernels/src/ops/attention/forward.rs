@@ -3,10 +3,11 @@
 
 use rayon::prelude::*;
 
-use super::sizes::{Place, Sizes, even};
+use super::sizes::{HeadIndex, Sizes, even};
 use crate::{
     gemm::{Mat, MatMut, Threads, Write, matmul, zeros},
-    ops::{exp, max_of, scratch::with_scratch, sum_of, vectorized},
+    ops::{exp, max_of, sum_of, vectorized},
+    scratch::with_scratch,
 };
 
 /// Most queries of a tile. The more, the less often a block of keys is packed for its product.
@@ -25,9 +26,9 @@ fn attend_in(s: Sizes, inputs: [&[f32]; 3], tile: usize, block: usize) -> Vec<f3
     let mut out = zeros(s.batch * s.queries * s.width());
     s.tiles(&mut out, tile).into_par_iter().for_each_init(
         || vec![Softmax::NOTHING; tile],
-        |softmax, (place, first, out)| {
+        |softmax, (head_index, first, out)| {
             with_scratch([tile * block], |[scores]| {
-                Tile { scores, softmax }.attend(s, inputs, place, first, block, out);
+                Tile { scores, softmax }.attend(s, inputs, head_index, first, block, out);
             });
         },
     );
@@ -67,16 +68,24 @@ struct Tile<'a> {
 
 impl Tile<'_> {
     /// `out: (rows, d)` for the queries from `first` on.
-    fn attend(&mut self, s: Sizes, [q, k, v]: [&[f32]; 3], place: Place, first: usize, block: usize, out: &mut [f32]) {
+    fn attend(
+        &mut self,
+        s: Sizes,
+        [q, k, v]: [&[f32]; 3],
+        head_index: HeadIndex,
+        first: usize,
+        block: usize,
+        out: &mut [f32],
+    ) {
         let rows = out.len() / s.head;
         let softmax = &mut self.softmax[..rows];
         softmax.fill(Softmax::NOTHING);
-        let q = s.of_queries(q, place, first..first + rows);
+        let q = s.of_queries(q, head_index, first..first + rows);
         let mut write = Write::Replace;
         for start in (0..s.keys).step_by(block) {
             let keys = start..(start + block).min(s.keys);
             let scores = &mut self.scores[..rows * keys.len()];
-            let (k, v) = (s.of_keys(k, place, keys.clone()), s.of_keys(v, place, keys.clone()));
+            let (k, v) = (s.of_keys(k, head_index, keys.clone()), s.of_keys(v, head_index, keys.clone()));
             matmul(&mut MatMut::rows(scores, rows, keys.len()), q, k.t(), s.scale(), Write::Replace, Threads::One);
             vectorized(
                 #[inline(always)]
