@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, tensor::Metadata};
 use serde::Deserialize;
 
 use crate::{
@@ -186,18 +186,21 @@ fn read_header(source: Source, head: &[u8]) -> std::result::Result<Part, String>
     if length > MAX_HEADER {
         return Err("its header is too long".to_owned());
     }
-    let header = source.read(0, 8 + length).map_err(|e| e.to_string())?;
-    let (_, metadata) = SafeTensors::read_metadata(&header).map_err(|e| e.to_string())?;
+    let header = source.read(8, length).map_err(|e| e.to_string())?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(|e| e.to_string())?;
     let mut tensors = BTreeMap::new();
     for (name, info) in metadata.tensors() {
-        let (start, end) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
-        let length = end.checked_sub(start).ok_or("a tensor ends before it begins")?;
-        let start = header.len() as u64 + start;
-        if start.checked_add(length).is_none_or(|end| end > source.len()) {
+        let (begin, end) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
+        let count = info.shape.iter().try_fold(1_u64, |count, size| count.checked_mul(*size as u64));
+        let bits = count.and_then(|count| count.checked_mul(info.dtype.bitsize() as u64));
+        let bytes = end.checked_sub(begin).filter(|bytes| bytes.checked_mul(8) == bits);
+        let bytes = bytes.ok_or("a tensor's bytes do not fit its shape")?;
+        let start = (8 + length).checked_add(begin).ok_or("a tensor lies beyond all files")?;
+        if start.checked_add(bytes).is_none_or(|end| end > source.len()) {
             return Err(format!("it ends at byte {}, before its tensors do", source.len()));
         }
         let element = element_type(info.dtype);
-        tensors.insert(name, Stored { element, dtype: info.dtype, shape: info.shape.clone(), start, length });
+        tensors.insert(name, Stored { element, dtype: info.dtype, shape: info.shape.clone(), start, length: bytes });
     }
     Ok(Part::Safetensors { source, tensors })
 }

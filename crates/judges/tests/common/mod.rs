@@ -1,5 +1,7 @@
 //! The fixtures that `scripts/fixtures/judges/make_judges.py` made, and how far a result is from them.
 
+#![allow(dead_code, reason = "each test uses some of it")]
+
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
