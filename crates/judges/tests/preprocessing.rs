@@ -28,6 +28,7 @@ fn resizing_is_pillows() {
         ("crop_tall", 97, 211, Fit::CropFrom(25), 24, Bicubic),
         ("crop_odd", 100, 37, Fit::CropFrom(24), 24, Bicubic),
         ("thin", 2, 900, Fit::CropFrom(24), 24, Bilinear),
+        ("very_tall", 3, 400, Fit::Exact, 24, Bilinear),
         ("dot", 1, 1, Fit::Exact, 9, Bicubic),
     ];
     for (name, width, height, fit, size, filter) in cases {
@@ -36,7 +37,7 @@ fn resizing_is_pillows() {
         // From (3, size, size), 0 to 1, to (size, size, 3), 0 to 255.
         let value = |i: usize| f64::from((planes[i % 3 * size * size + i / 3] * 255.0).round());
         let pixels: Vec<f64> = (0..planes.len()).map(value).collect();
-        assert_eq!(pixels, numbers(&fixture("pictures"), name), "{name}");
+        assert!(pixels == numbers(&fixture("pictures"), name), "{name}");
     }
 }
 
