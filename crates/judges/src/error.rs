@@ -35,7 +35,9 @@ pub enum Error {
 
     // Files.
     /// No judge in a folder.
-    #[error("{folder} has no judge: it must hold sscd/, clip/ or quality.safetensors; `memscope models fetch judges` fills it")]
+    #[error(
+        "{folder} has no judge: it must hold sscd/, clip/ or quality.safetensors; `memscope models fetch judges` fills it"
+    )]
     NoJudge {
         /// The folder.
         folder: String,

@@ -37,9 +37,8 @@ impl Picture {
     pub fn open(path: &Path) -> Result<Self> {
         let refuse = |reason: String| Error::Picture { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;
-        let mut reader = image::ImageReader::new(Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(|e| refuse(e.to_string()))?;
+        let mut reader =
+            image::ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| refuse(e.to_string()))?;
         let mut limits = image::Limits::default();
         limits.max_alloc = Some(8 * MAX_PIXELS as u64);
         reader.limits(limits);

@@ -57,9 +57,7 @@ pub const PUBLISHED_JUDGES: [PublishedJudge; 6] = [
         licence: "MIT",
         files: &[PublishedFile {
             path: "sscd/sscd_disc_large.torchscript.pt",
-            origin: Origin::Url(
-                "https://dl.fbaipublicfiles.com/sscd-copy-detection/sscd_disc_large.torchscript.pt",
-            ),
+            origin: Origin::Url("https://dl.fbaipublicfiles.com/sscd-copy-detection/sscd_disc_large.torchscript.pt"),
             sha256: None,
         }],
     },
@@ -69,9 +67,7 @@ pub const PUBLISHED_JUDGES: [PublishedJudge; 6] = [
         licence: "MIT",
         files: &[PublishedFile {
             path: "sscd/sscd_disc_mixup.torchscript.pt",
-            origin: Origin::Url(
-                "https://dl.fbaipublicfiles.com/sscd-copy-detection/sscd_disc_mixup.torchscript.pt",
-            ),
+            origin: Origin::Url("https://dl.fbaipublicfiles.com/sscd-copy-detection/sscd_disc_mixup.torchscript.pt"),
             sha256: None,
         }],
     },

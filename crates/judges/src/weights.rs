@@ -118,11 +118,8 @@ impl Weights {
             });
         }
         let (element, bytes) = self.read(part, name)?;
-        let wrong_type = |element: String| Error::TensorType {
-            file: self.label.clone(),
-            tensor: name.to_owned(),
-            element,
-        };
+        let wrong_type =
+            |element: String| Error::TensorType { file: self.label.clone(), tensor: name.to_owned(), element };
         let numbers = element.and_then(|element| to_f32(element, &bytes));
         let numbers = numbers.ok_or_else(|| {
             wrong_type(match part {
@@ -145,7 +142,6 @@ impl Weights {
         Ok(Tensor::from_vec(numbers, shape, &self.device)?)
     }
 
-
     fn find(&self, name: &str) -> Option<&Part> {
         self.parts.iter().find(|part| match part {
             Part::Safetensors { tensors, .. } => tensors.contains_key(name),
@@ -159,14 +155,14 @@ impl Weights {
                 let refused = |source| Error::TorchFile { file: self.label.clone(), source };
                 let tensor = file.read(name).map_err(refused)?;
                 Ok((Some(tensor.element), tensor.bytes))
-            },
+            }
             Part::Safetensors { source, tensors } => {
                 let missing = || Error::MissingTensor { file: self.label.clone(), tensor: name.to_owned() };
                 let stored = tensors.get(name).ok_or_else(missing)?;
                 let bytes = source.read(stored.start, stored.length);
                 let bytes = bytes.map_err(|source| Error::Read { file: self.label.clone(), source })?;
                 Ok((stored.element, bytes))
-            },
+            }
         }
     }
 }
@@ -204,7 +200,6 @@ fn read_header(source: Source, head: &[u8]) -> std::result::Result<Part, String>
     }
     Ok(Part::Safetensors { source, tensors })
 }
-
 
 fn element_type(dtype: Dtype) -> Option<ElementType> {
     match dtype {

@@ -87,13 +87,17 @@ fn damaged_files_are_refused() {
     fs::write(&weights, &not_finite).unwrap();
     assert!(matches!(Judges::open(folder.path()), Err(Error::NonFinite { .. })));
     let config = fs::read_to_string(sscd.join("config.json")).unwrap();
-    for (from, to) in [("basic", "wide"), ("\"dims\"", "\"size\""), ("\"exact\"", "\"stretch\""), ("bilinear", "sinc")] {
+    for (from, to) in [("basic", "wide"), ("\"dims\"", "\"size\""), ("\"exact\"", "\"stretch\""), ("bilinear", "sinc")]
+    {
         fs::write(sscd.join("config.json"), config.replace(from, to)).unwrap();
         let error = Judges::open(folder.path()).err().unwrap();
         assert!(matches!(error, Error::Config { .. }), "{to}: {error}");
     }
-    fs::write(sscd.join("config.json"), config.replacen("\"preprocessing\": {", "\"preprocessing\": \"wen\", \"x\": {", 1))
-        .unwrap();
+    fs::write(
+        sscd.join("config.json"),
+        config.replacen("\"preprocessing\": {", "\"preprocessing\": \"wen\", \"x\": {", 1),
+    )
+    .unwrap();
     assert!(matches!(Judges::open(folder.path()), Err(Error::Config { .. })));
 }
 

@@ -71,7 +71,8 @@ fn clip(name: &str, config: &ClipConfig) {
     println!("{name}: {:.2?} for two pictures", start.elapsed());
     within(name, "pictures", &normalised(&pictures), &numbers(&folder, "pictures"));
     let rows = expected(&folder, "ids").to_vec2::<i64>().unwrap();
-    let ids: Vec<Vec<u32>> = rows.iter().map(|row| row.iter().map(|id| u32::try_from(*id).unwrap()).collect()).collect();
+    let ids: Vec<Vec<u32>> =
+        rows.iter().map(|row| row.iter().map(|id| u32::try_from(*id).unwrap()).collect()).collect();
     let end = u32::try_from(config.vocabulary - 1).unwrap();
     let ends: Vec<usize> = ids.iter().map(|ids| ids.iter().position(|id| *id == end).unwrap()).collect();
     let texts = network.embed_ids_to(&ids, &ends).unwrap();

@@ -29,7 +29,8 @@ fn the_published_head_has_its_golden_values() {
     let head = AestheticHead::open(&Files::from(folder.as_path())).unwrap().unwrap();
     assert_eq!(head.dims(), 768);
     let norm = head.direction().iter().map(|x| x * x).sum::<f64>().sqrt();
-    assert!((norm - 17.99563).abs() < 5e-6, "{norm}");
+    // torch 2.15 in float64.
+    assert!((norm - 17.99562477643365).abs() < 1e-12, "{norm}");
     let normalised = |values: Vec<f64>| -> Vec<f32> {
         let norm = values.iter().map(|x| x * x).sum::<f64>().sqrt();
         values.iter().map(|x| (x / norm) as f32).collect()

@@ -103,7 +103,8 @@ fn unknown_names_are_refused() {
     for (module, name) in [("os", "system"), ("builtins", "eval"), ("torch", "load"), ("__torch", "Model")] {
         let pickle = [format!("\x02c{module}\n{name}\n").as_bytes(), &text("echo"), b"\x85R."].concat();
         let error = pickled(&[&[0x80][..], &pickle].concat(), b"").unwrap_err();
-        let expected = matches!(&error, TorchFileError::UnknownGlobal { module: m, name: n } if m == module && n == name);
+        let expected =
+            matches!(&error, TorchFileError::UnknownGlobal { module: m, name: n } if m == module && n == name);
         assert!(expected, "{error}");
     }
 }
@@ -188,7 +189,9 @@ fn deep_nesting_and_endless_references_are_refused_at_once() {
     // A dictionary that holds the one before twice, forty times over: 2^40 leaves.
     let mut doubled = b"\x80\x02}q\0".to_vec();
     for i in 0..40_u8 {
-        doubled.extend([b"}".as_slice(), &text("a"), &[b'h', i], b"s", &text("b"), &[b'h', i], &[b's', b'q', i + 1]].concat());
+        doubled.extend(
+            [b"}".as_slice(), &text("a"), &[b'h', i], b"s", &text("b"), &[b'h', i], &[b's', b'q', i + 1]].concat(),
+        );
     }
     doubled.push(b'.');
     let error = pickled(&doubled, b"").unwrap_err();
@@ -284,7 +287,7 @@ fn changed_bytes_never_panic() {
             Err(error) => {
                 refused += 1;
                 assert!(error.to_string().len() < 400, "{error}");
-            },
+            }
         }
     }
     assert!(refused > 0, "no change was noticed");

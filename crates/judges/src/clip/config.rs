@@ -59,14 +59,8 @@ impl ClipConfig {
     /// OpenAI's ViT-L/14 (hub: openai/clip-vit-large-patch14).
     pub fn vit_l_14() -> Self {
         let activation = Activation::QuickGelu;
-        let tower = |width, layers, heads| TowerConfig {
-            width,
-            mlp: 4 * width,
-            layers,
-            heads,
-            activation,
-            epsilon: 1e-5,
-        };
+        let tower =
+            |width, layers, heads| TowerConfig { width, mlp: 4 * width, layers, heads, activation, epsilon: 1e-5 };
         Self {
             vision: tower(1024, 24, 16),
             image_size: 224,
@@ -197,7 +191,9 @@ impl Default for TextSection {
 impl Transformers {
     fn read(value: &Value) -> Result<Self, String> {
         if value.get("vision_config").is_none() && value.get("text_config").is_none() {
-            return Err("it is neither a CLIPConfig (vision_config, text_config) nor open_clip's (model_cfg)".to_owned());
+            return Err(
+                "it is neither a CLIPConfig (vision_config, text_config) nor open_clip's (model_cfg)".to_owned()
+            );
         }
         let dims = value.get("projection_dim").map_or(Ok(512), |dims| {
             dims.as_u64().and_then(|dims| usize::try_from(dims).ok()).ok_or("projection_dim is no size")

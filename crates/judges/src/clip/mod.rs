@@ -60,14 +60,12 @@ impl Clip {
         let order = if is_open_clip { ours } else { [ours[1], ours[0]] };
         let Some(config_file) = files.first(&order) else { return Ok(None) };
         let file = files.file_label(config_file);
-        let config = ClipConfig::parse(&files.required_text(config_file)?)
-            .map_err(|reason| Error::Config { file, reason })?;
+        let config =
+            ClipConfig::parse(&files.required_text(config_file)?).map_err(|reason| Error::Config { file, reason })?;
         let weights = weights.ok_or_else(|| files.missing(WEIGHTS[0]))?;
         let preprocessing = match files.text("clip/preprocessor_config.json")? {
-            Some(json) => config::preprocessing(&json, config.image_size).map_err(|reason| Error::Config {
-                file: files.file_label("clip/preprocessor_config.json"),
-                reason,
-            })?,
+            Some(json) => config::preprocessing(&json, config.image_size)
+                .map_err(|reason| Error::Config { file: files.file_label("clip/preprocessor_config.json"), reason })?,
             None => Preprocessing::clip(config.image_size),
         };
         let tokenizer = open_tokenizer(files, config.context)?;

@@ -62,8 +62,7 @@ impl<'a> Reader<'a> {
 
     /// (1, 1, width).
     pub(super) fn class_token(&self, width: usize) -> Result<Tensor> {
-        let token =
-            self.tensor("vision_model.embeddings.class_embedding", "visual.class_embedding", &[width])?;
+        let token = self.tensor("vision_model.embeddings.class_embedding", "visual.class_embedding", &[width])?;
         Ok(token.reshape((1, 1, width))?)
     }
 
@@ -76,14 +75,12 @@ impl<'a> Reader<'a> {
     /// (positions, width).
     pub(super) fn positions(&self, tower: Tower, shape: &[usize]) -> Result<Tensor> {
         match tower {
-            Tower::Vision => self.tensor(
-                "vision_model.embeddings.position_embedding.weight",
-                "visual.positional_embedding",
-                shape,
-            ),
+            Tower::Vision => {
+                self.tensor("vision_model.embeddings.position_embedding.weight", "visual.positional_embedding", shape)
+            }
             Tower::Text => {
                 self.tensor("text_model.embeddings.position_embedding.weight", "positional_embedding", shape)
-            },
+            }
         }
     }
 
@@ -133,7 +130,7 @@ impl<'a> Reader<'a> {
             Names::Transformers => {
                 let one = |name: &str| linear(&format!("self_attn.{name}"), "", width, width);
                 [one("q_proj")?, one("k_proj")?, one("v_proj")?]
-            },
+            }
             Names::OpenClip => self.joined(&format!("{other}.attn"), width)?,
         };
         Ok(BlockParts {
@@ -144,9 +141,8 @@ impl<'a> Reader<'a> {
     }
 
     fn norm(&self, transformers: &str, open_clip: &str, tower: &TowerConfig) -> Result<LayerNorm> {
-        let part = |part: &str| {
-            self.tensor(&format!("{transformers}.{part}"), &format!("{open_clip}.{part}"), &[tower.width])
-        };
+        let part =
+            |part: &str| self.tensor(&format!("{transformers}.{part}"), &format!("{open_clip}.{part}"), &[tower.width]);
         Ok(LayerNorm::new(part("weight")?, part("bias")?, tower.epsilon))
     }
 

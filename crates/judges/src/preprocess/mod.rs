@@ -86,7 +86,7 @@ impl NamedPreprocessing {
             Self::Mixup320 => exact(320),
             Self::Wen224 => {
                 Preprocessing { size: 224, fit: Fit::CropFrom(256), mean: [0.5; 3], std: [0.5; 3], ..exact(224) }
-            },
+            }
         }
     }
 }
@@ -123,7 +123,7 @@ impl Preprocessing {
         match self.fit {
             Fit::CropFrom(short) if !(self.size..=2 * MAX_SIZE).contains(&short) => {
                 Err(format!("a crop of {} pixels cannot be cut from a short side of {short}", self.size))
-            },
+            }
             _ if !self.mean.iter().all(|x| x.is_finite()) => Err("the mean must be finite".to_owned()),
             _ if !self.std.iter().all(|x| x.is_finite() && *x > 0.0) => Err("the deviation must be above 0".to_owned()),
             _ => Ok(()),
@@ -148,7 +148,7 @@ impl Preprocessing {
             Fit::CropFrom(short) => {
                 let size = short_side_to(short, picture.width(), picture.height());
                 (size, (crop_start(size.0, self.size), crop_start(size.1, self.size)))
-            },
+            }
         };
         resize(picture, size, Window { start, size: (self.size, self.size) }, self.filter)
     }

@@ -4,8 +4,8 @@
 //! point. When a picture shrinks, the filter is widened by the same factor (antialiasing). Source: Pillow,
 //! `src/libImaging/Resample.c`.
 //!
-//! This is Pillow as the published evaluations used it (checked with 11.3). Pillow 13 takes the columns first for some
-//! pictures that are taller than wide; pixels of those differ by one level now and then.
+//! This is Pillow as the published evaluations used it (checked with 11.3). Later versions take the columns first for some
+//! pictures that are taller than wide (seen with 13.0); pixels of those differ by one level now and then.
 
 use crate::picture::Picture;
 
@@ -57,12 +57,7 @@ pub(crate) struct Window {
 pub(crate) fn resize(picture: &Picture, size: (usize, usize), window: Window, filter: Filter) -> Vec<u8> {
     let columns = taps(picture.width(), size.0, window.start.0, window.size.0, filter);
     let rows = taps(picture.height(), size.1, window.start.1, window.size.1, filter);
-    // Pillow's `Image.resize`.
-    let is_very_tall = picture.height() > 100 * picture.width() && size.1 < picture.height();
     let stride = 3 * picture.width();
-    if is_very_tall {
-        return along_rows(&along_columns(picture.data(), stride, &rows), stride, &columns);
-    }
     let first = rows.iter().map(|taps| taps.first).min().unwrap_or(0);
     let last = rows.iter().map(|taps| taps.first + taps.weights.len()).max().unwrap_or(0);
     let narrow = along_rows(&picture.data()[first * stride..last * stride], stride, &columns);
@@ -72,13 +67,14 @@ pub(crate) fn resize(picture: &Picture, size: (usize, usize), window: Window, fi
 
 /// Resizes each row of `stride` bytes.
 fn along_rows(pixels: &[u8], stride: usize, columns: &[Taps]) -> Vec<u8> {
-    let row = |row| columns.iter().flat_map(move |taps: &Taps| taps.weigh(row, taps.first, 0, 3));
+    let row = |row| columns.iter().flat_map(move |taps: &Taps| taps.weigh(&row[3 * taps.first..], 3));
     pixels.chunks_exact(stride).flat_map(row).collect()
 }
 
 /// Resizes each column; rows have `stride` bytes.
 fn along_columns(pixels: &[u8], stride: usize, rows: &[Taps]) -> Vec<u8> {
-    let row = |taps| (0..stride / 3).flat_map(move |x| Taps::weigh(taps, pixels, taps.first, 3 * x, stride));
+    let row =
+        |taps| (0..stride / 3).flat_map(move |x| Taps::weigh(taps, &pixels[taps.first * stride + 3 * x..], stride));
     rows.iter().flat_map(row).collect()
 }
 
@@ -89,12 +85,11 @@ struct Taps {
 }
 
 impl Taps {
-    /// The weighted sum of the pixels `stride` bytes apart, the one with number `first` being at `offset + first · stride`.
-    fn weigh(&self, pixels: &[u8], first: usize, offset: usize, stride: usize) -> [u8; 3] {
+    /// The weighted sum of pixels that lie `stride` bytes apart.
+    fn weigh(&self, pixels: &[u8], stride: usize) -> [u8; 3] {
         let mut sums = [1_i32 << (PRECISION_BITS - 1); 3];
         for (i, weight) in self.weights.iter().enumerate() {
-            let at = offset + (first + i) * stride;
-            for (sum, value) in sums.iter_mut().zip(&pixels[at..at + 3]) {
+            for (sum, value) in sums.iter_mut().zip(&pixels[i * stride..i * stride + 3]) {
                 *sum += i32::from(*value) * weight;
             }
         }

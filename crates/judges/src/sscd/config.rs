@@ -89,7 +89,7 @@ fn preprocessing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Preproces
     match value {
         serde_json::Value::String(name) => {
             name.parse().map(NamedPreprocessing::preprocessing).map_err(D::Error::custom)
-        },
+        }
         value => serde_json::from_value(value).map_err(|e| D::Error::custom(format!("preprocessing: {e}"))),
     }
 }

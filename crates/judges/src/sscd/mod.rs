@@ -154,9 +154,6 @@ impl Similarity for Sscd {
     }
 
     fn locate(&self, picture: &Picture, other: &Picture) -> Result<LocationMap> {
-        self.locate_inputs(
-            &self.inputs(std::slice::from_ref(picture))?,
-            &self.inputs(std::slice::from_ref(other))?,
-        )
+        self.locate_inputs(&self.inputs(std::slice::from_ref(picture))?, &self.inputs(std::slice::from_ref(other))?)
     }
 }

@@ -34,7 +34,7 @@ impl Names {
             Self::Torchvision => ("backbone.conv1", "backbone.bn1"),
             Self::Classy | Self::ClassyWrapped => {
                 ("backbone.initial_block._module.0", "backbone.initial_block._module.1")
-            },
+            }
         };
         (convolution.to_owned(), norm.to_owned())
     }
@@ -55,10 +55,13 @@ impl Names {
             Self::Classy | Self::ClassyWrapped => {
                 let convolution = format!("{block}.convolutional_block.{}", 3 * index);
                 let is_last = index + 1 == count;
-                let norm =
-                    if is_last { format!("{block}.bn") } else { format!("{block}.convolutional_block.{}", 3 * index + 1) };
+                let norm = if is_last {
+                    format!("{block}.bn")
+                } else {
+                    format!("{block}.convolutional_block.{}", 3 * index + 1)
+                };
                 (convolution, norm)
-            },
+            }
         }
     }
 

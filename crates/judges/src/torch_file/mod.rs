@@ -18,11 +18,11 @@ mod tensors;
 
 use std::{collections::BTreeMap, fs::File, path::Path};
 
+use self::{archive::Archive, source::Source, tensors::Named};
 pub use self::{
     error::{Result, TorchFileError},
     globals::ElementType,
 };
-use self::{archive::Archive, source::Source, tensors::Named};
 
 /// A tensor as it is stored.
 #[derive(Clone, Debug, PartialEq)]

@@ -104,23 +104,23 @@ impl Machine<'_> {
                 b't' => {
                     let items = self.pop_to_mark()?;
                     self.push(Value::Tuple(items))?;
-                },
+                }
                 b'a' => {
                     let item = self.pop()?;
                     self.append(vec![item])?;
-                },
+                }
                 b'e' => {
                     let items = self.pop_to_mark()?;
                     self.append(items)?;
-                },
+                }
                 b's' => {
                     let (value, key) = (self.pop()?, self.pop()?);
                     self.set_items(&[key, value])?;
-                },
+                }
                 b'u' => {
                     let items = self.pop_to_mark()?;
                     self.set_items(&items)?;
-                },
+                }
                 b'c' => self.global()?,
                 b'R' => self.reduce()?,
                 0x81 => self.new_object()?,
@@ -226,7 +226,7 @@ impl Machine<'_> {
             _ => {
                 let length = u32::from_le_bytes(self.bytes()?);
                 Value::Text(self.text(length as usize)?)
-            },
+            }
         };
         self.push(value)
     }
@@ -261,7 +261,7 @@ impl Machine<'_> {
             Some(Value::List(list)) => {
                 list.extend(items);
                 Ok(())
-            },
+            }
             _ => Err(self.damaged("items are appended to what is no list")),
         }
     }
@@ -273,7 +273,7 @@ impl Machine<'_> {
             Some(Value::Dict(dict)) if rest.is_empty() => {
                 dict.extend(pairs.iter().map(|[key, value]| (*key, *value)));
                 Ok(())
-            },
+            }
             _ => Err(self.damaged("items are set in what is no dictionary")),
         }
     }
@@ -299,11 +299,11 @@ impl Machine<'_> {
             (Global::RebuildTensor, [storage, offset, shape, strides, ..]) => {
                 let tensor = self.tensor(*storage, *offset, *shape, *strides)?;
                 self.push(Value::Tensor(tensor))
-            },
+            }
             (Global::RebuildParameter | Global::Typed | Global::Size, [first, ..]) => {
                 self.stack.push(*first);
                 Ok(())
-            },
+            }
             _ => Err(self.damaged("a call has other arguments than PyTorch gives it")),
         }
     }
@@ -322,7 +322,7 @@ impl Machine<'_> {
         let top = self.top()?;
         match self.values.get_mut(top) {
             Some(Value::Object(attributes)) => *attributes = Some(state),
-            Some(Value::Dict(_)) => {},
+            Some(Value::Dict(_)) => {}
             _ => return Err(self.damaged("attributes are set on what has none")),
         }
         Ok(())

@@ -50,7 +50,7 @@ impl Source {
                 let mut bytes = vec![0; size];
                 file.read_exact(&mut bytes)?;
                 Ok(bytes)
-            },
+            }
             // In range: checked against the length above.
             Self::Owned(bytes) => Ok(bytes[start as usize..start as usize + size].to_vec()),
             Self::Static(bytes) => Ok(bytes[start as usize..start as usize + size].to_vec()),

@@ -56,18 +56,18 @@ impl Walk<'_> {
                         None => within("the number of values in its dictionaries", self.visits, MAX_VISITS)?,
                     }
                 }
-            },
+            }
             Value::Object(Some(attributes)) => self.visit(*attributes, name, depth + 1)?,
             Value::Tensor(tensor) => {
                 self.named.tensors.insert(name.to_owned(), tensor.clone());
-            },
+            }
             Value::Int(number) => {
                 self.named.numbers.insert(name.to_owned(), *number as f64);
-            },
+            }
             Value::Float(number) => {
                 self.named.numbers.insert(name.to_owned(), *number);
-            },
-            _ => {},
+            }
+            _ => {}
         }
         Ok(())
     }
