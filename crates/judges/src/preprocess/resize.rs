@@ -67,15 +67,24 @@ pub(crate) fn resize(picture: &Picture, size: (usize, usize), window: Window, fi
 
 /// Resizes each row of `stride` bytes.
 fn along_rows(pixels: &[u8], stride: usize, columns: &[Taps]) -> Vec<u8> {
-    let row = |row| columns.iter().flat_map(move |taps: &Taps| taps.weigh(&row[3 * taps.first..], 3));
-    pixels.chunks_exact(stride).flat_map(row).collect()
+    let mut to = Vec::with_capacity(pixels.len() / stride * columns.len() * 3);
+    for row in pixels.chunks_exact(stride) {
+        for taps in columns {
+            to.extend(taps.weigh(&row[3 * taps.first..], 3));
+        }
+    }
+    to
 }
 
 /// Resizes each column; rows have `stride` bytes.
 fn along_columns(pixels: &[u8], stride: usize, rows: &[Taps]) -> Vec<u8> {
-    let row =
-        |taps| (0..stride / 3).flat_map(move |x| Taps::weigh(taps, &pixels[taps.first * stride + 3 * x..], stride));
-    rows.iter().flat_map(row).collect()
+    let mut to = Vec::with_capacity(rows.len() * stride);
+    for taps in rows {
+        for offset in (0..stride).step_by(3) {
+            to.extend(taps.weigh(&pixels[taps.first * stride + offset..], stride));
+        }
+    }
+    to
 }
 
 /// The source pixels of one target pixel.
