@@ -33,21 +33,13 @@ mod excerpt;
 mod execution;
 mod files;
 mod fingerprint;
-<<<<<<< HEAD
-mod gemm;
 mod json;
-=======
->>>>>>> refs/heads/kernels
 mod layers;
 mod layout;
 mod lora;
 pub mod memory;
 pub mod noise;
-<<<<<<< HEAD
 mod numbers;
-pub mod ops;
-=======
->>>>>>> refs/heads/kernels
 mod origin;
 mod prediction;
 mod safetensors_file;
@@ -55,12 +47,7 @@ mod sampler;
 mod schedule;
 mod selection;
 mod source;
-<<<<<<< HEAD
 mod summary;
-#[cfg(test)]
-mod test_util;
-=======
->>>>>>> refs/heads/kernels
 mod text_encoder;
 pub mod text_fix;
 pub mod tokenizer;

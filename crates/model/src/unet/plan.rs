@@ -52,13 +52,9 @@ impl UNetShape {
         for level in 0..=deepest {
             plan.down(level);
         }
-<<<<<<< HEAD
         if self.mid_block == MidBlock::CrossAttention {
-            draft.mid();
+            plan.mid();
         }
-=======
-        plan.mid();
->>>>>>> refs/heads/kernels
         let mut inputs = self.levels[deepest].channels;
         for level in (0..=deepest).rev() {
             plan.up(level, inputs);
