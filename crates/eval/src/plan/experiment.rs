@@ -10,6 +10,8 @@ use memscope_model::ModelSource;
 use super::{
     CachePolicy, KnownRecords, ModelIdentity, ModelPlan, PlannedRecords, ResolvedTask, StoredMeasurements, price,
 };
+use memscope_results::{Folder, Results};
+
 use crate::{
     error::Result,
     run::MeasurementStore,
@@ -47,7 +49,7 @@ impl Planner {
         let fingerprint = known.clone().unwrap_or_else(|| source.to_string());
         if !self.models.contains_key(&fingerprint) {
             let store = match &known {
-                Some(known) => MeasurementStore::peek(&store_folder(&self.results), known)?,
+                Some(known) => MeasurementStore::peek(&Results::new(&self.results).answers(), known)?,
                 None => MeasurementStore::in_memory(),
             };
             self.models.insert(fingerprint.clone(), (store, PlannedRecords::default()));

@@ -8,12 +8,12 @@ mod sweep;
 mod watch;
 
 pub use executor::execute;
-pub(crate) use experiment::{FORMATS, store_folder};
+pub(crate) use experiment::FORMATS;
 pub use experiment::{Observer, Outcome, run};
 pub use session::Session;
 pub(crate) use session::truncation_warnings;
 pub use store::MeasurementStore;
-pub use sweep::{SweepOutcome, point_folder, run_sweep};
+pub use sweep::{SweepOutcome, run_sweep};
 pub use watch::Watch;
 
 pub(crate) use crate::tasks::is_whole_picture;

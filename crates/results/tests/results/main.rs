@@ -1,5 +1,7 @@
-//! Results: tables and their exports, statistics, published numbers.
+//! Results: folders, comparison, tables and their exports, statistics, published numbers.
 
+mod compare;
+mod folder;
 mod published;
 mod statistics;
 mod tables;

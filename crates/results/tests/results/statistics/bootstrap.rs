@@ -2,8 +2,8 @@
 
 use memscope_results::stats::{Bootstrap, DeLong, Interval, ScoreSet, Statistic, TprRule};
 
-use crate::golden::{GOLDEN, Scores};
-use crate::reference::set;
+use super::golden::{GOLDEN, Scores};
+use super::reference::set;
 
 const TPR: Statistic = Statistic::TprAtFpr { fpr: 0.05, rule: TprRule::MaxTprFprLe };
 

@@ -6,7 +6,7 @@ use memscope_results::stats::{
     kl_on_grid, tpr_at_fpr,
 };
 
-use crate::golden::{Curve, GOLDEN, Scores};
+use super::golden::{Curve, GOLDEN, Scores};
 
 pub(crate) fn set(scores: &Scores) -> ScoreSet<'_> {
     ScoreSet::new(&scores.positives, &scores.negatives).expect("fixture scores are valid")
@@ -34,7 +34,7 @@ fn roc_points_are_those_of_scikit_learn() {
 
 #[test]
 fn dropping_makes_a_difference_in_the_fixture() {
-    let shortened = |case: &&crate::golden::Detection| case.keep.thresholds.len() > case.drop.thresholds.len();
+    let shortened = |case: &&super::golden::Detection| case.keep.thresholds.len() > case.drop.thresholds.len();
     assert!(GOLDEN.detection.iter().filter(shortened).count() >= 8);
 }
 

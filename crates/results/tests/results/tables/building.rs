@@ -3,7 +3,7 @@
 use memscope_results::stats::{Ddof, Interval, Summary};
 use memscope_results::table::{Cell, CellValue, Column, ColumnKind, ResultTable, TableError};
 
-use crate::sample;
+use super::sample;
 
 fn columns() -> Vec<Column> {
     vec![Column::new("prompt", "Prompt", ColumnKind::Text), Column::new("auc", "AUC", ColumnKind::Measured)]

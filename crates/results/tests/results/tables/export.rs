@@ -3,7 +3,7 @@
 use memscope_results::export::Format;
 use memscope_results::table::ResultTable;
 
-use crate::sample;
+use super::sample;
 
 fn written(table: &ResultTable, format: Format) -> String {
     let mut out = Vec::new();

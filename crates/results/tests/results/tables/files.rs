@@ -4,7 +4,7 @@ use std::path::Path;
 
 use memscope_results::export::{ExportError, ExportSet, Format};
 
-use crate::sample;
+use super::sample;
 
 fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).expect("a folder");
