@@ -7,7 +7,7 @@ mod transformer;
 mod vision;
 
 use candle_core::{Device, Tensor};
-use memscope_model::{PromptTokenizer, text_fix::TextFix};
+use memscope_model::{PromptTokenizer, text_fix::TextFix, tokenizer::TokenizerFiles};
 
 pub use self::config::{Activation, ClipConfig, TowerConfig};
 use self::{names::Reader, text::Text, transformer::rows, vision::Vision};
@@ -141,7 +141,9 @@ fn open_tokenizer(files: &Files, context: usize) -> Result<PromptTokenizer> {
         files.required_text(found)
     };
     let (vocabulary, merges) = (either("vocab.json")?, either("merges.txt")?);
-    let tokenizer = PromptTokenizer::from_files(&vocabulary, &merges, None, None, context);
+    let contents =
+        TokenizerFiles { vocab: Some(&vocabulary), merges: Some(&merges), ..TokenizerFiles::default() };
+    let tokenizer = PromptTokenizer::from_files(&contents, context);
     let tokenizer = tokenizer.map_err(|e| Error::Tokenizer { folder: files.file_label("clip"), reason: e.to_string() });
     Ok(tokenizer?.with_text_fix(TextFix::Ftfy))
 }
