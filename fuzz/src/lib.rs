@@ -10,7 +10,7 @@ use std::{
 };
 
 use memscope_eval::{
-    ExperimentFile, ResultTable, ScoreStore,
+    ExperimentFile, MeasurementStore, ResultTable,
     export::{Csv, Exporter, Json, Latex, Markdown, Terminal},
     prompts,
     table::{Cell, Column, ColumnKind},
@@ -103,7 +103,7 @@ pub fn overrides(bytes: &[u8]) {
 pub fn store(bytes: &[u8]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("0123456789abcdef.jsonl"), bytes).expect("a disk that is not full");
-    let open = || ScoreStore::open(folder.path(), "0123456789abcdef").map(drop);
+    let open = || MeasurementStore::open(folder.path(), "0123456789abcdef").map(drop);
     match open() {
         Ok(()) => open().expect("a store that was opened can be opened again"),
         Err(error) => refused(&error),

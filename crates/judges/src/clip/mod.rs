@@ -141,8 +141,7 @@ fn open_tokenizer(files: &Files, context: usize) -> Result<PromptTokenizer> {
         files.required_text(found)
     };
     let (vocabulary, merges) = (either("vocab.json")?, either("merges.txt")?);
-    let contents =
-        TokenizerFiles { vocab: Some(&vocabulary), merges: Some(&merges), ..TokenizerFiles::default() };
+    let contents = TokenizerFiles { vocab: Some(&vocabulary), merges: Some(&merges), ..TokenizerFiles::default() };
     let tokenizer = PromptTokenizer::from_files(&contents, context);
     let tokenizer = tokenizer.map_err(|e| Error::Tokenizer { folder: files.file_label("clip"), reason: e.to_string() });
     Ok(tokenizer?.with_text_fix(TextFix::Ftfy))
