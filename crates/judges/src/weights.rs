@@ -87,12 +87,12 @@ impl Weights {
 
     /// All names, sorted within each file.
     pub(crate) fn names(&self) -> Vec<&str> {
-        let names = |part| -> Vec<&str> {
+        fn names(part: &Part) -> Vec<&str> {
             match part {
-                &Part::Safetensors { ref tensors, .. } => tensors.keys().map(String::as_str).collect(),
+                Part::Safetensors { tensors, .. } => tensors.keys().map(String::as_str).collect(),
                 Part::Torch(file) => file.names().collect(),
             }
-        };
+        }
         self.parts.iter().flat_map(names).collect()
     }
 

@@ -28,8 +28,10 @@ use crate::{
 /// Pictures per pass.
 const BATCH: usize = 4;
 
+type Architecture = fn() -> SscdConfig;
+
 /// Published files by name, with their architectures.
-const PUBLISHED: [(&str, fn() -> SscdConfig); 2] = [
+const PUBLISHED: [(&str, Architecture); 2] = [
     ("sscd_disc_large.torchscript.pt", SscdConfig::disc_large),
     ("sscd_disc_mixup.torchscript.pt", SscdConfig::disc_mixup),
 ];
