@@ -56,13 +56,13 @@ fn clip(name: &str, config: &ClipConfig) {
     let weights = ["open_clip_pytorch_model.bin", "model.safetensors"].into_iter().find(|f| folder.join(f).is_file());
     let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
     // Only its ids matter here, and none of the random ids is its end but the last.
-    let tokenizer = memscope_model::PromptTokenizer::from_files(
-        &read("vocab.json"),
-        &read("merges.txt"),
-        None,
-        None,
-        config.context,
-    );
+    let (vocab, merges) = (read("vocab.json"), read("merges.txt"));
+    let contents = memscope_model::tokenizer::TokenizerFiles {
+        vocab: Some(&vocab),
+        merges: Some(&merges),
+        ..Default::default()
+    };
+    let tokenizer = memscope_model::PromptTokenizer::from_files(&contents, config.context);
     let preprocessing = memscope_judges::Preprocessing::clip(config.image_size);
     let network =
         Clip::load(&files, weights.unwrap(), config, preprocessing, tokenizer.unwrap(), &Device::Cpu).unwrap();
