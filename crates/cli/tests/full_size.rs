@@ -44,13 +44,13 @@ fn check(name: &str) {
 }
 
 #[test]
-#[ignore = "4 GB of weights: MEMSCOPE_FULL_SIZE=DIR cargo test --workspace --test full_size -- --ignored --nocapture --test-threads 1 (scripts/full_size/README.md)"]
+#[ignore = "4 GB of weights: MEMSCOPE_FULL_SIZE=DIR, see scripts/full_size/README.md"]
 fn detection_with_stable_diffusion_1_4() {
     check("random-sd14");
 }
 
 #[test]
-#[ignore = "5 GB of weights: MEMSCOPE_FULL_SIZE=DIR cargo test --workspace --test full_size -- --ignored --nocapture --test-threads 1 (scripts/full_size/README.md)"]
+#[ignore = "5 GB of weights: MEMSCOPE_FULL_SIZE=DIR, see scripts/full_size/README.md"]
 fn detection_with_stable_diffusion_2_0() {
     check("random-sd20");
 }

@@ -158,7 +158,7 @@ fn convolution(
 const WINOGRAD_GROWTH: f64 = 168.0;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn dense_layers(rows in 1..40usize, inputs in 1..40usize, outputs in 1..40usize, seed: u64) {
@@ -256,7 +256,7 @@ proptest! {
 
 proptest! {
     // The images are large enough for Winograd's algorithm.
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn winograd_convolutions(

@@ -1,12 +1,10 @@
 //! The networks against diffusers and transformers (PyTorch, f32): `scripts/fixtures/make_parity.py` made the
 //! fixtures and records library versions, seeds and weight hashes in each.
 
-mod common;
-
 use std::{collections::HashMap, path::PathBuf};
 
+use crate::common::{device, read_tensors, relative_l2};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{device, read_tensors, relative_l2};
 use memscope_model::{
     Dual, Execution, LatentDiffusion, LoadOptions, ModelSource, NetworkDtype, Parameterization, PromptEmbedding,
     Sampling, Scales,

@@ -17,7 +17,7 @@ const EOS: u32 = 49407;
 
 static MERGES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut merges = Vec::new();
-    GzDecoder::new(&include_bytes!("../data/clip_merges.txt.gz")[..]).read_to_end(&mut merges).unwrap();
+    GzDecoder::new(&include_bytes!("../../data/clip_merges.txt.gz")[..]).read_to_end(&mut merges).unwrap();
     merges
 });
 
@@ -156,7 +156,7 @@ fn without_padding(tokens: Tokens, pad_id: u32) -> Encoded {
 /// Made by `scripts/fixtures/make_tokenizer.py`; versions in the file.
 #[test]
 fn matches_transformers() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/tokenizer_clip.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/tokenizer_clip.json")).unwrap();
     assert!(fixture.cases.len() >= 60);
     let Tokenizers { sd1, sd2, saved } = &fixture.tokenizers;
     assert_eq!((sd1.pad_id, sd2.pad_id), (EOS, 0));

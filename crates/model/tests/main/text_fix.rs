@@ -24,7 +24,7 @@ const KNOWN_DIFFERENCES: [(&str, &str); 3] = [
 /// Made by `scripts/fixtures/make_text_fix.py`; versions in the file.
 #[test]
 fn matches_ftfy() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/text_fix_ftfy.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/text_fix_ftfy.json")).unwrap();
     assert!(fixture.cases.len() >= 40);
     let mut wrong = 0;
     let mut differences = 0;

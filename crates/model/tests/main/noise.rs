@@ -114,7 +114,7 @@ struct Case {
 /// Made by `scripts/fixtures/make_noise.py`; versions in the file.
 #[test]
 fn torch_cpu_matches_torch() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/noise_torch_cpu.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/noise_torch_cpu.json")).unwrap();
     assert_eq!(fixture.cases.len(), 20);
     let mut worst: f32 = 0.0;
     for case in fixture.cases {

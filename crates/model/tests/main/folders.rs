@@ -1,16 +1,14 @@
 //! Folders and files as libraries save them, and as nobody should: what diffusers 0.42 computes is computed alike, the
 //! rest is refused by name.
 
-mod common;
-
 use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
 };
 
+use crate::common::{read_tensors, relative_l2};
 use candle_core::{Tensor, safetensors};
-use common::{read_tensors, relative_l2};
 use memscope_model::{
     Blueprint, Error, FileOptions, LatentDiffusion, Lora, ModelSource, ModelSummary, Parameterization, ScheduleCheck,
     Variant,

@@ -2,12 +2,10 @@
 //!
 //! `scripts/full_size/make_full_size.py` makes the folders and what they are compared with; too large to commit.
 
-mod common;
-
 use std::{collections::HashMap, env, path::PathBuf};
 
+use crate::common::{device, read_tensors, relative_l2};
 use candle_core::{DType, Tensor};
-use common::{device, read_tensors, relative_l2};
 use memscope_model::{Execution, LatentDiffusion, LoadOptions, ModelSource, WeightsOrigin};
 use serde::Deserialize;
 
@@ -108,19 +106,19 @@ impl Proof {
 }
 
 #[test]
-#[ignore = "4 GB of weights: MEMSCOPE_FULL_SIZE=DIR cargo test --workspace --test full_size -- --ignored --nocapture --test-threads 1 (scripts/full_size/README.md)"]
+#[ignore = "4 GB of weights: MEMSCOPE_FULL_SIZE=DIR, see scripts/full_size/README.md"]
 fn stable_diffusion_1_4() {
     Proof::open("random-sd14").check();
 }
 
 #[test]
-#[ignore = "5 GB of weights: MEMSCOPE_FULL_SIZE=DIR cargo test --workspace --test full_size -- --ignored --nocapture --test-threads 1 (scripts/full_size/README.md)"]
+#[ignore = "5 GB of weights: MEMSCOPE_FULL_SIZE=DIR, see scripts/full_size/README.md"]
 fn stable_diffusion_2_0() {
     Proof::open("random-sd20").check();
 }
 
 #[test]
-#[ignore = "4 GB of weights: MEMSCOPE_FULL_SIZE=DIR cargo test --workspace --test full_size -- --ignored --nocapture --test-threads 1 (scripts/full_size/README.md)"]
+#[ignore = "4 GB of weights: MEMSCOPE_FULL_SIZE=DIR, see scripts/full_size/README.md"]
 fn gradient_of_stable_diffusion_1_4() {
     Proof::open("random-sd14").with("gradient").check_gradient();
 }

@@ -1,0 +1,10 @@
+//! Models against the programs they come from, and what they say about files that are not as they should be.
+
+mod common;
+mod cost;
+mod folders;
+mod full_size;
+mod noise;
+mod parity;
+mod text_fix;
+mod tokenizer;
