@@ -26,9 +26,9 @@ verify DIR="target/verify":
 accept DIR="target/verify":
     for x in {{reference}}; do mkdir -p results/reference/$x/tables && cp {{DIR}}/$x/manifest.json results/reference/$x/ && cp {{DIR}}/$x/tables/*.json {{DIR}}/$x/tables/*.md results/reference/$x/tables/; done
 
-# Times of the network and of every detector (criterion; its plots would need a system font).
+# Times of the network and of every detector; the report is target/criterion/report/index.html.
 bench *ARGS:
-    cargo bench --workspace --bench unet --bench detectors -- --noplot {{ARGS}}
+    cargo bench --workspace -- {{ARGS}}
 
 # Times memscope and PyTorch in turn on the folders of scripts/full_size (needs Python, see scripts/bench_vs_torch).
 bench-vs-torch DIR=env("MEMSCOPE_FULL_SIZE", "target/full_size") *ARGS:

@@ -13,7 +13,7 @@ from shared import REPOSITORY, byte_alphabet, randomize, save_weights, seed_of, 
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-MERGES = REPOSITORY / "crates/model/tests/fixtures/clip_merges.txt.gz"
+MERGES = REPOSITORY / "crates/model/data/clip_merges.txt.gz"
 # The hub's vocab.json.
 VOCABULARY_SHA256 = "e089ad92"
 # Read by memscope: whatever it makes from such a folder says that the weights are random.

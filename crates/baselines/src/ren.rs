@@ -171,7 +171,7 @@ impl AttentionObserver for Watched {
         self.layer.is_none_or(|wanted| wanted == layer.index)
     }
 
-    fn observe(&mut self, _: &CrossAttentionLayer, probabilities: &Tensor) -> candle_core::Result<()> {
+    fn observe(&mut self, _: &CrossAttentionLayer, probabilities: &Tensor) -> Result<()> {
         self.maps.push(probabilities.to_dtype(DType::F32)?.mean(2)?.mean(1)?);
         Ok(())
     }

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use memscope_eval::spec::DetectorName;
 use memscope_metric::{Numerics, Preset};
 use memscope_model::{
-    DeviceChoice, Execution, LoadOptions, ModelSource, NetworkDtype, NoiseGenerator, ScheduleCheck, Variant,
+    DeviceChoice, Execution, FileOptions, LoadOptions, Lora, ModelSource, NetworkDtype, NoiseGenerator,
+    Parameterization, ScheduleCheck, Variant,
 };
 
 /// Tell whether prompts make a text-to-image diffusion model reproduce its training images, without generating any.
@@ -73,12 +74,19 @@ pub(crate) enum Command {
 /// A model on the command line.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, or a Hub id, owner/name[@revision].
+    /// embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, a .safetensors checkpoint of SD 1.x or 2.x, or a
+    /// Hub id, owner/name[@revision].
     #[arg(long = "model", value_name = "SRC")]
     source: ModelSource,
     /// Variant of the weight files, e.g. fp16 for *.fp16.safetensors; by default those without one.
     #[arg(long, value_name = "NAME")]
     variant: Option<Variant>,
+    /// LoRA file merged into the weights, times SCALE (1 if left out); may be repeated.
+    #[arg(long = "lora", value_name = "FILE[:SCALE]")]
+    loras: Vec<Lora>,
+    /// How a checkpoint file is read.
+    #[command(flatten)]
+    file: FileArgs,
     /// Run the model even if its scheduler's timesteps are not the protocol's 981, 961, ..., 1.
     #[arg(long)]
     accept_schedule: bool,
@@ -91,6 +99,29 @@ pub(crate) struct ModelArgs {
     /// Costs.
     #[command(flatten)]
     pub(crate) costs: CostArgs,
+}
+
+/// How a checkpoint in one file is read.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FileArgs {
+    /// VAE in place of the one in the checkpoint file: a .safetensors file.
+    #[arg(long, value_name = "FILE")]
+    vae: Option<PathBuf>,
+    /// Folder in diffusers layout (or embedded:NAME) whose configurations and tokenizer describe the checkpoint file; by
+    /// default those of Stable Diffusion.
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    /// What the network of the checkpoint file predicts, epsilon or v_prediction, where the file does not say it.
+    #[arg(long, value_name = "TYPE")]
+    prediction_type: Option<Parameterization>,
+}
+
+impl FileArgs {
+    /// The options as the model takes them.
+    pub(crate) fn options(&self) -> FileOptions {
+        let Self { vae, config, prediction_type } = self.clone();
+        FileOptions { vae, config, prediction: prediction_type }
+    }
 }
 
 /// What is done about the costs of a run.
@@ -107,7 +138,8 @@ pub(crate) struct CostArgs {
 impl ModelArgs {
     /// The model that is meant.
     pub(crate) fn source(&self) -> memscope_model::Result<ModelSource> {
-        self.source.clone().with_variant(self.variant.clone())
+        let source = self.source.clone().with_variant(self.variant.clone())?;
+        Ok(source.with_file_options(self.file.options())?.with_loras(self.loras.clone()))
     }
 
     /// How it is loaded.
@@ -134,6 +166,24 @@ pub(crate) struct Models {
 /// `memscope models ...`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsAction {
+    /// Say what a model is: architecture, parameters, number formats, prediction type, schedule, tensors that are not
+    /// used, and whether it can be run; exit code 4 if not.
+    Inspect {
+        /// What --model takes: a folder, a checkpoint file, embedded:NAME or the id of a downloaded model.
+        model: ModelSource,
+        /// Variant of the weight files.
+        #[arg(long, value_name = "NAME")]
+        variant: Option<Variant>,
+        /// LoRA file merged into the weights, times SCALE; may be repeated.
+        #[arg(long = "lora", value_name = "FILE[:SCALE]")]
+        loras: Vec<Lora>,
+        /// How a checkpoint file is read.
+        #[command(flatten)]
+        file: FileArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Download what a model of the Hub lacks in the cache, or go on with it; prints its folder.
     #[command(after_help = HUB_VARIABLES)]
     Fetch {

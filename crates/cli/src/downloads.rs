@@ -11,22 +11,19 @@ use crate::progress::{Progress, stop_requested};
 
 /// What of a model would be downloaded; `None` for one that is there. The Hub is asked for names and sizes only.
 pub(crate) fn missing(source: &ModelSource) -> anyhow::Result<Option<FetchPlan>> {
-    let ModelSource::Hub(model) = source else { return Ok(None) };
+    let Some(model) = source.hub_model() else { return Ok(None) };
     let hub = Hub::from_env();
     if source.is_there(&hub) { Ok(None) } else { plan(&hub, model).map(Some) }
 }
 
 /// The model, if it is one of the Hub and the cache lacks it; nobody is asked.
 pub(crate) fn not_cached(source: &ModelSource) -> Option<&HubModel> {
-    match source {
-        ModelSource::Hub(model) if !source.is_there(&Hub::from_env()) => Some(model),
-        _ => None,
-    }
+    source.hub_model().filter(|_| !source.is_there(&Hub::from_env()))
 }
 
 /// Downloads a model of the Hub if the cache lacks it; without network that is one error that says what to do.
 pub(crate) fn provide(source: &ModelSource, progress: &Progress) -> anyhow::Result<()> {
-    let ModelSource::Hub(model) = source else { return Ok(()) };
+    let Some(model) = source.hub_model() else { return Ok(()) };
     let hub = Hub::from_env();
     if source.is_there(&hub) { Ok(()) } else { fetch(&hub, model, progress).map(|_| ()) }
 }

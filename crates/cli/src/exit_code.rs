@@ -1,6 +1,7 @@
 //! What the program's exit status means. Scripts may rely on it.
 
 use memscope_eval::{Error as EvalError, export::ExportError};
+use memscope_frames::Error as FrameError;
 use memscope_hub::Error as HubError;
 use memscope_model::Error as ModelError;
 use memscope_plots::Error as PlotsError;
@@ -69,13 +70,14 @@ impl ExitCode {
             | EvalError::Scores { .. }
             | EvalError::Protocol(_)
             | EvalError::Stats(_)
-            | EvalError::Frame { .. }
             | EvalError::Read { .. } => Self::Input,
             EvalError::Write { .. }
             | EvalError::DamagedStore { .. }
             | EvalError::ConflictingRecords { .. }
             | EvalError::StoreInUse { .. } => Self::Output,
             EvalError::Results(results) => Self::of_results(results),
+            EvalError::Frame(FrameError::Write { .. }) => Self::Output,
+            EvalError::Frame(_) => Self::Input,
             EvalError::Export(ExportError::BadName { .. }) => Self::Internal,
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,

@@ -155,7 +155,7 @@ fn broken_experiments() {
     broken("generations: [1, 2]", "generations: [1, 9]", &["report.generations", "1..=2"]);
     broken("seeds: [42, 51]", "seeds: [42, 42]", &["noise.seeds", "repeated"]);
     broken("embedded:emoji-eps", "embedded:nothing", &["nothing", "emoji-eps"]);
-    broken("torch-cuda", "torch-tpu", &["torch-tpu", "line 8"]);
+    broken("torch-cuda", "torch-tpu", &["torch-tpu", "line 9"]);
     broken("others.txt", "nothing.txt", &["nothing.txt", "cannot read"]);
     broken("{name: wen}", "{name: wen, gammas: {cosine: 1, norm: 1}}", &["wen", "gammas"]);
     broken("name: small", "name: ../small", &["name"]);
@@ -208,13 +208,19 @@ fn unusable_score_files() {
     write("memorized,score\n1,0.5\n0,NaN\n");
     assert_fails(&mut evaluate(), 3, &["row 2", "finite"]);
     write("label,score\n1,0.5\n0,0.1\n");
-    assert_fails(&mut evaluate(), 3, &["no column 'memorized'", "--label", "label, score"]);
-    write("memorized,score\nyes,0.5\nno,0.1\n");
-    assert_fails(&mut evaluate(), 3, &["row 1", "yes"]);
+    assert_fails(&mut evaluate(), 3, &["no column 'memorized'", "--label", "'label', 'score'"]);
+    write("memorized,score\nmaybe,0.5\nno,0.1\n");
+    assert_fails(&mut evaluate(), 3, &["row 1", "maybe", "yes or no"]);
     write("memorized,score\n1,0.9\n0,0.1\n1,0.8\n0,0.85\n");
     let output = evaluate().arg("--json").output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["auc"], 0.75);
     assert_eq!(report["tpr_at_1_fpr"], 0.5);
+    // Scores of two detectors are no sample of one: pooled, these would give 0.5.
+    write("detector,memorized,score\nwen,1,0.9\nwen,0,0.8\njeon,1,0.2\njeon,0,0.1\n");
+    let output = evaluate().arg("--json").output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let of = |i: usize| (report["groups"][i]["group"]["detector"].clone(), report["groups"][i]["auc"].clone());
+    assert_eq!((of(0), of(1)), (("wen".into(), 1.0.into()), ("jeon".into(), 1.0.into())));
 }

@@ -2,106 +2,14 @@
 
 mod common;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Output,
-};
+use std::{fs, path::PathBuf, process::Output};
 
 use assert_cmd::Command;
 use common::{
-    fake_hub::{COMMIT, FakeHub, TOKEN},
-    memscope, stderr,
+    fake_hub::{COMMIT, TOKEN},
+    hub_world::{ID, UNET, World, fails, fixture, succeeds},
+    stderr,
 };
-use tempfile::TempDir;
-
-const ID: &str = "org/tiny";
-const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/fixtures/parity/models").join(name)
-}
-
-/// A Hub with one tiny model, and a user with an empty cache.
-struct World {
-    hub: FakeHub,
-    home: TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        Self::with("tiny-sd2")
-    }
-
-    fn with(model: &str) -> Self {
-        let hub = FakeHub::start();
-        hub.publish_folder(ID, &fixture(model));
-        // What must not be downloaded.
-        for extra in ["safety_checker/model.safetensors", "unet/diffusion_pytorch_model.bin", "sd.ckpt", "README.md"] {
-            hub.publish(ID, extra, vec![7; 100_000]);
-        }
-        Self { hub, home: tempfile::tempdir().unwrap() }
-    }
-
-    fn command(&self) -> Command {
-        let mut command = memscope();
-        for name in ["HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HUGGINGFACE_HUB_CACHE"] {
-            command.env_remove(name);
-        }
-        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
-            command.env_remove(name);
-        }
-        command.env("HF_HOME", self.home.path()).env("HF_ENDPOINT", self.hub.url());
-        command.env("MEMSCOPE_CACHE", self.home.path().join("memscope"));
-        command
-    }
-
-    fn fetch(&self) -> Command {
-        let mut command = self.command();
-        command.args(["models", "fetch", ID]);
-        command
-    }
-
-    fn detect(&self) -> Command {
-        let mut command = self.command();
-        command.args(["detect", "--model", ID, "--prompts", "-", "--json"]).write_stdin("a red hat\nonion\n");
-        command
-    }
-
-    fn repository(&self) -> PathBuf {
-        self.home.path().join("hub/models--org--tiny")
-    }
-
-    fn snapshot(&self) -> PathBuf {
-        self.repository().join("snapshots").join(COMMIT)
-    }
-
-    fn blobs(&self, incomplete: bool) -> usize {
-        let names = fs::read_dir(self.repository().join("blobs")).unwrap();
-        names.filter(|e| e.as_ref().unwrap().path().to_string_lossy().ends_with(".incomplete") == incomplete).count()
-    }
-}
-
-#[track_caller]
-fn succeeds(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    output
-}
-
-/// One line of at most a few sentences, and the documented status.
-#[track_caller]
-fn fails(command: &mut Command, code: i32, words: &[&str]) {
-    let output = command.output().unwrap();
-    let message = stderr(&output);
-    assert_eq!(output.status.code(), Some(code), "{message}");
-    let errors: Vec<&str> = message.lines().filter(|line| !line.starts_with("downloading ")).collect();
-    assert_eq!(errors.len(), 1, "{message}");
-    assert!(output.stdout.is_empty() && errors[0].starts_with("error: "), "{message}");
-    for word in words {
-        assert!(message.contains(word), "'{word}' is not in: {message}");
-    }
-}
 
 #[test]
 fn a_model_is_downloaded_once_and_then_used_offline() {

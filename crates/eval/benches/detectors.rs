@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use memscope_bench_support::criterion;
 use memscope_eval::{
     detect::Detection,
     registry::{DetectorEntry, DetectorName},
@@ -53,5 +54,9 @@ fn detectors(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, detectors);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = detectors
+}
 criterion_main!(benches);

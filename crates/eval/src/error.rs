@@ -89,14 +89,9 @@ pub enum Error {
     /// A results folder cannot be read or written.
     #[error(transparent)]
     Results(#[from] memscope_results::Error),
-    /// A data frame could not be written or read.
-    #[error("{}: {reason}", path.display())]
-    Frame {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    /// A table of the user could not be read or written.
+    #[error(transparent)]
+    Frame(#[from] memscope_frames::Error),
 
     // Running.
     /// The model failed.

@@ -1,14 +1,11 @@
 //! Measurements and scores as data frames.
 
 use std::{
-    fs::File,
+    collections::HashMap,
     path::{Path, PathBuf},
 };
 
-use polars::prelude::{
-    Column, CsvReadOptions, CsvWriter, DataFrame, DataType, JsonFormat, JsonReader, JsonWriter, ParquetReader,
-    ParquetWriter, PolarsError, SerReader, SerWriter,
-};
+use memscope_frames::{Columns, FrameColumn as Column, write_frame};
 
 use crate::{
     error::{Error, Result},
@@ -124,128 +121,53 @@ impl Collector {
     }
 }
 
-/// A format of data frames, by file extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameFormat {
-    /// Comma-separated values with a header.
-    Csv,
-    /// Apache Parquet.
-    Parquet,
-    /// One JSON object a line.
-    JsonLines,
+/// Columns of a score file that say which run a score belongs to.
+const GROUP_COLUMNS: [&str; 5] = ["model", "detector", "n", "seed", "generation"];
+
+/// Groups of a score file at most; more say that a column of numbers was taken for a name.
+const MOST_GROUPS: usize = 10_000;
+
+/// The scores of one run in a score file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LabelledScores {
+    /// What sets the run apart from the file's others: column and value; empty where the file holds one run.
+    pub group: Vec<(String, String)>,
+    /// Scores of memorized prompts.
+    pub memorized: Vec<f64>,
+    /// Scores of non-memorized prompts.
+    pub non_memorized: Vec<f64>,
 }
 
-impl FrameFormat {
-    /// The format a file's extension names.
-    pub fn of(path: &Path) -> Result<Self> {
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("csv") => Ok(Self::Csv),
-            Some("parquet") => Ok(Self::Parquet),
-            Some("jsonl") => Ok(Self::JsonLines),
-            _ => Err(Error::Frame {
-                path: path.to_owned(),
-                reason: "the file name must end in .csv, .parquet or .jsonl".into(),
-            }),
-        }
-    }
-}
-
-fn frame_error(path: &Path) -> impl Fn(PolarsError) -> Error {
-    let path = path.to_owned();
-    move |e| match e {
-        PolarsError::IO { error, .. } => {
-            Error::Write { path: path.clone(), source: std::io::Error::new(error.kind(), error.to_string()) }
-        }
-        other => Error::Frame { path: path.clone(), reason: other.to_string() },
-    }
-}
-
-/// Writes columns of equal length through a temporary file.
-pub fn write_frame(path: &Path, rows: usize, columns: Vec<Column>) -> Result<()> {
-    let format = FrameFormat::of(path)?;
-    let fail = frame_error(path);
-    let mut frame = DataFrame::new(rows, columns).map_err(&fail)?;
-    let partial = path.with_extension("partial");
-    let mut file = File::create(&partial).map_err(Error::write(&partial))?;
-    match format {
-        FrameFormat::Csv => CsvWriter::new(&mut file).finish(&mut frame).map_err(&fail)?,
-        FrameFormat::Parquet => {
-            ParquetWriter::new(&mut file).finish(&mut frame).map_err(&fail)?;
-        }
-        FrameFormat::JsonLines => {
-            JsonWriter::new(&mut file).with_json_format(JsonFormat::JsonLines).finish(&mut frame).map_err(&fail)?;
-        }
-    }
-    file.sync_all().map_err(Error::write(&partial))?;
-    std::fs::rename(&partial, path).map_err(Error::write(path))
-}
-
-/// Reads a data frame by its extension.
-fn read_frame(path: &Path) -> Result<DataFrame> {
-    let format = FrameFormat::of(path)?;
-    let file = File::open(path).map_err(Error::read(path))?;
-    let fail = |e: PolarsError| Error::Frame { path: path.to_owned(), reason: e.to_string() };
-    match format {
-        FrameFormat::Csv => CsvReadOptions::default().with_has_header(true).into_reader_with_file_handle(file).finish(),
-        FrameFormat::Parquet => ParquetReader::new(file).finish(),
-        FrameFormat::JsonLines => JsonReader::new(file).with_json_format(JsonFormat::JsonLines).finish(),
-    }
-    .map_err(fail)
-}
-
-/// Labels and scores of a file: labels true, 1 or "memorized" against false, 0 or anything else.
-pub fn read_labelled_scores(path: &Path, label: &str, score: &str) -> Result<(Vec<f64>, Vec<f64>)> {
-    let fail = |reason: String| Error::Scores { file: path.display().to_string(), reason };
-    let frame = read_frame(path)?;
-    let names: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
-    let column = |name: &str, flag: &str| {
-        frame.column(name).map_err(|_| {
-            fail(format!("has no column '{name}'; its columns are {}; choose one with {flag}", names.join(", ")))
-        })
+/// Classes and scores of a file, apart by those of the columns `model`, `detector`, `n`, `seed` and `generation` that
+/// hold more than one value: scores of different runs are no sample of one.
+///
+/// # Errors
+/// The file cannot be read in its form, lacks one of the columns, or has a cell that is no class or no finite number.
+pub fn read_labelled_scores(path: &Path, label: &str, score: &str) -> Result<Vec<LabelledScores>> {
+    let columns = [&[label, score], GROUP_COLUMNS.as_slice()].concat();
+    let table = memscope_frames::read_table(path, Columns::Only(&columns))?;
+    let scores = table.column(score, "--score")?.numbers(&table)?;
+    let labels = table.column(label, "--label")?.labels(&table)?;
+    let differs = |column: &&memscope_frames::Column| {
+        GROUP_COLUMNS.contains(&column.name.as_str())
+            && ![label, score].contains(&column.name.as_str())
+            && column.cells.iter().any(|cell| *cell != column.cells[0])
     };
-    let scores =
-        column(score, "--score")?.cast(&DataType::Float64).map_err(|e| fail(format!("column '{score}': {e}")))?;
-    let labels = labels(column(label, "--label")?).map_err(|reason| fail(format!("column '{label}': {reason}")))?;
-    let scores = scores.f64().map_err(|e| fail(e.to_string()))?;
-    let (mut positives, mut negatives) = (vec![], vec![]);
-    for (row, (label, value)) in labels.into_iter().zip(scores.iter()).enumerate() {
-        let value = value.filter(|value| value.is_finite());
-        let value = value.ok_or_else(|| fail(format!("row {} has no finite number in column '{score}'", row + 1)))?;
-        if label { positives.push(value) } else { negatives.push(value) }
+    let by: Vec<_> = table.columns.iter().filter(differs).collect();
+    let mut groups: Vec<LabelledScores> = vec![];
+    let mut place: HashMap<Vec<&str>, usize> = HashMap::new();
+    for (row, (label, score)) in labels.into_iter().zip(scores).enumerate() {
+        let values: Vec<&str> = by.iter().map(|column| column.cells[row].text().unwrap_or_default()).collect();
+        let at = *place.entry(values.clone()).or_insert_with(|| {
+            let group = by.iter().zip(values).map(|(column, value)| (column.name.clone(), value.to_owned()));
+            groups.push(LabelledScores { group: group.collect(), ..LabelledScores::default() });
+            groups.len() - 1
+        });
+        if groups.len() > MOST_GROUPS {
+            let reason = format!("has more than {MOST_GROUPS} combinations of {}", GROUP_COLUMNS.join(", "));
+            return Err(Error::Scores { file: table.file, reason });
+        }
+        if label { groups[at].memorized.push(score) } else { groups[at].non_memorized.push(score) }
     }
-    Ok((positives, negatives))
-}
-
-fn labels(column: &Column) -> std::result::Result<Vec<bool>, String> {
-    let missing = |row: usize| format!("row {} is empty", row + 1);
-    if let Ok(flags) = column.bool() {
-        return flags.iter().enumerate().map(|(row, flag)| flag.ok_or_else(|| missing(row))).collect();
-    }
-    if let Ok(words) = column.str() {
-        return words
-            .iter()
-            .enumerate()
-            .map(|(row, word)| match word {
-                Some("memorized" | "true" | "True" | "1") => Ok(true),
-                Some("non_memorized" | "false" | "False" | "0") => Ok(false),
-                Some(other) => Err(format!(
-                    "row {}: '{other}' is no label; use 1/0, true/false or memorized/non_memorized",
-                    row + 1
-                )),
-                None => Err(missing(row)),
-            })
-            .collect();
-    }
-    let numbers = column.cast(&DataType::Float64).map_err(|e| e.to_string())?;
-    let numbers = numbers.f64().map_err(|e| e.to_string())?;
-    numbers
-        .iter()
-        .enumerate()
-        .map(|(row, number)| match number {
-            Some(1.0) => Ok(true),
-            Some(0.0) => Ok(false),
-            Some(other) => Err(format!("row {}: {other} is no label; use 1 or 0", row + 1)),
-            None => Err(missing(row)),
-        })
-        .collect()
+    Ok(groups)
 }

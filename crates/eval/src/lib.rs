@@ -8,7 +8,6 @@ mod error;
 mod frames;
 pub mod manifest;
 pub mod plan;
-mod prompt_format;
 pub mod prompts;
 pub mod report;
 pub mod run;
@@ -17,7 +16,7 @@ pub mod spec;
 pub mod tasks;
 
 pub use error::{Error, Result};
-pub use frames::{FrameFormat, read_labelled_scores, write_frame};
+pub use frames::{LabelledScores, read_labelled_scores};
 // What moved to the results crate stays reachable by its old path until every user names the new one.
 pub use memscope_results::{ResultTable, Warning, export, paper, stats, table, warning};
 pub use run::MeasurementStore;

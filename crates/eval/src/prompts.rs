@@ -2,13 +2,14 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashSet},
-    fmt, fs,
+    collections::{HashMap, HashSet},
+    fmt,
     path::{Path, PathBuf},
     result::Result as StdResult,
     str::FromStr,
 };
 
+use memscope_frames::{Columns, Format, Table, prompt_column};
 use memscope_hub::lists::PaperList;
 use memscope_model::ModelSource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -22,7 +23,6 @@ use serde::{
 
 use crate::{
     error::{Error, Result},
-    prompt_format::{ListFormat, Listed},
     warning::Warning,
 };
 
@@ -46,7 +46,8 @@ enum TaggedSource {
     Embedded(EmbeddedSet),
     /// A published list; `memscope data fetch paper` downloads it.
     Paper(PaperList),
-    /// A UTF-8 file: one prompt a line, or .csv with a column `prompt`, or .jsonl with a field `caption` or `prompt`.
+    /// A file: one prompt a line, or a table (.csv, .tsv, .jsonl, .json, .parquet) with a column `prompt`, `caption` or
+    /// `text`.
     File(PathBuf),
 }
 
@@ -331,68 +332,97 @@ fn embedded_lines<T: for<'a> Deserialize<'a>>(file: &str, bytes: Option<&[u8]>) 
 }
 
 /// The prompts of a published list that was downloaded.
+///
+/// # Errors
+/// The list is not in the cache or not the published one.
 pub fn published(list: PaperList) -> Result<PromptList> {
-    parse_as(ListFormat::of(list.file()), &list.to_string(), &list.read()?)
+    let table = memscope_frames::read_bytes(&list.to_string(), &list.read()?, Format::of(list.file())?)?;
+    Ok(from_table(table, None)?.list)
 }
 
-/// The prompts of a file: `.csv` with a column `prompt`, `.jsonl` with a field `caption` or `prompt`, else as [`parse`]
-/// reads them.
+/// A prompt file: its prompts, and all its columns in their order.
+#[derive(Clone, Debug)]
+pub struct PromptFile {
+    /// The prompts, each once.
+    pub list: PromptList,
+    /// The file as it was read.
+    pub table: Table,
+    /// For every row of the table, the position of its prompt in the list; `None` for a blank one.
+    pub rows: Vec<Option<usize>>,
+}
+
+/// The prompts of a file: a table with a column `prompt`, `caption` or `text`, or the one named, in the form that the
+/// file's name says; or a text with one prompt a line.
+///
+/// # Errors
+/// The file cannot be read in its form, has no such column or several, or holds no prompt.
+pub fn read_file(path: &Path, column: Option<&str>) -> Result<PromptFile> {
+    from_table(memscope_frames::read_table(path, Columns::All)?, column)
+}
+
+/// As [`read_file`], without a column's name.
+///
+/// # Errors
+/// As [`read_file`].
 pub fn read(path: &Path) -> Result<PromptList> {
-    let bytes = fs::read(path).map_err(Error::read(path))?;
-    parse_as(ListFormat::of(path), &path.display().to_string(), &bytes)
+    Ok(read_file(path, None)?.list)
 }
 
-/// Reads a prompt list: UTF-8, one prompt a line, surrounding whitespace removed. Blank lines are skipped
+/// Reads a prompt list from memory: UTF-8, one prompt a line, surrounding whitespace removed. Blank lines are skipped
 /// and repeated prompts count once, both with a warning. A missing final newline loses nothing.
+///
+/// # Errors
+/// The bytes are no text, or hold no prompt.
 pub fn parse(file: &str, bytes: &[u8]) -> Result<PromptList> {
-    parse_as(ListFormat::Lines, file, bytes)
+    Ok(from_table(memscope_frames::read_bytes(file, bytes, Format::Lines)?, None)?.list)
 }
 
-fn parse_as(format: ListFormat, file: &str, bytes: &[u8]) -> Result<PromptList> {
-    let fail = |reason: String| Error::Prompts { file: file.to_owned(), reason };
-    let text = std::str::from_utf8(bytes).map_err(|e| {
-        let line = bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-        fail(format!("line {line} is not UTF-8; save the file as UTF-8"))
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let listed = format.read(text).map_err(fail)?;
-    let mut lines_of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+/// The field of published lists that names a prompt's group.
+const GROUP: &str = "overfit_type";
+
+fn from_table(table: Table, column: Option<&str>) -> Result<PromptFile> {
+    let file = table.file.clone();
+    let texts = prompt_column(&table, column)?;
+    let groups = table.columns.iter().find(|column| column.name == GROUP);
+    let mut place_of: HashMap<&str, usize> = HashMap::new();
+    let mut rows_of: Vec<Vec<usize>> = vec![];
     let mut prompts = vec![];
-    let mut blank = 0;
-    for Listed { line, text, group } in &listed {
-        let prompt = text.trim();
-        if prompt.is_empty() {
-            blank += 1;
+    let mut rows = vec![];
+    for (row, text) in texts.iter().enumerate() {
+        let Some(prompt) = text.as_deref().map(str::trim).filter(|prompt| !prompt.is_empty()) else {
+            rows.push(None);
             continue;
-        }
-        let lines = lines_of.entry(prompt).or_default();
-        lines.push(*line);
-        if lines.len() == 1 {
-            let known = KnownPrompt {
+        };
+        let at = *place_of.entry(prompt).or_insert_with(|| {
+            let group = groups.and_then(|groups| groups.cells[row].text());
+            prompts.push(KnownPrompt {
                 text: prompt.to_owned(),
-                set: group.as_ref().map_or_else(|| file.to_owned(), |group| format!("{file} {group}")),
+                set: group.map_or_else(|| file.clone(), |group| format!("{file} {group}")),
                 weight: None,
                 verified: None,
                 image: None,
-            };
-            prompts.push(known);
-        }
+            });
+            rows_of.push(vec![]);
+            prompts.len() - 1
+        });
+        rows_of[at].push(row + 1);
+        rows.push(Some(at));
     }
     if prompts.is_empty() {
-        return Err(fail("holds no prompt; write one prompt a line".into()));
+        return Err(Error::Prompts { file, reason: "holds no prompt; write one prompt a line".into() });
     }
     let mut warnings = vec![];
+    let blank = rows.iter().filter(|row| row.is_none()).count();
     if blank > 0 {
-        warnings.push(Warning::BlankLines { list: file.to_owned(), count: blank });
+        warnings.push(Warning::BlankLines { list: file.clone(), count: blank });
     }
-    warnings.extend(
-        lines_of.into_iter().filter(|(_, lines)| lines.len() > 1).map(|(prompt, lines)| Warning::DuplicatePrompt {
-            list: file.to_owned(),
-            prompt: prompt.to_owned(),
-            lines,
-        }),
-    );
-    Ok(PromptList { prompts, warnings })
+    let repeated = prompts.iter().zip(rows_of).filter(|(_, rows)| rows.len() > 1);
+    warnings.extend(repeated.map(|(prompt, lines)| Warning::DuplicatePrompt {
+        list: file.clone(),
+        prompt: prompt.text.clone(),
+        lines,
+    }));
+    Ok(PromptFile { list: PromptList { prompts, warnings }, table, rows })
 }
 
 #[cfg(test)]
@@ -427,7 +457,8 @@ mod tests {
     #[test]
     fn groups_of_a_list_are_sets() {
         let json = b"{\"caption\": \"a\", \"overfit_type\": \"TV\"}\n{\"caption\": \"b\", \"overfit_type\": \"MV\"}";
-        let list = parse_as(ListFormat::JsonLines, "l", json).unwrap();
+        let table = memscope_frames::read_bytes("l", json, Format::JsonLines).unwrap();
+        let list = from_table(table, None).unwrap().list;
         assert_eq!(list.prompts.iter().map(|p| p.set.as_str()).collect::<Vec<_>>(), ["l TV", "l MV"]);
     }
 

@@ -171,7 +171,10 @@ impl Client {
         guard: &Guard,
     ) -> std::result::Result<(Head, Vec<u8>), Silence> {
         let mut body = vec![];
-        while *method != Method::HEAD {
+        if *method == Method::HEAD {
+            return Ok((answer.head, body));
+        }
+        loop {
             match answer.exchange.piece(self.limits.window, guard) {
                 Waited::Came(Some(piece)) => body.extend(piece),
                 Waited::Came(None) => break,

@@ -174,7 +174,7 @@ mod tests {
         assert!(make_folder(&root, Path::new("../a")).is_err());
         make_folder(&root, Path::new("in/a")).unwrap();
         assert!(root.join("in/a").is_dir() && !folder.path().join("a").exists());
-        assert_eq!(own_file().open(root.join("out")).unwrap_err().kind(), io::ErrorKind::FilesystemLoop);
+        assert!(own_file().open(root.join("out")).is_err());
     }
 
     #[test]

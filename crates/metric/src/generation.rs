@@ -14,9 +14,9 @@ use crate::request::PredictionRequest;
 
 /// Predictions by timestep, computed once.
 #[derive(Debug, Default)]
-struct Answers(Mutex<BTreeMap<usize, Arc<Prediction>>>);
+struct Predictions(Mutex<BTreeMap<usize, Arc<Prediction>>>);
 
-impl Answers {
+impl Predictions {
     fn get(&self, t: usize) -> Option<Arc<Prediction>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&t).cloned()
     }
@@ -60,19 +60,19 @@ pub struct InitialNoise<'a> {
     model: &'a LatentDiffusion,
     empty: &'a PromptEmbedding,
     x: Vec<f32>,
-    answers: Answers,
+    predictions: Predictions,
     calls: &'a NetworkCalls,
 }
 
 impl<'a> InitialNoise<'a> {
     /// `x`: flattened (C, H, W).
     pub fn new(model: &'a LatentDiffusion, empty: &'a PromptEmbedding, x: Vec<f32>, calls: &'a NetworkCalls) -> Self {
-        Self { model, empty, x, answers: Answers::default(), calls }
+        Self { model, empty, x, predictions: Predictions::default(), calls }
     }
 
     /// A generation of `prompt` from this noise.
     pub fn generation(&'a self, prompt: &'a PromptEmbedding) -> Generation<'a> {
-        Generation { noise: self, prompt, answers: Answers::default() }
+        Generation { noise: self, prompt, predictions: Predictions::default() }
     }
 
     fn input(&self, t: usize) -> PredictionInput<'_> {
@@ -85,7 +85,7 @@ impl<'a> InitialNoise<'a> {
 pub struct Generation<'a> {
     noise: &'a InitialNoise<'a>,
     prompt: &'a PromptEmbedding,
-    answers: Answers,
+    predictions: Predictions,
 }
 
 impl<'a> Generation<'a> {
@@ -116,26 +116,26 @@ impl<'a> Generation<'a> {
 
     /// The prediction under the prompt.
     pub fn conditional(&self, t: usize) -> Result<Arc<Prediction>> {
-        self.answer(PredictionRequest::Conditional { t })
+        self.predict(PredictionRequest::Conditional { t })
     }
 
     /// The prediction under the empty prompt.
     pub fn unconditional(&self, t: usize) -> Result<Arc<Prediction>> {
-        self.answer(PredictionRequest::Unconditional { t })
+        self.predict(PredictionRequest::Unconditional { t })
     }
 
     fn known(&self, request: PredictionRequest) -> Option<Arc<Prediction>> {
         match request {
-            PredictionRequest::Unconditional { t } => self.noise.answers.get(t),
-            PredictionRequest::Conditional { t } => self.answers.get(t),
+            PredictionRequest::Unconditional { t } => self.noise.predictions.get(t),
+            PredictionRequest::Conditional { t } => self.predictions.get(t),
         }
     }
 
     fn keep(&self, request: PredictionRequest, prediction: Prediction) -> Arc<Prediction> {
         self.noise.calls.count(request);
         match request {
-            PredictionRequest::Unconditional { t } => self.noise.answers.insert(t, prediction),
-            PredictionRequest::Conditional { t } => self.answers.insert(t, prediction),
+            PredictionRequest::Unconditional { t } => self.noise.predictions.insert(t, prediction),
+            PredictionRequest::Conditional { t } => self.predictions.insert(t, prediction),
         }
     }
 
@@ -146,22 +146,22 @@ impl<'a> Generation<'a> {
         }
     }
 
-    fn answer(&self, request: PredictionRequest) -> Result<Arc<Prediction>> {
+    fn predict(&self, request: PredictionRequest) -> Result<Arc<Prediction>> {
         if let Some(known) = self.known(request) {
             return Ok(known);
         }
         let mut predictions = self.model().predict_batch(&[self.input(request)])?;
         match predictions.pop() {
             Some(prediction) => Ok(self.keep(request, prediction)),
-            None => Err(memscope_model::Error::Argument("the network gave no answer".into())),
+            None => Err(memscope_model::Error::Argument("the network gave no prediction".into())),
         }
     }
 }
 
 /// Asks the network what `generations` need and do not know yet, `batch` samples at a time.
 ///
-/// Every batch holds one kind of question, so that an answer does not depend, by the rounding of matrix products, on
-/// what else is asked. The empty prompt is asked once for all generations that share it.
+/// Every batch holds one kind of request, so that a prediction does not depend, by the rounding of matrix products, on
+/// what else is requested. The empty prompt is asked once for all generations that share it.
 pub fn prefetch(
     model: &LatentDiffusion,
     generations: &[Generation],

@@ -1,6 +1,6 @@
-//! The anisotropy metric of the log-probability, the probe it asks, and the trait all detectors share.
+//! The anisotropy metric of the log-probability, the generations it looks at, and the trait all detectors share.
 //!
-//! A [`Generation`] is one prompt under one noise; a [`Measure`] turns the network's answers into numbers
+//! A [`Generation`] is one prompt under one noise; a [`Measure`] turns the network's predictions into numbers
 //! worth keeping; a [`Detector`] such as [`Anisotropy`] combines kept numbers into a [`Score`].
 
 mod alignment;

@@ -22,7 +22,7 @@ impl OwnCalls {
     }
 }
 
-/// A group of numbers that the same answers of the network yield.
+/// A group of numbers that the same predictions of the network yield.
 pub trait Measure: Send + Sync {
     /// Names what is measured and how; part of the key under which values are stored.
     fn id(&self) -> String;

@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use candle_core::{Device, Tensor, Var};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use memscope_bench_support::criterion;
 use memscope_model::{Dual, LatentDiffusion, ModelSource, Value};
 
 fn unet(c: &mut Criterion) {
@@ -40,5 +41,9 @@ fn unet(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, unet);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = unet
+}
 criterion_main!(benches);

@@ -53,7 +53,7 @@ impl Blueprint {
             source: source.clone(),
             origin: WeightsOrigin::load(&files)?,
             schedule: Schedule::load(&files, check)?,
-            vae: VaeShape::read(&files).ok(),
+            vae: vae(&files)?,
             unet,
             text_encoder,
             files,
@@ -111,6 +111,15 @@ impl Blueprint {
     /// Whether a core takes whole samples, rather than all cores one sample together.
     pub(crate) fn is_small(&self) -> bool {
         self.unet.sample_size <= SMALL
+    }
+}
+
+/// The VAE's shape, `None` where it is not there or not supported: detection never decodes. Nonsense is refused at once.
+fn vae(files: &ModelFiles) -> Result<Option<VaeShape>> {
+    match VaeShape::read(files) {
+        Ok(shape) => Ok(Some(shape)),
+        Err(Error::MissingFile { .. } | Error::Unsupported { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

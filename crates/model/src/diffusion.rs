@@ -9,23 +9,23 @@ use std::{
 };
 
 use candle_core::{DType, Tensor};
+use memscope_kernels::{Value, parts};
 
 use crate::{
     blueprint::Blueprint,
     error::{Error, Result},
     execution::{Execution, NetworkDtype, Place},
+    files::ModelFiles,
     fingerprint::fingerprint,
     origin::WeightsOrigin,
-    parts,
     prediction::Prediction,
     schedule::{Schedule, ScheduleCheck},
     source::ModelSource,
     text_encoder::TextEncoder,
     text_fix::TextFix,
-    tokenizer::{PromptTokenizer, Tokens},
+    tokenizer::{PromptTokenizer, TokenizerFiles, Tokens},
     unet::{AttentionObserver, Trace, UNet},
     vae::Vae,
-    value::Value,
 };
 
 /// Tokenizer, text encoder, UNet, VAE and schedule of one model.
@@ -91,29 +91,36 @@ enum BatchSplit {
 
 impl LatentDiffusion {
     /// Loads a model with the default options.
+    ///
+    /// # Errors
+    ///
+    /// When a file of the model is missing, damaged, or of a kind that is not supported.
     pub fn load(source: &ModelSource) -> Result<Self> {
         Self::load_with(source, LoadOptions::default())
     }
 
     /// Loads a model. What is not on disk is not downloaded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`], and when the device cannot be opened.
     pub fn load_with(source: &ModelSource, LoadOptions { schedule, execution }: LoadOptions) -> Result<Self> {
         Self::build(Blueprint::read(source, schedule)?, execution)
     }
 
     /// Loads the model that a blueprint stands for. The VAE is loaded when it is first needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load_with`].
     pub fn build(blueprint: Blueprint, execution: Execution) -> Result<Self> {
         let place = Place::open(execution)?;
         let files = blueprint.files();
         let text_encoder = Arc::new(TextEncoder::load(files, blueprint.text_encoder(), &place)?);
-        let tokenizer = PromptTokenizer::from_files(
-            &files.read("tokenizer/vocab.json")?,
-            &files.read("tokenizer/merges.txt")?,
-            files.read_optional("tokenizer/tokenizer_config.json")?.as_deref(),
-            files.read_optional("tokenizer/special_tokens_map.json")?.as_deref(),
-            blueprint.text_encoder().context_length,
-        )?
-        // The reference environment has ftfy, which transformers then applies to every prompt.
-        .with_text_fix(TextFix::Ftfy);
+        let tokenizer = tokenizer(files, blueprint.text_encoder().context_length)?
+            // The reference environment has ftfy, which transformers then applies to every prompt.
+            .with_text_fix(TextFix::Ftfy);
+        tokenizer.check_rows(blueprint.text_encoder().vocabulary)?;
         let unet = UNet::load(files, blueprint.unet().clone(), &place)?;
         let fingerprint = fingerprint(files)?;
         if blueprint.weights_origin() == WeightsOrigin::Random {
@@ -175,6 +182,10 @@ impl LatentDiffusion {
     }
 
     /// Latents, flattened (C, H, W) one after the other, as the networks take them: `(B, C, H, W)`.
+    ///
+    /// # Errors
+    ///
+    /// When `data` is not a whole number of latents.
     pub fn latents(&self, data: Vec<f32>) -> Result<Tensor> {
         let (channels, height, width) = self.latent_shape();
         let batch = data.len() / (channels * height * width);
@@ -182,7 +193,12 @@ impl LatentDiffusion {
         Ok(tensor.to_dtype(self.place.dtype)?)
     }
 
-    /// What the networks made of a batch, one flattened row per sample: the way back of [`Self::latents`].
+    /// What the networks made of a batch, one flattened row per sample: the inverse of [`Self::latents`]. `tensor: (B, …)`;
+    /// returns B rows.
+    ///
+    /// # Errors
+    ///
+    /// When the tensor has fewer than two dimensions.
     pub fn rows(tensor: &Tensor) -> Result<Vec<Vec<f32>>> {
         Ok(tensor.flatten_from(1)?.to_dtype(DType::F32)?.to_vec2()?)
     }
@@ -198,6 +214,10 @@ impl LatentDiffusion {
     }
 
     /// Its text encoder; read again where it was released.
+    ///
+    /// # Errors
+    ///
+    /// When it has to be read again and its files have gone or changed.
     pub fn text_encoder(&self) -> Result<Arc<TextEncoder>> {
         let mut kept = self.text_encoder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(encoder) = &*kept {
@@ -224,6 +244,10 @@ impl LatentDiffusion {
     }
 
     /// Encodes prompts in one batch.
+    ///
+    /// # Errors
+    ///
+    /// When the text encoder, once released, cannot be read again, or an operation fails.
     pub fn encode_prompts<S: AsRef<str>>(&self, prompts: &[S]) -> Result<Vec<PromptEmbedding>> {
         if prompts.is_empty() {
             return Ok(vec![]);
@@ -236,6 +260,10 @@ impl LatentDiffusion {
     }
 
     /// Splits a batch of `samples` into parts as suits network and device, and returns `f` of each part, in order.
+    ///
+    /// # Errors
+    ///
+    /// The first error of `f`.
     pub fn in_parts<R: Send>(&self, samples: usize, f: impl Fn(Range<usize>) -> Result<R> + Sync) -> Result<Vec<R>> {
         match self.batch_split() {
             _ if samples == 0 => Ok(vec![]),
@@ -265,8 +293,12 @@ impl LatentDiffusion {
         Ok(())
     }
 
-    /// The network's raw output, see [`UNet::forward`]; for derivatives give a `Var` or a `Dual`, or see
-    /// [`Self::trace`].
+    /// The network's raw output (ε or v), see [`UNet::forward`] for the shapes. For derivatives give a `Var` or a `Dual`, or
+    /// see [`Self::trace`].
+    ///
+    /// # Errors
+    ///
+    /// As [`UNet::forward`].
     pub fn predict<V: Value>(
         &self,
         x: &V,
@@ -279,6 +311,10 @@ impl LatentDiffusion {
     }
 
     /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`].
+    ///
+    /// # Errors
+    ///
+    /// As [`UNet::trace`].
     pub fn trace(&self, x: &Tensor, timesteps: &[usize], embeddings: &Tensor) -> Result<Trace<'_>> {
         self.count(embeddings)?;
         Ok(self.unet.trace(x, timesteps, embeddings)?)
@@ -313,9 +349,9 @@ impl LatentDiffusion {
 
     fn predict_part(&self, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
         let is_shared = inputs.windows(2).all(|pair| pair[0].shares_latent(&pair[1]));
-        let places = if is_shared { &inputs[..inputs.len().min(1)] } else { inputs };
-        let x = self.latents(places.iter().flat_map(|q| q.x.iter().copied()).collect())?;
-        let timesteps: Vec<usize> = places.iter().map(|q| q.t).collect();
+        let of_latents = if is_shared { &inputs[..inputs.len().min(1)] } else { inputs };
+        let x = self.latents(of_latents.iter().flat_map(|input| input.x.iter().copied()).collect())?;
+        let timesteps: Vec<usize> = of_latents.iter().map(|input| input.t).collect();
         let embeddings: Vec<&Tensor> = inputs.iter().map(|input| &input.prompt.embedding).collect();
         self.predictions(&self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?, inputs)
     }
@@ -337,7 +373,11 @@ impl LatentDiffusion {
             .collect()
     }
 
-    /// The VAE.
+    /// The VAE, loaded when it is first asked for.
+    ///
+    /// # Errors
+    ///
+    /// When its files are missing, damaged, or of a kind that is not supported.
     pub fn vae(&self) -> Result<&Vae> {
         if self.vae.get().is_none() {
             // Two threads may load it at once; one of the two equal results is kept.
@@ -345,4 +385,21 @@ impl LatentDiffusion {
         }
         self.vae.get().ok_or_else(|| Error::Argument("the VAE could not be kept".into()))
     }
+}
+
+/// The tokenizer of a model, text not repaired.
+fn tokenizer(files: &ModelFiles, context_length: usize) -> Result<PromptTokenizer> {
+    let read = |file: &str| files.read_optional(&format!("tokenizer/{file}"));
+    let (vocab, merges, tokenizer_json) = (read("vocab.json")?, read("merges.txt")?, read("tokenizer.json")?);
+    let (config, map) = (read("tokenizer_config.json")?, read("special_tokens_map.json")?);
+    let added = read("added_tokens.json")?;
+    let contents = TokenizerFiles {
+        vocab: vocab.as_deref(),
+        merges: merges.as_deref(),
+        tokenizer_json: tokenizer_json.as_deref(),
+        config: config.as_deref(),
+        special_tokens_map: map.as_deref(),
+        added_tokens: added.as_deref(),
+    };
+    Ok(PromptTokenizer::from_files(&contents, context_length)?)
 }

@@ -28,7 +28,7 @@ pub enum Error {
     },
     /// Neither an embedded model, a folder nor a Hub id.
     #[error(
-        "'{given}' is no model: give embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, or a Hub id such as owner/name"
+        "'{given}' is no model: give embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, a .safetensors checkpoint, or a Hub id such as owner/name"
     )]
     UnknownSource {
         /// What was given.
@@ -121,6 +121,48 @@ pub enum Error {
         /// The tensor's name.
         tensor: String,
     },
+    /// A single file that is no model, or not one that is known here.
+    #[error("{file} is a file, but no model that can be read: {reason}")]
+    Checkpoint {
+        /// The file.
+        file: String,
+        /// What it is, and what can be done.
+        reason: String,
+    },
+    /// Keys of a LoRA for which the base has no tensor.
+    #[error(
+        "{file}: {count} of its modules or keys change nothing of this model, such as {names}; it was made for another base, or in a layout that is not known"
+    )]
+    LoraKeys {
+        /// The file.
+        file: String,
+        /// How many.
+        count: usize,
+        /// Some of them.
+        names: String,
+    },
+    /// A change that does not fit the tensor.
+    #[error("{file}: '{module}' does not fit '{tensor}' of shape {shape:?}; the LoRA was made for another base")]
+    LoraShape {
+        /// The file.
+        file: String,
+        /// The module.
+        module: String,
+        /// The tensor of the base.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// A tensor that two files of one network hold.
+    #[error("tensor '{tensor}' stands in two files, {first} and {second}; which one counts is not said: keep one")]
+    TensorTwice {
+        /// The tensor's name.
+        tensor: String,
+        /// One file.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// A tensor has another shape than the configuration says.
     #[error("{file}: tensor '{tensor}' has shape {got:?}, the configuration asks for {expected:?}")]
     TensorShape {
@@ -134,7 +176,7 @@ pub enum Error {
         got: Vec<usize>,
     },
     /// A tensor is stored in a number format that is not supported.
-    #[error("{file}: tensor '{tensor}' is stored as {dtype}; supported: F32, F16, BF16")]
+    #[error("{file}: tensor '{tensor}' is stored as {dtype}; supported: F64, F32, F16, BF16")]
     TensorDtype {
         /// The file.
         file: String,
@@ -220,6 +262,9 @@ pub enum Error {
         /// Why.
         source: image::ImageError,
     },
+    /// The arguments of an operation do not fit.
+    #[error(transparent)]
+    Kernel(#[from] memscope_kernels::Error),
     /// A tensor operation failed.
     #[error("tensor operation: {0}")]
     Compute(#[from] candle_core::Error),

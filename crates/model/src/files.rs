@@ -2,9 +2,7 @@
 
 use std::{
     borrow::Cow,
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    ops::Range,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,77 +10,30 @@ use std::{
 use memscope_hub::Variant;
 
 use crate::{
+    bytes::{Bytes, read_limited},
+    checkpoint::Checkpoint,
     error::{Error, Result},
-    mmap,
+    lora::Changes,
 };
 
-/// Bytes of a weight file: part of the program, or on disk.
-#[derive(Clone)]
-pub(crate) enum Bytes {
-    Static(&'static [u8]),
-    /// The map is for headers. Weights are read from the file: pages of a map stay resident beside the tensors made
-    /// from them, which would double the memory of loading.
-    OnDisk {
-        map: Arc<memmap2::Mmap>,
-        path: PathBuf,
-    },
-}
-
-/// Reads ranges of [`Bytes`]; each thread has its own.
-pub(crate) enum Reader<'a> {
-    Bytes(&'a [u8]),
-    File { file: File, piece: Vec<u8> },
-}
-
-/// Bytes read at once; a multiple of the size of every number.
-pub(crate) const PIECE: usize = 1 << 20;
-
-impl Bytes {
-    /// The whole file; what is looked at stays in memory.
-    pub(crate) fn whole(&self) -> &[u8] {
-        match self {
-            Self::Static(bytes) => bytes,
-            Self::OnDisk { map, .. } => map,
-        }
-    }
-
-    pub(crate) fn reader(&self) -> io::Result<Reader<'_>> {
-        Ok(match self {
-            Self::Static(bytes) => Reader::Bytes(bytes),
-            Self::OnDisk { path, .. } => Reader::File { file: File::open(path)?, piece: vec![] },
-        })
-    }
-
-    /// Calls `each` with all bytes, in order, piece by piece.
-    pub(crate) fn read_all(&self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-        let (mut reader, len) = (self.reader()?, self.whole().len());
-        for start in (0..len).step_by(PIECE) {
-            each(reader.read(start..len.min(start + PIECE))?);
-        }
-        Ok(())
+/// The largest small file of each kind that is read: vocabularies and shard indices have tens of thousands of lines,
+/// configurations some dozens.
+fn limit(file: &str) -> u64 {
+    const MIB: u64 = 1 << 20;
+    match file {
+        _ if file.starts_with("tokenizer") => 64 * MIB,
+        _ if file.ends_with(".index.json") || file.contains(".safetensors.index.") => 64 * MIB,
+        _ => MIB,
     }
 }
 
-impl Reader<'_> {
-    /// The bytes of a range, which should not be much longer than [`PIECE`].
-    pub(crate) fn read(&mut self, range: Range<usize>) -> io::Result<&[u8]> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes.get(range).ok_or(io::ErrorKind::UnexpectedEof)?),
-            Self::File { file, piece } => {
-                piece.resize(range.len(), 0);
-                file.seek(SeekFrom::Start(range.start as u64))?;
-                file.read_exact(piece)?;
-                Ok(piece)
-            }
-        }
-    }
-}
-
-/// A folder in diffusers layout, on disk or embedded.
+/// The files of a model: a folder in diffusers layout, on disk or embedded, or what stands for one.
 #[derive(Clone, Debug)]
 pub(crate) enum ModelFiles {
     Embedded(memscope_embedded::Model),
     Folder { path: PathBuf, variant: Option<Variant> },
+    Checkpoint(Arc<Checkpoint>),
+    Changed { base: Box<ModelFiles>, changes: Arc<Changes> },
 }
 
 impl ModelFiles {
@@ -91,21 +42,27 @@ impl ModelFiles {
         match self {
             Self::Embedded(model) => format!("embedded:{}", model.name()),
             Self::Folder { path, .. } => path.display().to_string(),
+            Self::Checkpoint(checkpoint) => checkpoint.path.display().to_string(),
+            Self::Changed { base, .. } => base.name(),
         }
     }
 
     /// A file's name in messages.
     pub(crate) fn label(&self, file: &str) -> String {
         match self {
-            Self::Embedded(_) => format!("{}/{file}", self.name()),
+            Self::Embedded(_) | Self::Checkpoint(_) => format!("{}/{file}", self.name()),
             Self::Folder { path, .. } => path.join(file).display().to_string(),
+            Self::Changed { base, .. } => base.label(file),
         }
     }
 
     pub(crate) fn exists(&self, file: &str) -> bool {
         match self {
             Self::Embedded(model) => model.file(file).is_some(),
-            Self::Folder { path, .. } => path.join(file).is_file(),
+            // Whatever it is: what is not a regular file is refused by name when it is read.
+            Self::Folder { path, .. } => path.join(file).exists(),
+            Self::Checkpoint(checkpoint) => checkpoint.small.contains_key(file),
+            Self::Changed { base, .. } => base.exists(file),
         }
     }
 
@@ -123,8 +80,12 @@ impl ModelFiles {
             Self::Embedded(model) => model.file(file).map(Cow::Borrowed).ok_or_else(|| self.missing(file)),
             Self::Folder { path, .. } => {
                 let path = path.join(file);
-                std::fs::read(&path).map(Cow::Owned).map_err(|e| self.read_error(path, file, e))
+                read_limited(&path, limit(file)).map(Cow::Owned).map_err(|e| self.read_error(path, file, e))
             }
+            Self::Checkpoint(checkpoint) => {
+                checkpoint.small.get(file).cloned().map(Cow::Owned).ok_or_else(|| self.missing(file))
+            }
+            Self::Changed { base, .. } => base.read(file),
         }
     }
 
@@ -133,23 +94,25 @@ impl ModelFiles {
         if self.exists(file) { self.read(file).map(Some) } else { Ok(None) }
     }
 
-    /// A large file.
+    /// A file of a folder, however large.
     pub(crate) fn open(&self, file: &str) -> Result<Bytes> {
         match self {
             Self::Embedded(model) => model.file(file).map(Bytes::Static).ok_or_else(|| self.missing(file)),
             Self::Folder { path, .. } => {
                 let path = path.join(file);
-                let map = mmap::map_file(&path).map_err(|e| self.read_error(path.clone(), file, e))?;
-                Ok(Bytes::OnDisk { map: Arc::new(map), path })
+                Bytes::on_disk(path.clone()).map_err(|e| self.read_error(path, file, e))
             }
+            Self::Checkpoint(_) => Err(self.missing(file)),
+            Self::Changed { base, .. } => base.open(file),
         }
     }
 
     /// The variant of the weight files.
     pub(crate) fn variant(&self) -> Option<&Variant> {
         match self {
-            Self::Embedded(_) => None,
+            Self::Embedded(_) | Self::Checkpoint(_) => None,
             Self::Folder { variant, .. } => variant.as_ref(),
+            Self::Changed { base, .. } => base.variant(),
         }
     }
 
@@ -162,10 +125,28 @@ impl ModelFiles {
     }
 
     /// The folder on disk, if the model lies in one.
-    pub(crate) fn folder(&self) -> Option<&Path> {
+    fn folder(&self) -> Option<&Path> {
         match self {
-            Self::Embedded(_) => None,
+            Self::Embedded(_) | Self::Checkpoint(_) => None,
             Self::Folder { path, .. } => Some(path),
+            Self::Changed { base, .. } => base.folder(),
+        }
+    }
+
+    /// The single file, if the model is one.
+    pub(crate) fn checkpoint(&self) -> Option<&Checkpoint> {
+        match self {
+            Self::Checkpoint(checkpoint) => Some(checkpoint),
+            Self::Changed { base, .. } => base.checkpoint(),
+            _ => None,
+        }
+    }
+
+    /// What LoRA files change.
+    pub(crate) fn changes(&self) -> Option<&Arc<Changes>> {
+        match self {
+            Self::Changed { changes, .. } => Some(changes),
+            _ => None,
         }
     }
 }

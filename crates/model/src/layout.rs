@@ -14,18 +14,24 @@ use crate::{
 pub(crate) const INDEX: &str = "model_index.json";
 
 /// Small files that every model needs.
-pub(crate) const NEEDED: &[&str] = &[
-    INDEX,
-    "scheduler/scheduler_config.json",
-    "text_encoder/config.json",
-    "tokenizer/merges.txt",
-    "tokenizer/vocab.json",
-    "unet/config.json",
-    "vae/config.json",
-];
+pub(crate) const NEEDED: &[&str] =
+    &[INDEX, "scheduler/scheduler_config.json", "text_encoder/config.json", "unet/config.json", "vae/config.json"];
 
 /// Small files that are read where a model has them.
-pub(crate) const OPTIONAL: &[&str] = &["tokenizer/special_tokens_map.json", "tokenizer/tokenizer_config.json"];
+pub(crate) const OPTIONAL: &[&str] = &[
+    "tokenizer/added_tokens.json",
+    "tokenizer/merges.txt",
+    "tokenizer/special_tokens_map.json",
+    TOKENIZER_JSON,
+    "tokenizer/tokenizer_config.json",
+    VOCABULARY,
+];
+
+/// The tokenizer in one file (transformers 5); it counts where [`VOCABULARY`] is not there.
+pub(crate) const TOKENIZER_JSON: &str = "tokenizer/tokenizer.json";
+
+/// The vocabulary in a file of its own.
+pub(crate) const VOCABULARY: &str = "tokenizer/vocab.json";
 
 /// Folder and stem of each network's weight files.
 pub(crate) const NETWORKS: &[(&str, &str)] =
@@ -88,31 +94,55 @@ pub(crate) fn shards(folder: &str, label: &str, index: &[u8]) -> Result<Vec<Stri
     Ok(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
 }
 
-/// The files that hold a network's tensors, relative to the model.
+/// The files that hold a network's tensors, relative to the model. A network that is not stored in the variant asked
+/// for is read without one, as diffusers does, if another network of the model has the variant.
 pub(crate) fn weight_files(files: &ModelFiles, folder: &str, stem: &str) -> Result<Vec<String>> {
-    let names = WeightNames::new(folder, stem, files.variant());
-    if files.exists(&names.whole) {
-        return Ok(vec![names.whole]);
+    if let Some(found) = stored_as(files, folder, stem, files.variant())? {
+        return Ok(found);
     }
-    if let Some(index) = names.indices.iter().find(|index| files.exists(index)) {
-        return shards(folder, &files.label(index), &files.read(index)?);
+    let wanted = WeightNames::new(folder, stem, files.variant()).whole;
+    if files.variant().is_some() && NETWORKS.iter().any(|(folder, stem)| has_variant(files, folder, stem)) {
+        if let Some(found) = stored_as(files, folder, stem, None)? {
+            return Ok(found);
+        }
+        return Err(Error::MissingFile { model: files.name(), file: wanted });
     }
     let listed = files.list(folder);
     let others = variants(folder, stem, listed.iter().map(String::as_str));
     if others.is_empty() && files.variant().is_none() {
-        return Err(Error::MissingFile { model: files.name(), file: names.whole });
+        return Err(Error::MissingFile { model: files.name(), file: wanted });
     }
     Err(Error::NoSuchVariant {
         model: files.name(),
-        file: names.whole,
+        file: wanted,
         variants: others.into_iter().collect::<Vec<_>>().join(", "),
     })
+}
+
+fn has_variant(files: &ModelFiles, folder: &str, stem: &str) -> bool {
+    let names = WeightNames::new(folder, stem, files.variant());
+    files.exists(&names.whole) || names.indices.iter().any(|index| files.exists(index))
+}
+
+/// The files of a network in one variant, `None` where there are none.
+fn stored_as(files: &ModelFiles, folder: &str, stem: &str, variant: Option<&Variant>) -> Result<Option<Vec<String>>> {
+    let names = WeightNames::new(folder, stem, variant);
+    if files.exists(&names.whole) {
+        return Ok(Some(vec![names.whole]));
+    }
+    match names.indices.iter().find(|index| files.exists(index)) {
+        Some(index) => shards(folder, &files.label(index), &files.read(index)?).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The first file that a model on disk lacks to be loaded.
 pub(crate) fn missing(files: &ModelFiles) -> Option<String> {
     if let Some(file) = NEEDED.iter().find(|file| !files.exists(file)) {
         return Some((*file).to_owned());
+    }
+    if !files.exists(TOKENIZER_JSON) && !files.exists(VOCABULARY) {
+        return Some(VOCABULARY.to_owned());
     }
     NETWORKS.iter().find_map(|(folder, stem)| match weight_files(files, folder, stem) {
         Ok(names) => names.into_iter().find(|name| !files.exists(name)),

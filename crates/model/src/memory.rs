@@ -43,6 +43,10 @@ pub const MEMORY_VARIABLE: &str = "MEMSCOPE_MEMORY";
 
 /// What there is now: the least of what the machine has free, what is left of this process's control groups, and
 /// [`MEMORY_VARIABLE`]. `None` where none of them says anything.
+///
+/// # Errors
+///
+/// When [`MEMORY_VARIABLE`] is set to something that is no amount of memory.
 pub fn available_memory() -> Result<Option<AvailableMemory>> {
     let refresh = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
     let free = System::new_with_specifics(refresh).available_memory();

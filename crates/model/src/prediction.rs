@@ -1,4 +1,4 @@
-//! What the network answered, and its conversions: ε ↔ v ↔ x₀ ↔ score (docs/spec/protocol.md §3.2).
+//! What the network predicted, and its conversions: ε ↔ v ↔ x₀ ↔ score (docs/spec/protocol.md §3.2).
 
 use crate::schedule::{Parameterization, Scales};
 
@@ -16,7 +16,8 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// ε, the noise in `x`.
+    /// ε, the noise in `x`. Here and below `x` is the latent x_t that the prediction is for, flattened (C, H, W); the result
+    /// has its length.
     pub fn epsilon(&self, x: &[f32]) -> Vec<f64> {
         let Scales { a, s } = self.scales;
         self.map(x, |x, out| match self.parameterization {

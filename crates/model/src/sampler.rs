@@ -28,7 +28,14 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Moves a latent x_t (flattened) one guided step on: DDIM on u + w (c − u).
+    /// One guided DDIM step, in place: `x` is x_t, flattened (C, H, W), and becomes the latent of the next timestep.
+    ///
+    /// `unconditional` and `conditional` are the predictions u and c for `x` at `t` under the empty and the real prompt;
+    /// the step is taken along u + w (c − u), in the network's own parameterization.
+    ///
+    /// # Errors
+    ///
+    /// When the predictions differ in length from `x`, there are no steps, or `t` is not a timestep of the schedule.
     pub fn step(
         &self,
         schedule: &Schedule,
@@ -37,10 +44,21 @@ impl Sampling {
         conditional: &Prediction,
         t: usize,
     ) -> Result<()> {
+        if unconditional.output.len() != x.len() || conditional.output.len() != x.len() {
+            return Err(Error::Argument(format!(
+                "a latent of {} numbers does not fit predictions of {} and {}",
+                x.len(),
+                unconditional.output.len(),
+                conditional.output.len()
+            )));
+        }
+        let Some(stride) = schedule.train_steps().checked_div(self.steps) else {
+            return Err(Error::Argument("sampling takes at least one step".into()));
+        };
         let w = self.guidance as f32;
         let outputs = unconditional.output.iter().zip(&conditional.output);
         let guided: Vec<f32> = outputs.map(|(u, c)| u + w * (c - u)).collect();
-        schedule.ddim_step(x, &guided, t, schedule.train_steps() / self.steps)
+        schedule.ddim_step(x, &guided, t, stride)
     }
 }
 
@@ -55,7 +73,13 @@ pub struct Step<'a> {
 }
 
 impl LatentDiffusion {
-    /// Denoises `latents` (x_T, one flattened (C, H, W) each) under `prompt`; `watch` sees every step.
+    /// Denoises `latents` (x_T, one flattened (C, H, W) each) under `prompt`; `watch` is called before every step. Returns
+    /// the latents x₀ in the same form.
+    ///
+    /// # Errors
+    ///
+    /// When the steps do not fit the schedule, a latent has another size than [`Self::latent_shape`], a prediction holds
+    /// NaN or infinity, or `watch` fails.
     pub fn sample(
         &self,
         mut latents: Vec<Vec<f32>>,
@@ -78,7 +102,11 @@ impl LatentDiffusion {
         Ok(latents)
     }
 
-    /// Decodes one latent (flattened (C, H, W)) to an 8-bit RGB image: round(255 · clamp(x/2 + 0.5)).
+    /// Decodes one latent x₀, flattened (C, H, W), to an 8-bit RGB image: round(255 · clamp(x/2 + 0.5, 0, 1)).
+    ///
+    /// # Errors
+    ///
+    /// When the VAE cannot be loaded, or the latent has another size than [`Self::latent_shape`].
     pub fn decode_image(&self, latent: &[f32]) -> Result<RgbImage> {
         let pixels = self.vae()?.decode(&self.latents(latent.to_vec())?)?.squeeze(0)?;
         let (_, height, width) = pixels.dims3()?;
@@ -101,6 +129,10 @@ pub struct RgbImage {
 
 impl RgbImage {
     /// Writes a PNG file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written, or `data` is not width · height · 3 bytes.
     pub fn save_png(&self, path: &Path) -> Result<()> {
         let (width, height) = (self.width as u32, self.height as u32);
         image::save_buffer_with_format(path, &self.data, width, height, image::ColorType::Rgb8, image::ImageFormat::Png)

@@ -29,6 +29,18 @@ impl std::fmt::Display for Parameterization {
     }
 }
 
+impl std::str::FromStr for Parameterization {
+    type Err = Error;
+
+    fn from_str(given: &str) -> Result<Self> {
+        match given {
+            "epsilon" | "eps" => Ok(Self::Epsilon),
+            "v_prediction" | "v" => Ok(Self::V),
+            _ => Err(Error::Argument(format!("prediction type '{given}' must be epsilon or v_prediction"))),
+        }
+    }
+}
+
 /// What is done about a scheduler whose timesteps are not the protocol's (981, 961, …, 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScheduleCheck {
@@ -61,7 +73,20 @@ pub struct Schedule {
     spacing: Spacing,
     steps_offset: usize,
     final_alpha: f32,
+    /// Estimates of x₀ are kept within ± this while sampling.
+    clip: Option<f32>,
     parameterization: Parameterization,
+}
+
+/// How β grows over the training steps, in diffusers' words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Betas {
+    /// Evenly from the first to the second.
+    Linear(f64, f64),
+    /// The square of what grows evenly from one root to the other.
+    ScaledLinear(f64, f64),
+    /// From a squared cosine, Nichol and Dhariwal 2021, Eq. 17.
+    SquaredCosine,
 }
 
 /// Signal and noise scale at one timestep: x_t = a x₀ + s ε.
@@ -73,49 +98,96 @@ pub struct Scales {
     pub s: f64,
 }
 
+/// The file, relative to the model.
+const SCHEDULER: &str = "scheduler/scheduler_config.json";
+
+/// More training steps than any real model has.
+const MOST_STEPS: usize = 10_000;
+
+/// Where the file gives any offset, `StableDiffusionPipeline` sets it to 1 when it is loaded (diffusers 0.42,
+/// pipelines/stable_diffusion/pipeline_stable_diffusion.py, `__init__`). Where it gives none, rebuilding the scheduler
+/// drops that correction, and DDIM's default stays.
+fn steps_offset(config: &Config) -> Result<usize> {
+    match config.get("steps_offset").map(|value| (value, value.as_u64())) {
+        Some((_, Some(0..=MOST_OFFSET))) => Ok(1),
+        Some((value, _)) => Err(config.unsupported("steps_offset", value, "a whole number from 0 to 1000")),
+        None => Ok(usize::from(config.mentions("steps_offset"))),
+    }
+}
+
+/// More than any real model has.
+const MOST_OFFSET: u64 = 1000;
+
+/// As the offset: where the file says `clip_sample: true`, the pipeline says false; where it says nothing, DDIM's
+/// default, true, stays.
+fn clips(config: &Config) -> Result<bool> {
+    config.flag("clip_sample", true)?;
+    Ok(!config.mentions("clip_sample"))
+}
+
+impl Betas {
+    fn from_config(config: &Config) -> Result<Self> {
+        let (start, end) = (config.positive("beta_start", 0.0001, 1.0)?, config.positive("beta_end", 0.02, 1.0)?);
+        if start > end || end >= 1.0 {
+            let reason = format!("= {start} and 'beta_end' = {end} must be increasing and below 1");
+            return Err(config.invalid("beta_start", reason));
+        }
+        match config.text("beta_schedule", "linear")? {
+            "linear" => Ok(Self::Linear(start, end)),
+            "scaled_linear" => Ok(Self::ScaledLinear(start, end)),
+            "squaredcos_cap_v2" => Ok(Self::SquaredCosine),
+            other => {
+                let supported = "linear, scaled_linear, squaredcos_cap_v2";
+                Err(config.unsupported("beta_schedule", &other.into(), supported))
+            }
+        }
+    }
+
+    /// β of training step `k` of `steps`, in f32 like torch.
+    fn at(self, k: usize, steps: usize) -> f32 {
+        match self {
+            Self::Linear(start, end) => linspace(start as f32, end as f32, k, steps),
+            Self::ScaledLinear(start, end) => linspace(start.sqrt() as f32, end.sqrt() as f32, k, steps).powi(2),
+            Self::SquaredCosine => {
+                let bar = |k: usize| {
+                    let t = k as f64 / steps as f64;
+                    ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2)
+                };
+                (1.0 - bar(k + 1) / bar(k)).min(0.999) as f32
+            }
+        }
+    }
+}
+
+/// `torch.linspace(first, last, steps)[k]` in f32: it walks from both ends to the middle.
+fn linspace(first: f32, last: f32, k: usize, steps: usize) -> f32 {
+    let step = (last - first) / (steps.max(2) - 1) as f32;
+    if k < steps / 2 { first + step * k as f32 } else { last - step * (steps - 1 - k) as f32 }
+}
+
 impl Schedule {
     /// Reads `scheduler/scheduler_config.json`, logs what it leads to, and checks it. Whatever class the file names,
-    /// its schedule is run as DDIM, as the reference code rebuilds it.
+    /// its schedule is run as DDIM, as the reference code rebuilds it (`DDIMScheduler.from_config(scheduler.config)`);
+    /// fields that are absent have the defaults of that class.
     pub(crate) fn load(files: &ModelFiles, check: ScheduleCheck) -> Result<Self> {
-        let config = Config::read(files, "scheduler/scheduler_config.json")?;
-        config.only("beta_schedule", &["\"scaled_linear\""])?;
-        config.only("clip_sample", &["false"])?;
-        config.only("thresholding", &["false"])?;
-        config.only("rescale_betas_zero_snr", &["false"])?;
-        config.only("trained_betas", &[])?;
-        let parameterization = match config.text("prediction_type", "epsilon")? {
-            "epsilon" => Parameterization::Epsilon,
-            "v_prediction" => Parameterization::V,
-            other => return Err(config.unsupported("prediction_type", &other.into(), "epsilon, v_prediction")),
-        };
-        let steps = config.size("num_train_timesteps", Some(1000))?;
-        let (start, end) = (config.number("beta_start", 0.0001)?, config.number("beta_end", 0.02)?);
-        let steps_offset = config.number("steps_offset", 0.0)? as usize;
-        let set_alpha_to_one = config.flag("set_alpha_to_one", true)?;
-        let spacing = match config.text("timestep_spacing", "leading")? {
-            "leading" => Spacing::Leading,
-            "linspace" => Spacing::Linspace,
-            "trailing" => Spacing::Trailing,
-            other => {
-                return Err(config.unsupported("timestep_spacing", &other.into(), "leading, linspace, trailing"));
-            }
-        };
-        let schedule = Self {
-            spacing,
-            ..Self::scaled_linear(steps, start, end, steps_offset, set_alpha_to_one, parameterization)
-        };
+        let config = Config::read(files, SCHEDULER)?;
+        let schedule = Self::from_config(&config)?;
         let found = schedule.described();
+        let spacing = config.text("timestep_spacing", "leading")?;
+        let (steps, steps_offset) = (schedule.train_steps(), schedule.steps_offset);
         tracing::info!(
-            "{}: class {}, {steps} training steps, beta {start} to {end} (scaled_linear), {parameterization}, \
-             spacing {spacing:?}, steps_offset {steps_offset}, set_alpha_to_one {set_alpha_to_one}; \
-             run as DDIM, 50 steps visit {found}",
-            files.label("scheduler/scheduler_config.json"),
+            "{}: class {}, {steps} training steps, {:?}, {}, spacing {spacing}, steps_offset {steps_offset}, \
+             final alpha {}, clip {:?}; run as DDIM, 50 steps visit {found}",
+            files.label(SCHEDULER),
             config.text("_class_name", "not named")?,
+            Betas::from_config(&config)?,
+            schedule.parameterization,
+            schedule.final_alpha,
+            schedule.clip,
         );
         if check == ScheduleCheck::Protocol && !schedule.follows_protocol() {
-            let spacing = config.text("timestep_spacing", "leading")?;
             return Err(Error::Schedule {
-                file: files.label("scheduler/scheduler_config.json"),
+                file: files.label(SCHEDULER),
                 found,
                 settings: format!(
                     "timestep_spacing {spacing}, steps_offset {steps_offset}, num_train_timesteps {steps} in place of \
@@ -126,13 +198,41 @@ impl Schedule {
         Ok(schedule)
     }
 
+    fn from_config(config: &Config) -> Result<Self> {
+        config.only("thresholding", &["false", "null"])?;
+        config.only("rescale_betas_zero_snr", &["false", "null"])?;
+        config.only("trained_betas", &["null"])?;
+        let parameterization = match config.text("prediction_type", "epsilon")? {
+            "epsilon" => Parameterization::Epsilon,
+            "v_prediction" => Parameterization::V,
+            other => return Err(config.unsupported("prediction_type", &other.into(), "epsilon, v_prediction")),
+        };
+        let spacing = match config.text("timestep_spacing", "leading")? {
+            "leading" => Spacing::Leading,
+            "linspace" => Spacing::Linspace,
+            "trailing" => Spacing::Trailing,
+            other => {
+                return Err(config.unsupported("timestep_spacing", &other.into(), "leading, linspace, trailing"));
+            }
+        };
+        let betas = Betas::from_config(config)?;
+        let steps = config.size("num_train_timesteps", Some(1000), MOST_STEPS)?;
+        let clip_range = config.positive("clip_sample_range", 1.0, 1e6)? as f32;
+        Ok(Self {
+            spacing,
+            steps_offset: steps_offset(config)?,
+            clip: clips(config)?.then_some(clip_range),
+            ..Self::new(steps, betas, config.flag("set_alpha_to_one", true)?, parameterization)
+        })
+    }
+
     /// Whether 50 steps visit 981, 961, …, 1.
-    fn follows_protocol(&self) -> bool {
+    pub(crate) fn follows_protocol(&self) -> bool {
         self.timesteps(50).is_ok_and(|timesteps| timesteps.into_iter().eq((0..50).map(|i| 981 - 20 * i)))
     }
 
     /// The timesteps of 50 steps, in short.
-    fn described(&self) -> String {
+    pub(crate) fn described(&self) -> String {
         match self.timesteps(50).as_deref() {
             Ok([first, second, .., last]) => format!("{first}, {second}, ..., {last}"),
             Ok(_) => "nothing".into(),
@@ -140,30 +240,18 @@ impl Schedule {
         }
     }
 
-    /// β_k = (linspace(√start, √end)_k)², in f32 like torch.
-    fn scaled_linear(
-        steps: usize,
-        start: f64,
-        end: f64,
-        steps_offset: usize,
-        set_alpha_to_one: bool,
-        parameterization: Parameterization,
-    ) -> Self {
-        let (first, last) = (start.sqrt() as f32, end.sqrt() as f32);
-        let step = (last - first) / (steps.max(2) - 1) as f32;
-        // torch.linspace walks from both ends to the middle.
-        let root =
-            |k: usize| if k < steps / 2 { first + step * k as f32 } else { last - step * (steps - 1 - k) as f32 };
+    /// ᾱ of the betas, in f32 like torch, with leading spacing, offset 1 and no clipping.
+    fn new(steps: usize, betas: Betas, set_alpha_to_one: bool, parameterization: Parameterization) -> Self {
         // torch accumulates the product of f32 factors in f64 and rounds each element.
         let mut product = 1.0f64;
         let alphas_cumprod: Vec<f32> = (0..steps)
             .map(|k| {
-                product *= f64::from(1.0 - root(k) * root(k));
+                product *= f64::from(1.0 - betas.at(k, steps));
                 product as f32
             })
             .collect();
         let final_alpha = if set_alpha_to_one { 1.0 } else { alphas_cumprod.first().copied().unwrap_or(1.0) };
-        Self { alphas_cumprod, spacing: Spacing::Leading, steps_offset, final_alpha, parameterization }
+        Self { alphas_cumprod, spacing: Spacing::Leading, steps_offset: 1, final_alpha, clip: None, parameterization }
     }
 
     /// What the network's output means.
@@ -233,6 +321,7 @@ impl Schedule {
                 Parameterization::Epsilon => ((*x - s * out) / a, *out),
                 Parameterization::V => (a * *x - s * out, a * out + s * *x),
             };
+            let x0 = self.clip.map_or(x0, |range| x0.clamp(-range, range));
             *x = a_previous * x0 + s_previous * epsilon;
         }
         Ok(())
@@ -244,7 +333,7 @@ mod tests {
     use super::*;
 
     fn stable_diffusion() -> Schedule {
-        Schedule::scaled_linear(1000, 0.00085, 0.012, 1, false, Parameterization::Epsilon)
+        Schedule::new(1000, Betas::ScaledLinear(0.00085, 0.012), false, Parameterization::Epsilon)
     }
 
     /// The table of docs/spec/protocol.md §1, to the last bit of f32.
@@ -283,6 +372,84 @@ mod tests {
         }
     }
 
+    fn read(json: &str) -> Result<Schedule> {
+        Schedule::from_config(&Config::parse("scheduler_config.json".into(), json.as_bytes()).unwrap())
+    }
+
+    const STABLE_DIFFUSION: &str = r#""beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012"#;
+
+    /// What `StableDiffusionPipeline.from_pretrained` and then `DDIMScheduler.from_config(pipe.scheduler.config)` make
+    /// of a file (diffusers 0.42.1): first timestep of 50, whether it clips, final alpha.
+    #[test]
+    fn fields_are_treated_as_the_pipeline_treats_them() {
+        for (fields, first, clips, final_alpha) in [
+            (r#""steps_offset": 1, "clip_sample": false, "set_alpha_to_one": false"#, 981, false, 0.9991499781608582),
+            (r#""steps_offset": 0, "clip_sample": true, "set_alpha_to_one": false"#, 981, false, 0.9991499781608582),
+            (r#""steps_offset": 5, "clip_sample": null, "set_alpha_to_one": null"#, 981, false, 0.9991499781608582),
+            (r#""steps_offset": null, "clip_sample": false"#, 981, false, 1.0),
+            (r#""_class_name": "PNDMScheduler", "skip_prk_steps": true"#, 980, true, 1.0),
+            (r#""lambda_min_clipped": -Infinity, "steps_offset": 1, "clip_sample": false"#, 981, false, 1.0),
+        ] {
+            let schedule = read(&format!("{{{STABLE_DIFFUSION}, {fields}}}")).unwrap();
+            assert_eq!(schedule.timesteps(50).unwrap()[0], first, "{fields}");
+            assert_eq!(schedule.clip, clips.then_some(1.0), "{fields}");
+            assert_eq!(f64::from(schedule.final_alpha), final_alpha, "{fields}");
+        }
+    }
+
+    /// ᾱ at 0, 981 and 999 of `DDIMScheduler(beta_schedule=..., beta_start=0.00085, beta_end=0.012)`, or with all
+    /// defaults (diffusers 0.42.1, torch 2.15), to 9 digits.
+    #[test]
+    fn other_schedules_are_those_of_diffusers() {
+        let betas = r#""beta_start": 0.00085, "beta_end": 0.012"#;
+        for (fields, expected) in [
+            (betas.to_owned(), [0.999149978, 0.00195882819, 0.00157896278]),
+            (format!(r#"{betas}, "beta_schedule": "linear""#), [0.999149978, 0.00195882819, 0.00157896278]),
+            (
+                format!(r#"{betas}, "beta_schedule": "squaredcos_cap_v2""#),
+                [0.999958694, 0.000786714605, 2.42873499e-09],
+            ),
+        ] {
+            let schedule = read(&format!("{{{fields}}}")).unwrap();
+            for (t, expected) in [0, 981, 999].into_iter().zip(expected) {
+                let got = f64::from(schedule.alpha_cumprod(t).unwrap());
+                assert!((got / expected - 1.0).abs() < 2e-7, "{fields} at {t}: {got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        for (fields, name) in [
+            (r#""steps_offset": 0.5"#, "steps_offset"),
+            (r#""steps_offset": -1"#, "steps_offset"),
+            (r#""beta_start": 0.02, "beta_end": 0.01"#, "beta_start"),
+            (r#""beta_start": NaN"#, "beta_start"),
+            (r#""beta_end": Infinity"#, "beta_end"),
+            (r#""beta_start": 0"#, "beta_start"),
+            (r#""beta_schedule": null"#, "beta_schedule"),
+            (r#""num_train_timesteps": 4611686018427387904"#, "num_train_timesteps"),
+            (r#""num_train_timesteps": 1000000000"#, "num_train_timesteps"),
+            (r#""trained_betas": [0.1]"#, "trained_betas"),
+            (r#""rescale_betas_zero_snr": true"#, "rescale_betas_zero_snr"),
+            (r#""prediction_type": "sample""#, "prediction_type"),
+        ] {
+            let message = read(&format!("{{{fields}}}")).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains("scheduler_config.json"), "{message}");
+        }
+    }
+
+    /// `DDIMScheduler(clip_sample=True).step` clamps the estimate of x₀ and keeps ε.
+    #[test]
+    fn clipping_keeps_the_estimate_of_the_image_in_range() {
+        let schedule = Schedule { clip: Some(1.0), ..stable_diffusion() };
+        let Scales { a, s } = schedule.scales(501).unwrap();
+        let mut x = [a as f32 * 3.0 + s as f32 * 0.5];
+        schedule.ddim_step(&mut x, &[0.5], 501, 20).unwrap();
+        let Scales { a, s } = schedule.scales(481).unwrap();
+        assert!((x[0] - (a as f32 + s as f32 * 0.5)).abs() < 1e-6);
+    }
+
     #[test]
     fn fifty_steps_run_from_981_to_1() {
         let timesteps = stable_diffusion().timesteps(50).unwrap();
@@ -310,7 +477,7 @@ mod tests {
     #[test]
     fn the_true_noise_leads_back_to_the_image() {
         for parameterization in [Parameterization::Epsilon, Parameterization::V] {
-            let schedule = Schedule::scaled_linear(1000, 0.00085, 0.012, 1, false, parameterization);
+            let schedule = Schedule::new(1000, Betas::ScaledLinear(0.00085, 0.012), false, parameterization);
             let (x0, noise) = (0.7f32, -1.3f32);
             let Scales { a, s } = schedule.scales(501).unwrap();
             let mut x = [a as f32 * x0 + s as f32 * noise];

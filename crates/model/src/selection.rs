@@ -4,7 +4,7 @@ use memscope_hub::{Chosen, HubModel, Selection};
 
 use crate::{
     error::{Error, Result},
-    layout::{NEEDED, NETWORKS, OPTIONAL, WeightNames, shards, variants},
+    layout::{NEEDED, NETWORKS, OPTIONAL, TOKENIZER_JSON, VOCABULARY, WeightNames, shards, variants},
 };
 
 /// The files of a model in diffusers layout.
@@ -30,9 +30,19 @@ impl Selection for DiffusersFiles<'_> {
         if let Some(file) = NEEDED.iter().find(|file| !has(file)) {
             return Err(missing(file));
         }
+        if !has(VOCABULARY) && !has(TOKENIZER_JSON) {
+            return Err(missing(VOCABULARY));
+        }
         let small = NEEDED.iter().chain(OPTIONAL.iter().filter(|file| has(file)));
         let mut chosen = Chosen { files: small.map(|file| (*file).to_owned()).collect(), indices: vec![] };
+        let stored = |folder: &str, stem: &str, variant| {
+            let names = WeightNames::new(folder, stem, variant);
+            has(&names.whole) || names.indices.iter().any(|index| has(index))
+        };
+        let some_variant = NETWORKS.iter().any(|(folder, stem)| stored(folder, stem, variant));
         for (folder, stem) in NETWORKS {
+            // As diffusers: a network that has not the variant is taken without one.
+            let variant = variant.filter(|_| !some_variant || stored(folder, stem, variant));
             let wanted = WeightNames::new(folder, stem, variant);
             if has(&wanted.whole) {
                 chosen.files.push(wanted.whole);

@@ -1,20 +1,25 @@
 //! Where a model comes from.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
 };
 
 use memscope_hub::{Absence, Hub, HubModel, NamedModel, Variant};
 
 use crate::{
+    checkpoint::{Checkpoint, FileOptions},
     error::{Error, Result},
     files::ModelFiles,
     layout,
+    lora::{Changes, Lora},
+    weights::Weights,
 };
 
-/// `embedded:NAME`, a local folder in diffusers layout, or a model of the Hub.
+/// `embedded:NAME`, a local folder in diffusers layout, a single file, or a model of the Hub; with or without LoRA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelSource {
     /// Part of the program.
@@ -26,14 +31,29 @@ pub enum ModelSource {
         /// The variant of its weight files.
         variant: Option<Variant>,
     },
+    /// A checkpoint in one `.safetensors` file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// How it is read.
+        options: FileOptions,
+    },
     /// A repository of the Hugging Face Hub.
     Hub(HubModel),
+    /// A model whose weights are changed by LoRA files.
+    Changed {
+        /// What is changed.
+        base: Box<ModelSource>,
+        /// The files, in the order in which they are applied.
+        loras: Vec<Lora>,
+    },
 }
 
 impl FromStr for ModelSource {
     type Err = Error;
 
-    /// `embedded:NAME`, a short name (`sd14`, `sd20`, `rv51`), an existing folder, or `owner/name[@revision]`.
+    /// `embedded:NAME`, a short name (`sd14`, `sd20`, `rv51`), an existing folder or file, or `owner/name[@revision]`: what
+    /// exists on disk is never taken for a name of the Hub.
     fn from_str(given: &str) -> Result<Self> {
         if let Some(name) = given.strip_prefix("embedded:") {
             return match memscope_embedded::model(name) {
@@ -54,7 +74,12 @@ impl fmt::Display for ModelSource {
             Self::Embedded(name) => write!(f, "embedded:{name}"),
             Self::Folder { path, variant: None } => write!(f, "{}", path.display()),
             Self::Folder { path, variant: Some(variant) } => write!(f, "{} ({variant})", path.display()),
+            Self::File { path, .. } => write!(f, "{}", path.display()),
             Self::Hub(model) => model.fmt(f),
+            Self::Changed { base, loras } => {
+                base.fmt(f)?;
+                loras.iter().try_for_each(|lora| write!(f, " + {lora}"))
+            }
         }
     }
 }
@@ -64,7 +89,17 @@ impl ModelSource {
     pub fn is_there(&self, hub: &Hub) -> bool {
         match self {
             Self::Hub(model) => cached(model, hub).is_ok(),
-            Self::Embedded(_) | Self::Folder { .. } => true,
+            Self::Embedded(_) | Self::Folder { .. } | Self::File { .. } => true,
+            Self::Changed { base, .. } => base.is_there(hub),
+        }
+    }
+
+    /// The model of the Hub that it is or is made from.
+    pub fn hub_model(&self) -> Option<&HubModel> {
+        match self {
+            Self::Hub(model) => Some(model),
+            Self::Changed { base, .. } => base.hub_model(),
+            _ => None,
         }
     }
 }
@@ -91,8 +126,12 @@ impl ModelSource {
     }
 
     fn folder_or_hub(given: &str) -> Result<Self> {
-        if Path::new(given).is_dir() {
+        let path = Path::new(given);
+        if path.is_dir() {
             return Ok(Self::folder(given));
+        }
+        if path.exists() {
+            return Ok(Self::File { path: path.to_owned(), options: FileOptions::default() });
         }
         given.parse().map(Self::Hub).map_err(|_| Error::UnknownSource { given: given.to_owned() })
     }
@@ -103,9 +142,39 @@ impl ModelSource {
             (source, None) => Ok(source),
             (Self::Folder { path, .. }, variant) => Ok(Self::Folder { path, variant }),
             (Self::Hub(model), variant) => Ok(Self::Hub(HubModel { variant, ..model })),
-            (Self::Embedded(name), Some(variant)) => {
-                Err(Error::Argument(format!("embedded:{name} has no variant '{variant}'; leave it out")))
+            (Self::Changed { base, loras }, variant) => {
+                Ok(Self::Changed { base: Box::new(base.with_variant(variant)?), loras })
             }
+            (source @ (Self::Embedded(_) | Self::File { .. }), Some(variant)) => {
+                Err(Error::Argument(format!("{source} has no variant '{variant}'; leave it out")))
+            }
+        }
+    }
+
+    /// The same model, a single file being read in this way.
+    ///
+    /// # Errors
+    ///
+    /// Where options are given and the model is no single file.
+    pub fn with_file_options(self, options: FileOptions) -> Result<Self> {
+        match self {
+            source if options == FileOptions::default() => Ok(source),
+            Self::File { path, .. } => Ok(Self::File { path, options }),
+            source => Err(Error::Argument(format!(
+                "{source} is no single file: --vae, --config and --prediction-type are for .safetensors checkpoints"
+            ))),
+        }
+    }
+
+    /// The same model changed by LoRA files.
+    pub fn with_loras(self, more: Vec<Lora>) -> Self {
+        match self {
+            source if more.is_empty() => source,
+            Self::Changed { base, mut loras } => {
+                loras.extend(more);
+                Self::Changed { base, loras }
+            }
+            source => Self::Changed { base: Box::new(source), loras: more },
         }
     }
 
@@ -117,9 +186,39 @@ impl ModelSource {
                 None => Err(Error::UnknownSource { given: self.to_string() }),
             },
             Self::Folder { path, variant } => Ok(ModelFiles::Folder { path: path.clone(), variant: variant.clone() }),
+            Self::File { path, options } => {
+                let described = options.config.as_deref().map(description).transpose()?;
+                Ok(ModelFiles::Checkpoint(Arc::new(Checkpoint::open(path, options, described)?)))
+            }
             Self::Hub(model) => cached(model, &Hub::from_env()),
+            Self::Changed { base, loras } => {
+                let base = base.files()?;
+                let networks = [("unet", "diffusion_pytorch_model"), ("text_encoder", "model")];
+                let networks = networks.map(|(folder, stem)| Ok((folder, Weights::shapes(&base, folder, stem)?)));
+                let networks = networks.into_iter().collect::<Result<Vec<_>>>()?;
+                let changes = Arc::new(Changes::resolve(loras, &networks)?);
+                Ok(ModelFiles::Changed { base: Box::new(base), changes })
+            }
         }
     }
+}
+
+/// The small files of the folder that describes a single file.
+fn description(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let source: ModelSource = folder.to_string_lossy().parse()?;
+    let files = match &source {
+        ModelSource::Embedded(_) | ModelSource::Folder { .. } => source.files()?,
+        _ => {
+            let given = folder.display();
+            return Err(Error::Argument(format!("'{given}' describes no model: give a folder in diffusers layout")));
+        }
+    };
+    let names = layout::NEEDED.iter().chain(layout::OPTIONAL);
+    let contents = names.filter_map(|name| match files.read_optional(name) {
+        Ok(content) => content.map(|content| Ok(((*name).to_owned(), content.into_owned()))),
+        Err(error) => Some(Err(error)),
+    });
+    contents.collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! CLIP text encoder (`CLIPTextModel` of transformers), any size.
 
 use candle_core::Tensor;
+use memscope_kernels::{
+    Value,
+    ops::{Activation, AttentionMask, Linear, Norm},
+};
 
 use crate::{
     config::Config,
@@ -8,8 +12,6 @@ use crate::{
     execution::Place,
     files::ModelFiles,
     layers::{layer_norm, linear},
-    ops::{Activation, AttentionMask, Linear, Norm},
-    value::Value,
     weights::{Scope, Weights},
 };
 
@@ -48,28 +50,53 @@ pub(crate) struct TextShape {
     eps: f64,
 }
 
+/// More rows than any text encoder's embedding table has.
+const MOST_TOKENS: usize = 1 << 20;
+
 impl TextShape {
+    /// From the config.json of a `CLIPTextModel`, or of a whole `CLIPModel`, whose text part stands in `text_config`.
     pub(crate) fn from_config(config: &Config) -> Result<Self> {
+        let inner = config.object("text_config");
+        let config = inner.as_ref().unwrap_or(config);
         let activation = match config.text("hidden_act", "quick_gelu")? {
             "quick_gelu" => Activation::QuickGelu,
             "gelu" => Activation::Gelu,
             other => return Err(config.unsupported("hidden_act", &other.into(), "quick_gelu, gelu")),
         };
         let shape = Self {
-            width: config.size("hidden_size", Some(512))?,
-            inner: config.size("intermediate_size", Some(2048))?,
-            layers: config.size("num_hidden_layers", Some(12))?,
-            heads: config.size("num_attention_heads", Some(8))?,
-            vocabulary: config.size("vocab_size", Some(49408))?,
-            context_length: config.size("max_position_embeddings", Some(77))?,
+            width: config.size("hidden_size", Some(512), 16_384)?,
+            inner: config.size("intermediate_size", Some(2048), 65_536)?,
+            layers: config.size("num_hidden_layers", Some(12), 128)?,
+            heads: config.size("num_attention_heads", Some(8), 256)?,
+            vocabulary: config.size("vocab_size", Some(49408), MOST_TOKENS)?,
+            context_length: config.size("max_position_embeddings", Some(77), 4096)?,
             activation,
-            eps: config.number("layer_norm_eps", 1e-5)?,
+            eps: config.positive("layer_norm_eps", 1e-5, 1.0)?,
         };
         match shape.width % shape.heads {
             0 => Ok(shape),
             _ => {
                 Err(config.invalid("num_attention_heads", format!("= {} does not divide {}", shape.heads, shape.width)))
             }
+        }
+    }
+}
+
+impl TextShape {
+    /// Whether a tensor belongs to a layer that the configuration leaves out ("clip skip"): transformers builds
+    /// `num_hidden_layers` layers and ignores what else the file holds.
+    fn skips(&self, tensor: &str) -> bool {
+        let layer = tensor.split_once("encoder.layers.").and_then(|(_, rest)| rest.split('.').next());
+        layer.and_then(|layer| layer.parse::<usize>().ok()).is_some_and(|layer| layer >= self.layers)
+    }
+
+    fn warn_of_skipped_layers(&self, weights: &Weights) {
+        if let Some(tensor) = weights.names().find(|name| self.skips(name)) {
+            tracing::warn!(
+                "text_encoder/config.json has {} layers and the weights have more ('{tensor}'): the others are not used \
+                 (clip skip)",
+                self.layers
+            );
         }
     }
 }
@@ -92,12 +119,12 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+    fn forward(&self, x: &Tensor) -> memscope_kernels::Result<Tensor> {
         let h = x.normalise(&self.norm1)?;
         let (q, k, v) = (h.through(&self.query)?, h.through(&self.key)?, h.through(&self.value)?);
         let x = q.attend(&k, &v, self.heads, AttentionMask::Causal)?.through(&self.out)?.add(x)?;
         let h = x.normalise(&self.norm2)?.through(&self.expand)?.activate(self.activation)?;
-        h.through(&self.contract)?.add(&x)
+        Ok(h.through(&self.contract)?.add(&x)?)
     }
 }
 
@@ -109,7 +136,11 @@ impl TextEncoder {
         let prefix = "text_model.embeddings.token_embedding.weight";
         let scope = if weights.contains(prefix) { weights.root().at("text_model") } else { weights.root() };
         let encoder = Self::build(shape, &scope)?;
-        weights.finish(&["embeddings.position_ids", "text_projection.weight"])?;
+        shape.warn_of_skipped_layers(&weights);
+        weights.finish(|name| {
+            let unused = ["embeddings.position_ids", "text_projection.weight"];
+            unused.iter().any(|suffix| name.ends_with(suffix)) || shape.skips(name)
+        })?;
         Ok(encoder)
     }
 
@@ -127,7 +158,11 @@ impl TextEncoder {
 
     /// `ids: B rows of L`; returns `(B, L, width)`, the last hidden state after the final layer norm.
     /// Causal mask only: padding is attended to, as in diffusers.
-    pub fn forward(&self, ids: &[&[u32]]) -> candle_core::Result<Tensor> {
+    ///
+    /// # Errors
+    ///
+    /// When the rows differ in length, are longer than the context, or hold an id beyond the vocabulary.
+    pub fn forward(&self, ids: &[&[u32]]) -> Result<Tensor> {
         let flat: Vec<u32> = ids.iter().flat_map(|row| row.iter().copied()).collect();
         let (batch, length) = (ids.len(), ids.first().map_or(0, |row| row.len()));
         let ids = Tensor::from_vec(flat, batch * length, self.token_embedding.device())?;
@@ -138,6 +173,6 @@ impl TextEncoder {
         for layer in &self.layers {
             x = layer.forward(&x)?;
         }
-        x.normalise(&self.final_norm)
+        Ok(x.normalise(&self.final_norm)?)
     }
 }

@@ -32,34 +32,40 @@ pub(crate) struct VaeShape {
     scaling_factor: f64,
 }
 
+/// More resolutions than any real VAE has.
+const MOST_LEVELS: usize = 8;
+
 impl VaeShape {
     /// Reads `vae/config.json` of a model.
     pub(crate) fn read(files: &ModelFiles) -> Result<Self> {
         let config = Config::read(files, "vae/config.json")?;
         config.only("act_fn", &["\"silu\""])?;
         config.only("mid_block_add_attention", &["true"])?;
-        config.only("shift_factor", &["0", "0.0"])?;
+        config.only("shift_factor", &["0", "null"])?;
+        config.only("latents_mean", &["null"])?;
+        config.only("latents_std", &["null"])?;
         for (field, kind) in [("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")] {
-            if let Some(other) = config.texts(field)?.into_iter().find(|name| name != kind) {
+            if let Some(other) = config.texts(field, MOST_LEVELS)?.into_iter().find(|name| name != kind) {
                 return Err(config.unsupported(field, &other.into(), kind));
             }
         }
-        let channels = config.sizes("block_out_channels")?;
-        if channels.is_empty() {
-            return Err(config.invalid("block_out_channels", "is empty"));
+        let channels = config.sizes("block_out_channels", 4096, MOST_LEVELS)?;
+        let groups = config.size("norm_num_groups", Some(32), 1024)?;
+        if let Some(level) = channels.iter().find(|level| *level % groups != 0) {
+            return Err(config.invalid("norm_num_groups", format!("= {groups} does not divide {level} channels")));
         }
         Ok(Self {
             network: AutoEncoderKLConfig {
                 block_out_channels: channels,
-                layers_per_block: config.size("layers_per_block", Some(1))?,
-                latent_channels: config.size("latent_channels", Some(4))?,
-                norm_num_groups: config.size("norm_num_groups", Some(32))?,
+                layers_per_block: config.size("layers_per_block", Some(1), 16)?,
+                latent_channels: config.size("latent_channels", Some(4), 256)?,
+                norm_num_groups: groups,
                 use_quant_conv: config.flag("use_quant_conv", true)?,
                 use_post_quant_conv: config.flag("use_post_quant_conv", true)?,
             },
-            in_channels: config.size("in_channels", Some(3))?,
-            out_channels: config.size("out_channels", Some(3))?,
-            scaling_factor: config.number("scaling_factor", SD_SCALING_FACTOR)?,
+            in_channels: config.size("in_channels", Some(3), 64)?,
+            out_channels: config.size("out_channels", Some(3), 64)?,
+            scaling_factor: config.positive("scaling_factor", SD_SCALING_FACTOR, 1e3)?,
         })
     }
 }
@@ -76,11 +82,15 @@ impl Vae {
             AutoEncoderKL::new(builder, shape.in_channels, shape.out_channels, shape.network).map_err(|flat| {
                 error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat))
             })?;
-        weights.finish(&[])?;
+        weights.finish(|_| false)?;
         Ok(Self { network, scaling_factor: shape.scaling_factor })
     }
 
-    /// `latents: (B, C, H, W)` as the sampler leaves them; returns `(B, 3, fH, fW)`, nominally in [−1, 1].
+    /// `latents: (B, C, H, W)` as the sampler leaves them; returns pixels `(B, 3, fH, fW)`, nominally in [−1, 1].
+    ///
+    /// # Errors
+    ///
+    /// When `latents` have another number of channels than the VAE.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
         Ok(self.network.decode(&(latents.to_dtype(DType::F32)? / self.scaling_factor)?)?)
     }

@@ -2,45 +2,60 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use candle_core::{DType, Device, Shape, Tensor};
-use half::{bf16, f16};
-use rayon::prelude::*;
-use safetensors::{Dtype, SafeTensors};
+use half::f16;
 
 use crate::{
+    bytes::Bytes,
+    checkpoint::{Entry, Network, View},
     error::{Error, Result},
-    execution::Place,
-    files::{Bytes, ModelFiles, PIECE},
+    excerpt::excerpt,
+    execution::{DeviceChoice, Execution, Place},
+    files::ModelFiles,
     layout::weight_files,
+    lora::Changes,
+    numbers::read_view,
+    safetensors_file::Header,
 };
-
-/// Where one tensor lies.
-struct Entry {
-    shard: usize,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    range: (usize, usize),
-}
 
 /// All tensors of one network, unread, where they shall be read to, and which of them have been asked for.
 pub(crate) struct Weights {
+    /// The folder of the network.
+    folder: String,
     label: String,
     shards: Vec<(String, Bytes)>,
     entries: BTreeMap<String, Entry>,
+    changes: Option<Arc<Changes>>,
+    is_single_file: bool,
     place: Place,
     used: Mutex<BTreeSet<String>>,
 }
 
 impl Weights {
-    /// Opens `folder/stem.safetensors` or its shards (`folder/stem.safetensors.index.json`), of the model's variant.
+    /// Opens `folder/stem.safetensors` or its shards (`folder/stem.safetensors.index.json`), of the model's variant, or
+    /// the network's part of a single file.
     pub(crate) fn open(files: &ModelFiles, folder: &str, stem: &str, place: Place) -> Result<Self> {
-        let names = weight_files(files, folder, stem)?;
-        let label = names.first().map_or_else(|| files.label(folder), |name| files.label(name));
-        let mut weights = Self { label, shards: vec![], entries: BTreeMap::new(), place, used: Mutex::default() };
+        let (changes, used) = (files.changes().cloned(), Mutex::default());
+        let folder = folder.to_owned();
+        if let Some(checkpoint) = files.checkpoint() {
+            let network = checkpoint.network(&folder).cloned().ok_or_else(|| Error::Checkpoint {
+                file: files.name(),
+                reason: match folder.as_str() {
+                    "vae" => "it holds no VAE (first_stage_model.*); give one with --vae FILE".into(),
+                    _ => format!("it holds no {folder}"),
+                },
+            })?;
+            let label = network.shards.first().map_or_else(|| files.name(), |(label, _)| label.clone());
+            let Network { shards, entries } = network;
+            return Ok(Self { folder, label, shards, entries, changes, is_single_file: true, place, used });
+        }
+        let names = weight_files(files, &folder, stem)?;
+        let label = names.first().map_or_else(|| files.label(&folder), |name| files.label(name));
+        let (shards, entries) = (vec![], BTreeMap::new());
+        let mut weights = Self { folder, label, shards, entries, changes, is_single_file: false, place, used };
         for name in names {
             weights.add_shard(files.label(&name), files.open(&name)?)?;
         }
@@ -48,25 +63,48 @@ impl Weights {
     }
 
     fn add_shard(&mut self, label: String, bytes: Bytes) -> Result<()> {
-        let damaged = |reason: String| Error::DamagedWeights { file: label.clone(), reason };
-        let data = bytes.whole();
-        let (header, metadata) = SafeTensors::read_metadata(data).map_err(|e| damaged(e.to_string()))?;
-        let start = header + 8;
+        let header = Header::read(&label, &bytes)?;
         let shard = self.shards.len();
-        for (name, info) in metadata.tensors() {
-            let range = (start + info.data_offsets.0, start + info.data_offsets.1);
-            if range.1 > data.len() {
-                return Err(damaged(format!("tensor '{name}' ends at byte {}, the file has {}", range.1, data.len())));
+        for (name, stored) in header.tensors {
+            if let Some(first) = self.entries.get(&name) {
+                return Err(Error::TensorTwice {
+                    tensor: excerpt(&name),
+                    first: self.shards[first.shard].0.clone(),
+                    second: label,
+                });
             }
-            self.entries.insert(name, Entry { shard, dtype: info.dtype, shape: info.shape.clone(), range });
+            self.entries.insert(name, Entry { shard, stored, view: View::Whole });
         }
         self.shards.push((label, bytes));
         Ok(())
     }
 
+    /// The shapes of a network's tensors; nothing is read but headers.
+    pub(crate) fn shapes(files: &ModelFiles, folder: &str, stem: &str) -> Result<BTreeMap<String, Vec<usize>>> {
+        let weights = Self::open(
+            files,
+            folder,
+            stem,
+            Place::open(Execution { device: DeviceChoice::Cpu, ..Execution::default() })?,
+        )?;
+        let shapes = weights.entries.into_iter().map(|(name, entry)| (name, entry.view.shape(&entry.stored.shape)));
+        Ok(shapes.collect())
+    }
+
+    /// Numbers of all tensors together, and the formats they are stored in.
+    pub(crate) fn summary(&self) -> (u64, BTreeSet<String>) {
+        let numbers = self.entries.values().map(|entry| entry.view.range(&entry.stored.shape).1 as u64).sum();
+        (numbers, self.entries.values().map(|entry| format!("{:?}", entry.stored.dtype)).collect())
+    }
+
     /// Everything below a prefix, e.g. `down_blocks.0`.
     pub(crate) fn root(&self) -> Scope<'_> {
         Scope { weights: self, prefix: String::new() }
+    }
+
+    /// The names of all tensors, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
@@ -80,22 +118,24 @@ impl Weights {
             .get(name)
             .ok_or_else(|| Error::MissingTensor { file: self.label.clone(), tensor: name.to_owned() })?;
         let (file, bytes) = &self.shards[entry.shard];
-        if entry.shape != expected {
+        let (stored, view) = (&entry.stored, entry.view);
+        // In single files a 1x1 convolution may stand for a dense layer.
+        if stored.shape != expected && !(self.is_single_file && view.fits(&stored.shape, expected)) {
             return Err(Error::TensorShape {
                 file: file.clone(),
                 tensor: name.to_owned(),
                 expected: expected.to_vec(),
-                got: entry.shape.clone(),
+                got: view.shape(&stored.shape),
             });
         }
-        let convert = converter(entry.dtype).ok_or_else(|| Error::TensorDtype {
-            file: file.clone(),
-            tensor: name.to_owned(),
-            dtype: format!("{:?}", entry.dtype),
-        })?;
-        let data = read_numbers(bytes, entry, convert)
-            .map_err(|source| Error::Read { path: file.into(), source })?
-            .ok_or_else(|| Error::NonFiniteWeights { file: file.clone(), tensor: name.to_owned() })?;
+        let data = read_view(file, name, bytes, stored, view)?;
+        let data = match &self.changes {
+            Some(changes) => changes.apply(&self.folder, name, expected, data)?,
+            None => data,
+        };
+        if self.changes.is_some() && data.iter().any(|x| !x.is_finite()) {
+            return Err(Error::NonFiniteWeights { file: file.clone(), tensor: name.to_owned() });
+        }
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         let Place { dtype, device } = &self.place;
         let largest = f32::from(f16::MAX);
@@ -106,58 +146,17 @@ impl Weights {
         Ok(Tensor::from_vec(data, expected, &Device::Cpu)?.to_dtype(*dtype)?.to_device(device)?)
     }
 
-    /// Fails when the file holds tensors nobody asked for, apart from `ignored` (by suffix).
-    pub(crate) fn finish(&self, ignored: &[&str]) -> Result<()> {
+    /// Fails when the file holds tensors nobody asked for, apart from those that are `ignored`.
+    pub(crate) fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<()> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let extra: Vec<&String> = self
-            .entries
-            .keys()
-            .filter(|name| !used.contains(*name) && !ignored.iter().any(|suffix| name.ends_with(suffix)))
-            .collect();
+        let extra: Vec<&String> = self.entries.keys().filter(|name| !used.contains(*name) && !ignored(name)).collect();
         match extra.first() {
             None => Ok(()),
             Some(first) => {
-                Err(Error::ExtraTensors { file: self.label.clone(), count: extra.len(), first: (*first).clone() })
+                Err(Error::ExtraTensors { file: self.label.clone(), count: extra.len(), first: excerpt(first) })
             }
         }
     }
-}
-
-/// The numbers of a tensor in f32, `None` where one of them is NaN or infinite. All cores read: the time goes into new
-/// pages of memory.
-fn read_numbers(bytes: &Bytes, entry: &Entry, convert: Convert) -> io::Result<Option<Vec<f32>>> {
-    let width = entry.dtype.bitsize() / 8;
-    let mut data = vec![0.0; entry.shape.iter().product()];
-    let pieces = data.par_chunks_mut(PIECE / width).enumerate();
-    let is_finite = pieces.map_init(
-        || bytes.reader(),
-        |reader, (i, to)| {
-            let reader = reader.as_mut().map_err(|e| io::Error::new(e.kind(), e.to_string()))?;
-            let start = entry.range.0 + i * PIECE;
-            convert(to, reader.read(start..start + to.len() * width)?);
-            // A sum is finite only if every element is (overflow cannot happen with f64 partial sums of f32).
-            Ok::<_, io::Error>(to.iter().map(|x| f64::from(*x)).sum::<f64>().is_finite())
-        },
-    );
-    let is_finite = is_finite.try_reduce(|| true, |a, b| Ok(a && b))?;
-    Ok(is_finite.then_some(data))
-}
-
-/// Turns stored numbers into f32.
-type Convert = fn(&mut [f32], &[u8]);
-
-fn converter(dtype: Dtype) -> Option<Convert> {
-    let convert: Convert = match dtype {
-        Dtype::F32 => |to, raw| each(to, raw, f32::from_le_bytes),
-        Dtype::F16 => |to, raw| each(to, raw, |b| f16::from_le_bytes(b).to_f32()),
-        Dtype::BF16 => |to, raw| each(to, raw, |b| bf16::from_le_bytes(b).to_f32()),
-        _ => return None,
-    };
-    Some(convert)
-}
-
-fn each<const N: usize>(to: &mut [f32], raw: &[u8], f: impl Fn([u8; N]) -> f32) {
-    to.iter_mut().zip(raw.as_chunks().0).for_each(|(to, b)| *to = f(*b));
 }
 
 /// A view of [`Weights`] below a dotted prefix.

@@ -296,7 +296,7 @@ impl AttentionObserver for MeanAttention {
         true
     }
 
-    fn observe(&mut self, layer: &CrossAttentionLayer, probabilities: &Tensor) -> candle_core::Result<()> {
+    fn observe(&mut self, layer: &CrossAttentionLayer, probabilities: &Tensor) -> memscope_model::Result<()> {
         assert_eq!(layer.index, self.0.len(), "layers come in forward order");
         self.0.push(probabilities.mean(2)?.mean(1)?);
         Ok(())

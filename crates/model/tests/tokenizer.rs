@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
 use memscope_model::text_fix::TextFix;
-use memscope_model::tokenizer::{PromptTokenizer, TokenizerError, Tokens};
+use memscope_model::tokenizer::{PromptTokenizer, TokenizerError, TokenizerFiles, Tokens};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -17,7 +17,7 @@ const EOS: u32 = 49407;
 
 static MERGES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut merges = Vec::new();
-    GzDecoder::new(&include_bytes!("fixtures/clip_merges.txt.gz")[..]).read_to_end(&mut merges).unwrap();
+    GzDecoder::new(&include_bytes!("../data/clip_merges.txt.gz")[..]).read_to_end(&mut merges).unwrap();
     merges
 });
 
@@ -50,9 +50,15 @@ static VOCAB: LazyLock<Vec<u8>> = LazyLock::new(|| {
     text.into_bytes()
 });
 
+fn clip_files() -> TokenizerFiles<'static> {
+    TokenizerFiles { vocab: Some(&*VOCAB), merges: Some(&*MERGES), ..TokenizerFiles::default() }
+}
+
 fn clip(config: Option<&Value>, map: Option<&Value>) -> Result<PromptTokenizer, TokenizerError> {
     let bytes = |value: &Value| value.to_string().into_bytes();
-    PromptTokenizer::from_files(&VOCAB, &MERGES, config.map(bytes).as_deref(), map.map(bytes).as_deref(), CONTEXT)
+    let (config, map) = (config.map(bytes), map.map(bytes));
+    let files = TokenizerFiles { config: config.as_deref(), special_tokens_map: map.as_deref(), ..clip_files() };
+    PromptTokenizer::from_files(&files, CONTEXT)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -213,7 +219,7 @@ fn bad_files() {
         error(none.clone(), json!({"pad_token": {"content": "!", "lstrip": true}})),
         TokenizerError::UnsupportedSpecialToken { token } if token == "!"
     ));
-    assert!(matches!(error(json!([]), none.clone()), TokenizerError::Json { file: "tokenizer_config.json", .. }));
+    assert!(matches!(error(json!([]), none.clone()), TokenizerError::NotAnObject { file: "tokenizer_config.json" }));
     for key in ["x", "-1"] {
         assert!(matches!(
             error(json!({"added_tokens_decoder": {key: {"content": "!"}}}), none.clone()),
@@ -221,13 +227,110 @@ fn bad_files() {
         ));
     }
     let build = |vocab: &[u8], merges: &[u8], context| {
-        PromptTokenizer::from_files(vocab, merges, None, None, context).unwrap_err()
+        let files = TokenizerFiles { vocab: Some(vocab), merges: Some(merges), ..TokenizerFiles::default() };
+        PromptTokenizer::from_files(&files, context).unwrap_err()
     };
     assert!(matches!(build(b"{", &MERGES, CONTEXT), TokenizerError::Json { file: "vocab.json", .. }));
     assert!(matches!(build(&VOCAB, b"\xff", CONTEXT), TokenizerError::MergesEncoding(_)));
     assert!(matches!(build(&VOCAB, b"#version: 0.2\ni n\nt h e\n", CONTEXT), TokenizerError::MergesLine { line: 3 }));
-    assert!(matches!(build(&VOCAB, b"#version: 0.2\nthis isnotthere\n", CONTEXT), TokenizerError::Bpe(_)));
+    let few = br#"{"a": 0, "b": 1, "<|startoftext|>": 2, "<|endoftext|>": 3}"#;
+    assert!(matches!(build(few, b"#version: 0.2\nthis isnotthere\n", CONTEXT), TokenizerError::Bpe(_)));
     assert!(matches!(build(&VOCAB, &MERGES, 1), TokenizerError::ContextTooShort { context_length: 1 }));
+}
+
+/// Merges and vocabulary that are not a pair give other tokens without a word, so they are refused.
+#[test]
+fn files_that_do_not_belong_together_are_refused() {
+    let build = |vocab: &[u8], merges: &[u8]| {
+        let files = TokenizerFiles { vocab: Some(vocab), merges: Some(merges), ..TokenizerFiles::default() };
+        PromptTokenizer::from_files(&files, CONTEXT).unwrap_err()
+    };
+    let cut: String =
+        std::str::from_utf8(&MERGES).unwrap().lines().take(20_000).map(|line| format!("{line}\n")).collect();
+    assert!(matches!(build(&VOCAB, cut.as_bytes()), TokenizerError::Unreachable { .. }));
+    let with = |token: &str, id: Value| {
+        let mut vocab: Value = serde_json::from_slice(&VOCAB).unwrap();
+        vocab[token] = id;
+        build(vocab.to_string().as_bytes(), &MERGES)
+    };
+    assert!(matches!(with("a", json!(1)), TokenizerError::SameId { file: "vocab.json", id: 1, .. }));
+    for id in [json!(4_294_967_297u64), json!(2_000_000_000), json!(-1), json!(1.5), json!("7"), json!(null)] {
+        assert!(matches!(with("a", id), TokenizerError::Id { file: "vocab.json", token, .. } if token == "a"));
+    }
+    assert!(matches!(build(b"[]", &MERGES), TokenizerError::NotAnObject { .. }));
+    let none = PromptTokenizer::from_files(&TokenizerFiles::default(), CONTEXT).unwrap_err();
+    assert!(matches!(none, TokenizerError::MissingFile { file: "vocab.json" }));
+    let tokenizer = clip(None, None).unwrap();
+    assert!(tokenizer.check_rows(49_408).is_ok() && tokenizer.check_rows(49_409).is_ok());
+    let few = tokenizer.check_rows(49_407).unwrap_err();
+    assert!(matches!(few, TokenizerError::BeyondVocabulary { id: 49_407, rows: 49_407, .. }));
+}
+
+/// `tokenizer.json` alone, as `CLIPTokenizer.save_pretrained` of transformers 5.24.0 leaves a folder; its merges are
+/// pairs, those of older versions texts.
+#[test]
+fn the_layout_of_transformers_5_gives_the_same_ids() {
+    let merges: Vec<&str> = std::str::from_utf8(&MERGES).unwrap().lines().skip(1).collect();
+    let pairs: Vec<Vec<&str>> = merges.iter().map(|line| line.split(' ').collect()).collect();
+    let saved = |merges: Value| {
+        let added = |id: u32, content: &str| json!({"id": id, "content": content, "special": true, "lstrip": false});
+        json!({
+            "added_tokens": [added(BOS, "<|startoftext|>"), added(EOS, "<|endoftext|>")],
+            "model": {
+                "type": "BPE", "end_of_word_suffix": "</w>", "merges": merges,
+                "vocab": serde_json::from_slice::<Value>(&VOCAB).unwrap(),
+            },
+        })
+    };
+    let old = clip(None, None).unwrap();
+    for merges in [json!(pairs), json!(merges)] {
+        let json = saved(merges).to_string().into_bytes();
+        let files = TokenizerFiles { tokenizer_json: Some(&json), ..TokenizerFiles::default() };
+        let new = PromptTokenizer::from_files(&files, CONTEXT).unwrap();
+        for text in ["a red <|endoftext|>hat", "Mothers influence", "15\u{2032} x00205_19829"] {
+            assert_eq!(new.encode(text), old.encode(text), "{text}");
+        }
+        let both = TokenizerFiles { tokenizer_json: Some(&json), ..clip_files() };
+        assert!(PromptTokenizer::from_files(&both, CONTEXT).is_ok());
+    }
+    let mut more = saved(json!(pairs));
+    more["added_tokens"].as_array_mut().unwrap().push(json!({"id": 49_408, "content": "<cat-toy>"}));
+    let more = more.to_string().into_bytes();
+    let both = TokenizerFiles { tokenizer_json: Some(&more), ..clip_files() };
+    let error = PromptTokenizer::from_files(&both, CONTEXT).unwrap_err();
+    assert!(matches!(error, TokenizerError::Disagreement { id: 49_408, .. }));
+}
+
+/// Placeholders of textual inversion, one vector and three. The ids are those of the published tokenizer with
+/// `add_tokens(["<cat-toy>", "<style>", "<style>_1", "<style>_2"])`; of several vectors every one is read, as
+/// diffusers' `maybe_convert_prompt` makes them "<style> <style>_1 <style>_2".
+#[test]
+fn added_tokens_are_read() {
+    let added = json!({"<cat-toy>": 49_408, "<style>": 49_409, "<style>_1": 49_410, "<style>_2": 49_411}).to_string();
+    let files = TokenizerFiles { added_tokens: Some(added.as_bytes()), ..clip_files() };
+    let tokenizer = PromptTokenizer::from_files(&files, CONTEXT).unwrap();
+    let ids = |text: &str| {
+        let tokens = tokenizer.encode(text);
+        tokens.ids[1..tokens.length - 1].to_vec()
+    };
+    let plain = clip(None, None).unwrap();
+    let word = |text: &str| plain.encode(text).ids[1];
+    assert_eq!(ids("a <cat-toy>, red"), [word("a"), 49_408, word(","), word("red")]);
+    assert_eq!(ids("<style> a"), [49_409, 49_410, 49_411, word("a")]);
+    let taken = json!({"<cat-toy>": 320}).to_string();
+    let files = TokenizerFiles { added_tokens: Some(taken.as_bytes()), ..clip_files() };
+    let error = PromptTokenizer::from_files(&files, CONTEXT).unwrap_err();
+    assert!(matches!(error, TokenizerError::SameId { id: 320, .. }));
+}
+
+/// 1.3 MB took minutes when each special token was searched from where the last one ended.
+#[test]
+fn runs_of_special_tokens_take_linear_time() {
+    let tokenizer = clip(None, None).unwrap().with_text_fix(TextFix::Ftfy);
+    let started = std::time::Instant::now();
+    let tokens = tokenizer.encode(&"<|endoftext|>".repeat(100_000));
+    assert_eq!((tokens.ids[0], tokens.ids[76], tokens.length), (BOS, EOS, CONTEXT));
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
 }
 
 /// A missing padding token means EOS; a null one too.

@@ -2,7 +2,7 @@ use std::{io::Read, path::Path};
 
 use anyhow::Context;
 use memscope_eval::{
-    FrameFormat, ResultTable,
+    ResultTable,
     plan::{ModelIdentity, NoisePlan, NoiseSharing},
     prompts,
     run::{Observer, execute},
@@ -10,8 +10,8 @@ use memscope_eval::{
     spec::{DetectorEntry, DetectorName, noise_precision},
     table::{Cell, Column, ColumnKind},
     tasks::Detection,
-    write_frame,
 };
+use memscope_frames::{OutputFormat, write_frame};
 use memscope_metric::{Protocol, ResolvedProtocol};
 use memscope_model::{Blueprint, LatentDiffusion, WeightsOrigin};
 use serde::Serialize;
@@ -45,7 +45,7 @@ struct Report<'a> {
 /// `memscope detect`.
 pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     if let Some(path) = &args.out {
-        FrameFormat::of(path)?;
+        OutputFormat::of(path)?;
         output::check_writable(path)?;
     }
     let list = read_prompts(&args.prompts)?;

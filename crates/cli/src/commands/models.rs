@@ -1,5 +1,5 @@
 use memscope_hub::{FileState, Hub, NAMED_MODELS, Verification};
-use memscope_model::{LatentDiffusion, ModelSource, memory::size};
+use memscope_model::{LatentDiffusion, ModelSource, ModelSummary, memory::size};
 use serde::Serialize;
 
 use crate::{
@@ -23,6 +23,10 @@ pub(crate) fn run(args: &Models) -> anyhow::Result<()> {
     match &args.action {
         None => list(args.json),
         Some(ModelsAction::Fetch { model, variant }) => fetch(&model.clone().with_variant(variant.clone())?),
+        Some(ModelsAction::Inspect { model, variant, loras, file, json }) => {
+            let source = model.clone().with_variant(variant.clone())?.with_file_options(file.options())?;
+            inspect(&source.with_loras(loras.clone()), *json)
+        }
         Some(ModelsAction::Verify { model, json }) => verify(model.as_ref(), *json),
     }
 }
@@ -82,6 +86,12 @@ fn fetch(source: &ModelSource) -> anyhow::Result<()> {
     let plan = downloads::fetch(&Hub::from_env(), model, &Progress::install()?)?;
     eprintln!("{model} is complete ({}, commit {})", size(plan.total()), plan.commit);
     print(&format!("{}\n", plan.folder.display()))
+}
+
+/// Reads headers and configurations; a model that cannot be run is an error that says why.
+fn inspect(source: &ModelSource, json: bool) -> anyhow::Result<()> {
+    let summary = ModelSummary::of(source)?;
+    if json { print_json(&summary) } else { print(&summary.to_string()) }
 }
 
 fn list(json: bool) -> anyhow::Result<()> {

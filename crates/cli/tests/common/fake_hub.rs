@@ -8,8 +8,10 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
 
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 /// The commit of every repository.
@@ -35,8 +37,34 @@ pub(crate) struct State {
     pub(crate) cut: Option<(usize, usize)>,
     /// The storage changes a byte.
     pub(crate) corrupt: bool,
+    /// The listing has sizes and hashes, as the Hub's has and some mirrors' have not.
+    pub(crate) listed_hashes: bool,
+    /// What else goes wrong, by the first fault whose path matches.
+    pub(crate) faults: Vec<Fault>,
     /// Requests: method, path, range, authorization.
     pub(crate) requests: Vec<Request>,
+}
+
+/// Something that goes wrong with requests whose path holds a text.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    /// Part of the path.
+    pub(crate) path: &'static str,
+    /// How often it happens.
+    pub(crate) times: usize,
+    pub(crate) kind: FaultKind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum FaultKind {
+    /// Another answer: status line, headers, body.
+    Answer(&'static str, Vec<(&'static str, String)>, Vec<u8>),
+    /// So much more is announced than there is, in the answer to HEAD.
+    AnnouncesMore(i64),
+    /// Nothing is said.
+    Silent,
+    /// A byte of the body now and then.
+    Drips,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -53,6 +81,16 @@ struct Answer {
     body: Vec<u8>,
     /// Bytes of the body that are really sent.
     sent: usize,
+    /// Length that is announced, where it is not that of the body.
+    length: Option<i64>,
+    pace: Pace,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Pace {
+    AtOnce,
+    Drip,
+    Never,
 }
 
 impl FakeHub {
@@ -105,16 +143,60 @@ impl FakeHub {
     fn serve(&self, mut stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         while let Some(request) = read_request(&mut reader) {
-            let answer = self.answer(&request);
+            let answer = self.faulty(&request);
+            if answer.pace == Pace::Never {
+                thread::sleep(Duration::from_mins(2));
+                return;
+            }
             let mut head = format!("HTTP/1.1 {}\r\n", answer.status);
             answer.headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-            head.push_str(&format!("Content-Length: {}\r\n\r\n", answer.body.len()));
+            let length = answer.length.unwrap_or(answer.body.len() as i64);
+            head.push_str(&format!("Content-Length: {length}\r\n\r\n"));
             let body = if request.method == "HEAD" { &[][..] } else { &answer.body[..answer.sent] };
-            let written = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+            let mut written = stream.write_all(head.as_bytes());
+            match answer.pace {
+                Pace::Drip => {
+                    for byte in body {
+                        written = written.and_then(|()| stream.write_all(&[*byte])).and_then(|()| stream.flush());
+                        if written.is_err() {
+                            return;
+                        }
+                        thread::sleep(Duration::from_millis(200));
+                    }
+                }
+                _ => written = written.and_then(|()| stream.write_all(body)),
+            }
             if written.is_err() || answer.sent < answer.body.len() {
                 return;
             }
         }
+    }
+
+    fn faulty(&self, request: &Request) -> Answer {
+        let mut state = self.state();
+        let fault = state.faults.iter_mut().find(|fault| {
+            fault.times > 0
+                && request.path.contains(fault.path)
+                // Answers to HEAD are headers: what happens to bodies happens to the others.
+                && (request.method == "HEAD") == matches!(fault.kind, FaultKind::AnnouncesMore(_))
+        });
+        let kind = fault.map(|fault| {
+            fault.times -= 1;
+            fault.kind.clone()
+        });
+        drop(state);
+        let mut answer = self.answer(request);
+        match kind {
+            None => {}
+            Some(FaultKind::Answer(status, headers, body)) => {
+                answer = Answer::new(status, body);
+                answer.headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            }
+            Some(FaultKind::AnnouncesMore(more)) => answer.length = Some(answer.body.len() as i64 + more),
+            Some(FaultKind::Silent) => answer.pace = Pace::Never,
+            Some(FaultKind::Drips) => answer.pace = Pace::Drip,
+        }
+        answer
     }
 
     fn answer(&self, request: &Request) -> Answer {
@@ -130,7 +212,7 @@ impl FakeHub {
         // Small files are answered from another path of the same server.
         if let Some(rest) = path.strip_prefix("/api/resolve-cache/") {
             return match state.files.get(rest) {
-                Some(bytes) => Answer::new("200 OK", bytes.clone()).with("ETag", format!("\"{}\"", &hash(bytes)[..40])),
+                Some(bytes) => Answer::new("200 OK", bytes.clone()).with("ETag", format!("\"{}\"", git_hash(bytes))),
                 None => Answer::new("404 Not Found", vec![]),
             };
         }
@@ -171,11 +253,24 @@ fn listing(state: &State, rest: &str) -> Answer {
         // What the Hub says to those without a token.
         return Answer::new("401 Unauthorized", vec![]).with("X-Error-Code", "RepoNotFound");
     }
+    let revision = revision.split('?').next().unwrap_or_default();
     if !["main", COMMIT, "refs%2Fpr%2F1"].contains(&revision) {
         return Answer::new("404 Not Found", vec![]).with("X-Error-Code", "RevisionNotFound");
     }
-    let siblings: Vec<_> = names.iter().map(|name| serde_json::json!({"rfilename": name})).collect();
-    let body = serde_json::json!({"id": prefix, "sha": COMMIT, "gated": "auto", "siblings": siblings});
+    let sibling = |name: &&str| {
+        let bytes = &state.files[&format!("{prefix}{name}")];
+        match (state.listed_hashes, name.ends_with(".safetensors")) {
+            (false, _) => serde_json::json!({"rfilename": name}),
+            (true, false) => serde_json::json!({"rfilename": name, "size": bytes.len(), "blobId": git_hash(bytes)}),
+            (true, true) => serde_json::json!({
+                "rfilename": name, "size": bytes.len(), "blobId": git_hash(b"a pointer"),
+                "lfs": {"sha256": hash(bytes), "size": bytes.len(), "pointerSize": 134},
+            }),
+        }
+    };
+    let siblings: Vec<_> = names.iter().map(sibling).collect();
+    let gated = if state.gated { serde_json::json!("auto") } else { serde_json::json!(false) };
+    let body = serde_json::json!({"id": prefix, "sha": COMMIT, "gated": gated, "siblings": siblings});
     Answer::new("200 OK", body.to_string().into_bytes())
 }
 
@@ -204,7 +299,7 @@ fn stored(state: &mut State, wanted: &str, range: Option<usize>) -> Answer {
 
 impl Answer {
     fn new(status: &'static str, body: Vec<u8>) -> Self {
-        Self { status, headers: vec![], sent: body.len(), body }
+        Self { status, headers: vec![], sent: body.len(), body, length: None, pace: Pace::AtOnce }
     }
 
     fn with(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -233,4 +328,12 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
 
 fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// `git hash-object`.
+pub(crate) fn git_hash(bytes: &[u8]) -> String {
+    let mut hash = Sha1::new();
+    hash.update(format!("blob {}\0", bytes.len()));
+    hash.update(bytes);
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod fake_hub;
+pub(crate) mod hub_world;
 
 use std::{
     fs,

@@ -5,6 +5,7 @@
 
 mod estimate;
 mod experiment;
+mod identity;
 mod key;
 mod measures;
 mod noise;
@@ -14,12 +15,12 @@ mod unit;
 
 pub use estimate::{Estimate, ModelPlan, StoredMeasurements};
 pub use experiment::Planner;
+pub use identity::ModelIdentity;
 pub use key::{Key, RecordId};
 pub(crate) use measures::PlannedMeasure;
 pub use measures::{Located, Measures};
 pub use noise::{NoisePlan, NoiseSharing, RunPrompt};
 pub use price::{Calls, Price, SharedPredictions};
-pub use resolved::ModelIdentity;
 pub(crate) use resolved::{ANALYSIS_PRECISION, Built, ModelTasks, ResolvedTask};
 pub(crate) use unit::records;
 pub use unit::{CachePolicy, Execute, KnownRecords, OpenUnit, Part, PlannedRecords, Task, open_units, price};

@@ -1,20 +1,8 @@
 //! The initial noises of a run, and the prompts that start from them.
 
 use memscope_model::{NoiseGenerator, NoisePrecision, noise::initial_latents};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-/// Whether all prompts start from the same noise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NoiseSharing {
-    /// A seed gives every prompt the same x_T: the paper's released code.
-    #[default]
-    Shared,
-    /// The generator is seeded anew for each prompt with seed + position in its list, and 4 more on `torch-cuda`,
-    /// as Wen's released code leaves its CUDA generators (docs/spec/protocol.md §4).
-    PerPrompt,
-}
+pub use crate::spec::NoiseSharing;
 
 /// The noises of a run: one x_T per seed and generation.
 #[derive(Clone, Debug)]

@@ -3,42 +3,15 @@
 use std::path::Path;
 
 use memscope_metric::{Detector, ResolvedProtocol};
-use memscope_model::{Blueprint, Execution, LatentDiffusion, ModelSource, NoisePrecision};
+use memscope_model::{Blueprint, ModelSource, NoisePrecision};
 
-use super::{Measures, NoisePlan, RunPrompt, Task};
+use super::{Measures, ModelIdentity, NoisePlan, RunPrompt, Task};
 use crate::{
     error::{Error, Result},
     prompts::PromptList,
     spec::{DetectorEntry, Experiment, ModelEntry, noise_precision},
     tasks::{Gallery, MeasurementPlan, TimedDetector, Timing},
 };
-
-/// What measured numbers depend on of a model.
-#[derive(Clone, Debug)]
-pub struct ModelIdentity {
-    /// Checksum of its weights, configurations and tokenizer.
-    pub fingerprint: String,
-    /// Number format and kind of device, see [`LatentDiffusion::arithmetic`].
-    pub arithmetic: String,
-    /// (C, H, W) of its latents.
-    pub latent_shape: (usize, usize, usize),
-}
-
-impl ModelIdentity {
-    /// A model that is not loaded yet.
-    pub fn planned(blueprint: &Blueprint, execution: Execution, fingerprint: String) -> Self {
-        Self { fingerprint, arithmetic: execution.arithmetic(), latent_shape: blueprint.latent_shape() }
-    }
-
-    /// A loaded model.
-    pub fn of(model: &LatentDiffusion) -> Self {
-        Self {
-            fingerprint: model.fingerprint().to_owned(),
-            arithmetic: model.arithmetic(),
-            latent_shape: model.latent_shape(),
-        }
-    }
-}
 
 /// A detector ready to score.
 pub(crate) struct Built {
@@ -119,7 +92,8 @@ impl ResolvedTask {
         if !experiment.needs_scores() {
             return ModelTasks { measurements: vec![], gallery: None, timing: None };
         }
-        let pictures = |settings| Gallery::new(experiment, self, model.clone(), settings, gallery);
+        let classes = (&*self.memorized.prompts, &*self.non_memorized.prompts);
+        let pictures = |settings| Gallery::new(file, classes, model.clone(), settings, gallery);
         ModelTasks {
             measurements: self.measurements(experiment, model),
             gallery: file.gallery.map(pictures),

@@ -2,19 +2,11 @@
 
 use memscope_model::LatentDiffusion;
 
-use super::{MeasurementStore, Session};
+use super::{MeasurementStore, Session, Watch};
 use crate::{
     error::{Error, Result},
     plan::{CachePolicy, Calls, KnownRecords, PlannedRecords, RecordId, Task, open_units, records},
 };
-
-/// Watches a run and may stop it.
-pub trait Watch {
-    /// `done` of `total` prompts or pictures are there.
-    fn progress(&mut self, done: usize, total: usize);
-    /// Whether to stop before the next batch.
-    fn stop_requested(&self) -> bool;
-}
 
 /// Executes what a store lacks of a task, and returns what that asked of the network. Stops between units when the user asks
 /// for it; everything measured so far is kept.

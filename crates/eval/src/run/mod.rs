@@ -5,13 +5,15 @@ mod experiment;
 mod session;
 mod store;
 mod sweep;
+mod watch;
 
-pub use executor::{Watch, execute};
+pub use executor::execute;
 pub(crate) use experiment::FORMATS;
 pub use experiment::{Observer, Outcome, run};
 pub use session::Session;
 pub(crate) use session::truncation_warnings;
 pub use store::MeasurementStore;
 pub use sweep::{SweepOutcome, run_sweep};
+pub use watch::Watch;
 
 pub(crate) use crate::tasks::is_whole_picture;

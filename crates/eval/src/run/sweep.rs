@@ -4,7 +4,7 @@ use std::path::Path;
 
 use memscope_results::{Manifest, OpenRun, Results, figures::FigureData};
 
-use polars::prelude::Column as FrameColumn;
+use memscope_frames::{FrameColumn, write_frame};
 
 use super::{
     Observer,
@@ -13,7 +13,6 @@ use super::{
 use crate::{
     error::{Error, Result},
     export::ExportSet,
-    frames::write_frame,
     manifest::utc_now,
     plan::CachePolicy,
     report::figures::sweep_figures,
@@ -145,5 +144,5 @@ fn write_long(path: &Path, axes: usize, table: &ResultTable) -> Result<()> {
         names.zip(texts).map(|(name, values)| FrameColumn::new(name.into(), values)).collect();
     let named = ["value", "std", "low", "high"].into_iter().zip(numbers);
     columns.extend(named.map(|(name, values)| FrameColumn::new(name.into(), values)));
-    write_frame(path, rows, columns)
+    Ok(write_frame(path, rows, columns)?)
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use memscope_frames::FrameColumn as Column;
 use memscope_model::{LatentDiffusion, WeightsOrigin};
-use polars::prelude::Column;
 use serde::Serialize;
 
 use super::{StoredPlan, stored::Scorer};

@@ -22,7 +22,7 @@ pub use detectors::{DetectorEntry, DetectorName, UnknownDetector};
 pub use file::{ExperimentFile, FigureKind, GallerySettings, PromptClasses, TableKind, schema};
 pub use model::{ModelEntry, NamedSource};
 pub use network::NetworkSettings;
-pub use noise::NoiseSettings;
+pub use noise::{NoiseSettings, NoiseSharing};
 pub use profile::{ModelProfile, ProfilePrompts};
 pub use report::{FitSettings, ReportSettings};
 pub use sweep::{SweepAxis, SweepPoint, points};

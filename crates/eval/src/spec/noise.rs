@@ -5,7 +5,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{limits, text};
-use crate::plan::NoiseSharing;
+
+/// Whether all prompts start from the same noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseSharing {
+    /// A seed gives every prompt the same x_T: the paper's released code.
+    #[default]
+    Shared,
+    /// The generator is seeded anew for each prompt with seed + position in its list, and 4 more on `torch-cuda`,
+    /// as Wen's released code leaves its CUDA generators (docs/spec/protocol.md §4).
+    PerPrompt,
+}
 
 /// The initial noise x_T.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

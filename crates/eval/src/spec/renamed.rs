@@ -10,9 +10,8 @@ const WORDS: [(&str, &str); 3] =
 /// What an unknown field or word of a parser's message is called now.
 pub(super) fn hint(message: &str) -> Option<String> {
     // The parser lists what it expects, which tells a field's place.
-    let field = |(old, new): &&(&str, &str)| {
-        message.contains(&format!("unknown field `{old}`")) && message.contains(&format!("`{new}`"))
-    };
+    let field =
+        |(old, new): &&(&str, &str)| message.contains(&format!("unknown field `{old}`")) && message.contains(new);
     let word = |(old, _): &&(&str, &str)| message.contains(&format!("unknown variant `{old}`"));
     let (old, new) = FIELDS.iter().find(field).or_else(|| WORDS.iter().find(word))?;
     Some(format!("'{old}' is now called '{new}'"))

@@ -15,12 +15,12 @@ use super::picture;
 use crate::{
     error::{Error, Result},
     plan::{
-        Calls, Execute, Key, ModelIdentity, NoisePlan, NoiseSharing, OpenUnit, Part, Price, RecordId, ResolvedTask,
+        Calls, Execute, Key, ModelIdentity, NoisePlan, NoiseSharing, OpenUnit, Part, Price, RecordId,
         SharedPredictions, Task,
     },
     prompts::KnownPrompt,
     run::Session,
-    spec::{Experiment, GallerySettings},
+    spec::{ExperimentFile, GallerySettings},
 };
 
 /// The pictures of one model.
@@ -42,14 +42,13 @@ fn spread(memorized: bool, count: usize, list: &[KnownPrompt]) -> impl Iterator<
 impl Gallery {
     /// The pictures of a model into `folder`.
     pub(crate) fn new(
-        experiment: &Experiment,
-        resolved: &ResolvedTask,
+        file: &ExperimentFile,
+        (memorized, non_memorized): (&[KnownPrompt], &[KnownPrompt]),
         model: ModelIdentity,
         settings: GallerySettings,
         folder: &Path,
     ) -> Self {
-        let file = experiment.file();
-        let classes = [(true, &resolved.memorized.prompts), (false, &resolved.non_memorized.prompts)];
+        let classes = [(true, memorized), (false, non_memorized)];
         let prompts = classes.iter().flat_map(|(class, list)| spread(*class, settings.prompts, list)).collect();
         let noise = NoisePlan {
             generator: file.noise.generator,

@@ -169,8 +169,7 @@ report: {generations: [1], resamples: 50, timing: true}
         assert_eq!(again.calls().total(), 0, "a later plan finds what an earlier one measures");
         plan.calls()
     };
-    let run =
-        |policy| memscope_eval::run::run(&experiment, results, policy, "memscope run", &mut Quiet::new()).unwrap();
+    let run = |policy| memscope_eval::run::run(&experiment, results, policy, "test", &mut Quiet::new()).unwrap();
     let whole = planned(CachePolicy::Reuse);
     assert!(!Path::new(&results.join("answers")).exists(), "a plan writes nothing");
     assert!(whole.timing > 0 && whole.drawing > 0 && whole.measuring.network_calls() > 0);

@@ -3,16 +3,15 @@
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
+use memscope_kernels::{
+    ops::{Activation, Affine, AttentionMask, Conv2d, Linear, Norm, activate, add, attention, geglu},
+    parts,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Flops, Pass, Tally};
-use crate::{
-    blueprint::Blueprint,
-    error::Result,
-    ops::{Activation, Affine, AttentionMask, Conv2d, Linear, Norm, activate, add, attention, geglu},
-    parts,
-};
+use crate::{blueprint::Blueprint, error::Result};
 
 /// Operations a second by kind, at each resolution of a network; zero where there are none of the kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +62,10 @@ impl Speed {
 impl Blueprint {
     /// Times a convolution, a feed-forward layer and an attention of each resolution, with the norms and activations
     /// that go with them, on seeded random numbers and on all cores: about a second, a third for a small network.
+    ///
+    /// # Errors
+    ///
+    /// When an operation fails, for want of memory for instance.
     pub fn calibrate(&self) -> Result<Speed> {
         let tally = self.unet_tally(Tally::of_one(Pass::Prediction));
         let kinds = tally.levels().iter().flat_map(|f| [f.convolution, f.dense, f.attention]);
@@ -86,7 +89,7 @@ impl Blueprint {
     }
 }
 
-/// Random numbers, over and over: drawing millions of them would take longer than what is timed.
+/// Random numbers, repeated: drawing millions of them would take longer than what is timed.
 struct Numbers(Vec<f32>);
 
 impl Numbers {
@@ -119,9 +122,9 @@ impl Bench {
         let row = 2.0 * (9 * channels * channels * width) as f64;
         // Even, as images are: odd ones are convolved in another way.
         let height = (self.cut(height, row) & !1).max(2);
-        let conv = Conv2d::new(self.numbers.tensor(&[channels, channels, 3, 3])?, None, 1, 1);
+        let conv = Conv2d::new(self.numbers.tensor(&[channels, channels, 3, 3])?, None, 1, 1)?;
         let (scale, shift) = self.numbers.norm_weights(channels)?;
-        let norm = Norm::group(scale, shift, groups, 1e-5);
+        let norm = Norm::group(scale, shift, groups, 1e-5)?;
         let sample = self.numbers.tensor(&[1, channels, height, width])?;
         self.rate(row * height as f64, &sample, |x| {
             add(&conv.apply(&activate(&norm.apply(x)?, Activation::Silu)?)?, x).map(drop)
@@ -132,10 +135,10 @@ impl Bench {
     fn dense(&self, channels: usize, tokens: usize) -> Result<f64> {
         let token = 2.0 * (12 * channels * channels) as f64;
         let tokens = self.cut(tokens, token);
-        let expand = Linear::new(self.numbers.tensor(&[8 * channels, channels])?, None);
-        let contract = Linear::new(self.numbers.tensor(&[channels, 4 * channels])?, None);
+        let expand = Linear::new(self.numbers.tensor(&[8 * channels, channels])?, None)?;
+        let contract = Linear::new(self.numbers.tensor(&[channels, 4 * channels])?, None)?;
         let (scale, shift) = self.numbers.norm_weights(channels)?;
-        let norm = Norm::layer(scale, shift, 1e-5);
+        let norm = Norm::layer(scale, shift, 1e-5)?;
         let sample = self.numbers.tensor(&[1, tokens, channels])?;
         self.rate(token * tokens as f64, &sample, |x| {
             add(&contract.apply(&geglu(&expand.apply(&norm.apply(x)?)?)?)?, x).map(drop)
@@ -166,7 +169,7 @@ impl Bench {
         &self,
         flops: f64,
         sample: &Tensor,
-        run: impl Fn(&Tensor) -> candle_core::Result<()> + Sync,
+        run: impl Fn(&Tensor) -> memscope_kernels::Result<()> + Sync,
     ) -> Result<f64> {
         if self.is_small {
             let part = Tensor::cat(&[sample; parts::SAMPLES], 0)?;

@@ -1,6 +1,7 @@
 //! How much memory a run of a model needs, and whether it is there.
 
 use candle_core::DType;
+use memscope_kernels::parts;
 use serde::Serialize;
 
 use super::{Pass, PassGroup, Tally, Workload};
@@ -8,7 +9,6 @@ use crate::{
     blueprint::Blueprint,
     error::{Error, Result},
     memory::AvailableMemory,
-    parts,
 };
 
 /// Resident memory at the peak of a run, in bytes; an estimate.
@@ -38,8 +38,8 @@ impl MemoryNeed {
 const ACTIVATION_BYTES: u64 = size_of::<f32>() as u64;
 
 impl Blueprint {
-    /// What a workload needs with weights kept as `storage`; activations are f32. A pass in another call than the
-    /// largest does not add to it.
+    /// What a workload needs, in bytes, with weights kept as `storage`; activations are f32. Network calls follow one
+    /// another, so that only the largest counts.
     pub fn memory(&self, work: &Workload, storage: DType) -> MemoryNeed {
         let parameters = self.parameters();
         let number = storage.size_in_bytes() as u64;
@@ -58,7 +58,7 @@ impl Blueprint {
     }
 
     /// The most numbers that a call of a group holds. A large network takes one prompt or vector at a time; a small
-    /// one's parts run side by side, one core each.
+    /// one's parts run in parallel, one core each.
     fn pass_numbers(&self, work: &Workload, group: &PassGroup, storage: DType) -> u64 {
         if !self.is_small() {
             let samples = if group.pass == Pass::Prediction { 1 } else { group.samples_per_call.least() };
@@ -66,10 +66,14 @@ impl Blueprint {
         }
         let samples = work.samples(group);
         let part = Tally::new(group.pass, samples.min(parts::SAMPLES), 1, storage != DType::F32);
-        self.unet_tally(part).peak() * parts::side_by_side(samples) as u64
+        self.unet_tally(part).peak() * parts::parallel(samples) as u64
     }
 
     /// Refuses a workload that does not fit into what is available, before anything is loaded.
+    ///
+    /// # Errors
+    ///
+    /// When it needs more, with what it needs and what there is.
     pub fn check_memory(&self, work: &Workload, storage: DType, available: AvailableMemory) -> Result<()> {
         let need = self.memory(work, storage);
         if need.total() <= available.bytes {

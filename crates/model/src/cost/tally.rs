@@ -1,7 +1,8 @@
 //! A forward on shapes: what it computes, how many parameters it reads, and how many numbers it holds at once.
 
+use memscope_kernels::working_memory::{Attention, Convolution};
+
 use super::{Flops, Pass};
-use crate::ops::{ATTENTION_BLOCK, ATTENTION_DERIVATIVE_TILE, ATTENTION_TILE, CONV_UNFOLDED_MAX, Winograd};
 
 /// The shape of one sample's value: an image, or tokens as a column of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,19 +196,14 @@ impl Tally {
         let unfolded = match (kernel, kernels) {
             (1, _) => 0,
             (_, Kernels::Candle) => self.samples * x.len() as usize + self.threads * CANDLE_TILE * (taps + out),
-            (3, Kernels::Own) if stride == 1 && Self::winograd(x, out).pays() => Self::winograd(x, out).numbers(),
             (_, Kernels::Own) => {
-                let together = (CONV_UNFOLDED_MAX / (taps * y.area())).clamp(1, self.samples);
-                let product = if together > 1 { together * y.len() as usize } else { 0 };
-                taps * y.area() * together + product
+                let Shape { channels, height, width } = x;
+                let samples = self.samples;
+                Convolution { samples, channels, height, width, out_channels: out, kernel, stride }.numbers()
             }
         };
         self.temporary(unfolded + weights);
         y
-    }
-
-    fn winograd(x: Shape, out: usize) -> Winograd {
-        Winograd { channels: x.channels, out_channels: out, height: x.height, width: x.width }
     }
 
     /// A dense layer over every token.
@@ -225,16 +221,12 @@ impl Tally {
         let products = 2.0 * 2.0 * queries.len() as f64 * keys as f64;
         self.count(Flops { attention: products, ..Flops::default() });
         let y = self.hold(queries);
-        let (rows, width) = (queries.area(), queries.channels);
-        // The result, once more with its heads one after the other.
-        let result = self.samples * queries.len() as usize;
-        let two_tiles = 2 * self.threads * ATTENTION_DERIVATIVE_TILE.min(rows) * keys;
+        let (queries, width) = (queries.area(), queries.channels);
+        let attention = Attention { samples: self.samples, queries, keys, width, threads: self.threads };
         self.temporary(match self.pass {
-            Pass::Prediction => self.threads * ATTENTION_TILE.min(rows) * ATTENTION_BLOCK.min(keys) + result,
-            // Forward mode takes copies of its arguments and of their tangents.
-            Pass::Jvp => two_tiles + 2 * self.samples * (rows + 2 * keys) * width + result,
-            // Reverse mode holds three gradients, the last of them twice.
-            Pass::Vjp | Pass::CheckpointedVjp => two_tiles + self.samples * (rows + 3 * keys) * width,
+            Pass::Prediction => attention.forward(),
+            Pass::Jvp => attention.jvp(),
+            Pass::Vjp | Pass::CheckpointedVjp => attention.vjp(),
         });
         y
     }

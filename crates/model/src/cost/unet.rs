@@ -53,7 +53,10 @@ impl Walk<'_> {
             BodyPlan::Convolution { outputs, stride, .. } => t.conv(x, *outputs, 3, *stride, Kernels::Own),
             BodyPlan::Layer { outputs, transformer, .. } => {
                 let h = t.scope(|t| self.resnet(t, x, *outputs));
-                if transformer.is_some() { t.replace(h, |t| self.transformer(t, h)) } else { h }
+                match transformer {
+                    Some(transformer) => t.replace(h, |t| self.transformer(t, h, transformer.layers.len())),
+                    None => h,
+                }
             }
             BodyPlan::Upsample { channels, .. } => t.scope(|t| {
                 let wide = t.pointwise(Shape::image(x.channels, 2 * x.height, 2 * x.width));
@@ -85,14 +88,14 @@ impl Walk<'_> {
         t.pointwise(h)
     }
 
-    fn transformer(&self, t: &mut Tally, x: Shape) -> Shape {
+    fn transformer(&self, t: &mut Tally, x: Shape, layers: usize) -> Shape {
         let tokens = Shape::tokens(x.area(), x.channels);
         t.scope(|t| {
             t.norm(x);
             t.pointwise(tokens)
         });
         let mut h = t.dense(tokens, x.channels, Bias::With);
-        for _ in 0..self.shape.transformer_layers {
+        for _ in 0..layers {
             h = t.replace(h, |t| self.transformer_layer(t, h));
         }
         t.dense(h, x.channels, Bias::With);

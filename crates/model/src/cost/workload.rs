@@ -2,8 +2,10 @@
 
 use std::cell::OnceCell;
 
+use memscope_kernels::parts;
+
 use super::{Flops, Speed, Tally};
-use crate::{blueprint::Blueprint, parts};
+use crate::blueprint::Blueprint;
 
 /// What a pass through the UNet carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +65,7 @@ pub struct PassGroup {
     pub samples_per_call: SamplesPerCall,
 }
 
-/// What is asked of a model's networks.
+/// What a model's networks are to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workload {
     /// Passes through the UNet.

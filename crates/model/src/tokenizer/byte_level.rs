@@ -28,6 +28,14 @@ impl ByteAlphabet {
         Self { encode, decode }
     }
 
+    /// The characters, in the order of the vocabulary: first those that stand for themselves.
+    pub(super) fn characters(&self) -> Vec<String> {
+        let is_printable = |byte: &u8| PRINTABLE.iter().any(|range| range.contains(byte));
+        let bytes = u8::MIN..=u8::MAX;
+        let (printable, others): (Vec<u8>, Vec<u8>) = bytes.partition(is_printable);
+        printable.into_iter().chain(others).map(|byte| self.encode[usize::from(byte)].to_string()).collect()
+    }
+
     /// The UTF-8 bytes of `text`, one character each.
     pub(super) fn encode(&self, text: &str) -> String {
         text.bytes().map(|b| self.encode[usize::from(b)]).collect()

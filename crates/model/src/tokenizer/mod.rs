@@ -10,6 +10,8 @@
 //! 4. each word's UTF-8 bytes are written in the byte alphabet and merged, the last piece ending in `</w>`.
 
 mod byte_level;
+mod files;
+mod literals;
 mod spec;
 
 use std::collections::HashMap;
@@ -21,8 +23,14 @@ use tokenizers::utils::SysRegex;
 use tokenizers::{Model, NormalizedString};
 
 use self::byte_level::ByteAlphabet;
+pub use self::files::TokenizerFiles;
+use self::files::Vocabulary;
+use self::literals::Literals;
 pub use self::spec::TokenizerSpec;
-use crate::text_fix::{TextFix, fix_text};
+use crate::{
+    excerpt::excerpt,
+    text_fix::{TextFix, fix_text},
+};
 
 /// End of a word, part of the last token of every word.
 const END_OF_WORD: &str = "</w>";
@@ -41,9 +49,6 @@ const WHOLE_WORDS: [&str; 2] = ["<|startoftext|>", "<|endoftext|>"];
 
 /// Controls that Python's `strip` takes for white space, although neither Unicode nor the word pattern does.
 const PYTHON_SPACE: std::ops::RangeInclusive<char> = '\u{1c}'..='\u{1f}';
-
-/// The reference reads this many lines of `merges.txt` after the header.
-const MAX_MERGES: usize = 49_152 - 256 - 2;
 
 /// What is wrong with a tokenizer's files.
 #[derive(Debug, Error)]
@@ -94,6 +99,84 @@ pub enum TokenizerError {
         /// The token's text.
         token: String,
     },
+    /// A file that is needed is not there.
+    #[error("tokenizer/{file} is missing; a tokenizer has vocab.json and merges.txt, or tokenizer.json")]
+    MissingFile {
+        /// File name.
+        file: &'static str,
+    },
+    /// A JSON file is not an object of tokens and ids.
+    #[error("{file} is not an object of tokens and their ids")]
+    NotAnObject {
+        /// File name.
+        file: &'static str,
+    },
+    /// More tokens than any tokenizer has.
+    #[error("{file} has more than {most} tokens")]
+    TooMany {
+        /// File name.
+        file: &'static str,
+        /// The limit.
+        most: usize,
+    },
+    /// An id that is none.
+    #[error("{file}: token '{token}' has the id {id}; ids are whole numbers from 0 to below {most}")]
+    Id {
+        /// File name.
+        file: &'static str,
+        /// The token.
+        token: String,
+        /// What stands there.
+        id: String,
+        /// The limit.
+        most: usize,
+    },
+    /// Two tokens have one id.
+    #[error("{file}: the tokens '{first}' and '{second}' have the same id {id}")]
+    SameId {
+        /// File name.
+        file: &'static str,
+        /// The id.
+        id: u32,
+        /// One token.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A token that no merge makes.
+    #[error("merges.txt does not belong to vocab.json, or is cut: no merge makes the token '{token}'")]
+    Unreachable {
+        /// The token.
+        token: String,
+    },
+    /// `tokenizer.json` has an added token that the other files do not know.
+    #[error(
+        "tokenizer.json adds the token '{token}' (id {id}), which vocab.json, added_tokens.json and tokenizer_config.json do not have: versions of transformers would read different tokens; save the tokenizer again"
+    )]
+    Disagreement {
+        /// The token.
+        token: String,
+        /// Its id there.
+        id: u32,
+    },
+    /// A kind of tokenizer that is not implemented.
+    #[error("{file} has {what}, which is not supported")]
+    Unsupported {
+        /// File name.
+        file: &'static str,
+        /// What it has.
+        what: String,
+    },
+    /// The text encoder has no row for a token.
+    #[error("the token '{token}' has the id {id}, but the text encoder knows only {rows} tokens (vocab_size)")]
+    BeyondVocabulary {
+        /// The token.
+        token: String,
+        /// Its id.
+        id: u32,
+        /// Rows of the embedding table.
+        rows: usize,
+    },
     /// There is no room for BOS and EOS.
     #[error("a context of {context_length} tokens has no room for the begin and end tokens")]
     ContextTooShort {
@@ -120,38 +203,65 @@ pub struct PromptTokenizer {
     bpe: BPE,
     /// Id to token, special tokens included.
     texts: HashMap<u32, String>,
+    literals: Literals,
     words: SysRegex,
     alphabet: ByteAlphabet,
 }
 
+/// The byte alphabet in the order in which CLIP's vocabulary begins.
+pub(crate) fn byte_alphabet() -> Vec<String> {
+    ByteAlphabet::new().characters()
+}
+
 impl PromptTokenizer {
-    /// Builds a tokenizer from the contents of `vocab.json`, `merges.txt`, `tokenizer_config.json` and
-    /// `special_tokens_map.json`.
+    /// Builds a tokenizer from the files of a `tokenizer` folder.
     ///
     /// `context_length`: ids in an encoded prompt, 77 for Stable Diffusion. Text is not repaired unless
     /// [`Self::with_text_fix`] says so.
-    pub fn from_files(
-        vocab: &[u8],
-        merges: &[u8],
-        tokenizer_config: Option<&[u8]>,
-        special_tokens_map: Option<&[u8]>,
-        context_length: usize,
-    ) -> Result<Self, TokenizerError> {
-        let vocab: HashMap<String, u32> =
-            serde_json::from_slice(vocab).map_err(|source| TokenizerError::Json { file: "vocab.json", source })?;
-        let spec = TokenizerSpec::resolve(&vocab, tokenizer_config, special_tokens_map, context_length)?;
-        let mut texts: HashMap<u32, String> = vocab.iter().map(|(text, &id)| (id, text.clone())).collect();
+    ///
+    /// # Errors
+    ///
+    /// Where a file is missing or malformed, and where vocabulary, merges and special tokens do not fit each other.
+    pub fn from_files(files: &TokenizerFiles, context_length: usize) -> Result<Self, TokenizerError> {
+        let vocabulary = Vocabulary::read(files)?;
+        let spec = TokenizerSpec::resolve(&vocabulary, files.config, files.special_tokens_map, context_length)?;
+        vocabulary.check(|token| spec.literals.contains_key(token) || WHOLE_WORDS.contains(&token))?;
+        let Vocabulary { ids, merges, .. } = vocabulary;
+        let mut texts: HashMap<u32, String> = ids.iter().map(|(text, &id)| (id, text.clone())).collect();
         for (text, &id) in &spec.literals {
             texts.insert(id, text.clone());
         }
         let bpe = BPE::builder()
-            .vocab_and_merges(vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>(), parse_merges(merges)?)
+            .vocab_and_merges(ids.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
             .end_of_word_suffix(END_OF_WORD.to_owned())
             .unk_token(texts.get(&spec.unk_id).cloned().unwrap_or_default())
             .build()
             .map_err(TokenizerError::Bpe)?;
         let words = SysRegex::new(WORD).map_err(TokenizerError::Bpe)?;
-        Ok(Self { spec, text_fix: TextFix::Off, bpe, texts, words, alphabet: ByteAlphabet::new() })
+        let literals = Literals::new(&spec.literals).map_err(|e| TokenizerError::Bpe(e.into()))?;
+        Ok(Self { spec, text_fix: TextFix::Off, bpe, texts, literals, words, alphabet: ByteAlphabet::new() })
+    }
+
+    /// Refuses tokens for which a text encoder of `rows` tokens has no embedding; says so where it has more rows than
+    /// there are tokens, which happens when a file of the tokenizer was lost.
+    ///
+    /// # Errors
+    ///
+    /// Where a token's id is `rows` or more.
+    pub fn check_rows(&self, rows: usize) -> Result<(), TokenizerError> {
+        match self.texts.iter().max_by_key(|(id, _)| **id) {
+            Some((&id, token)) if id as usize >= rows => {
+                Err(TokenizerError::BeyondVocabulary { token: excerpt(token), id, rows })
+            }
+            Some((&id, _)) if id as usize + 1 < rows => {
+                tracing::warn!(
+                    "the text encoder has {rows} token embeddings, the tokenizer ids up to {id}: tokens that were added \
+                     to the model may be missing in the tokenizer's files"
+                );
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Repairs every prompt before it is encoded (docs/spec/protocol.md §9 row 20).
@@ -213,25 +323,16 @@ impl PromptTokenizer {
     }
 
     fn text_ids(&self, text: &str) -> Vec<u32> {
+        let text = self.literals.with_parts(text);
         let mut ids = Vec::new();
-        let mut rest = text;
-        while let Some((before, id, after)) = self.next_literal(rest) {
-            self.push_words(before, &mut ids);
+        let mut end = 0;
+        for (range, id) in self.literals.find(&text) {
+            self.push_words(&text[end..range.start], &mut ids);
             ids.push(id);
-            rest = after;
+            end = range.end;
         }
-        self.push_words(rest, &mut ids);
+        self.push_words(&text[end..], &mut ids);
         ids
-    }
-
-    /// The first special token in `text`, the longest one if several start there: what precedes it, its id, what
-    /// follows.
-    fn next_literal<'t>(&self, text: &'t str) -> Option<(&'t str, u32, &'t str)> {
-        let literals = self.spec.literals.iter().filter(|(literal, _)| !literal.is_empty());
-        let (start, length, id) = literals
-            .filter_map(|(literal, &id)| Some((text.find(literal.as_str())?, literal.len(), id)))
-            .min_by_key(|&(start, length, _)| (start, std::cmp::Reverse(length)))?;
-        Some((&text[..start], id, &text[start + length..]))
     }
 
     fn push_words(&self, text: &str, ids: &mut Vec<u32>) {
@@ -279,23 +380,4 @@ impl fmt::Debug for PromptTokenizer {
             .field("text_fix", &self.text_fix)
             .finish_non_exhaustive()
     }
-}
-
-/// Pairs of `merges.txt`, which starts with a version line.
-fn parse_merges(bytes: &[u8]) -> Result<Vec<(String, String)>, TokenizerError> {
-    let text = std::str::from_utf8(bytes).map_err(TokenizerError::MergesEncoding)?;
-    let header = usize::from(text.trim_start().starts_with("#version"));
-    text.trim()
-        .lines()
-        .enumerate()
-        .skip(header)
-        .take(MAX_MERGES)
-        .map(|(index, line)| {
-            let mut tokens = line.split_whitespace();
-            match (tokens.next(), tokens.next(), tokens.next()) {
-                (Some(first), Some(second), None) => Ok((first.to_owned(), second.to_owned())),
-                _ => Err(TokenizerError::MergesLine { line: index + 1 }),
-            }
-        })
-        .collect()
 }

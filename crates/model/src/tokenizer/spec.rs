@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::TokenizerError;
+use super::{TokenizerError, files::Vocabulary};
+use crate::{excerpt::excerpt, json};
 
 const END_OF_TEXT: &str = "<|endoftext|>";
 const START_OF_TEXT: &str = "<|startoftext|>";
@@ -39,9 +40,9 @@ pub struct TokenizerSpec {
 }
 
 impl TokenizerSpec {
-    /// Resolves the special tokens against `vocab` (token to id).
+    /// Resolves the special tokens against the vocabulary.
     pub(super) fn resolve(
-        vocab: &HashMap<String, u32>,
+        vocabulary: &Vocabulary,
         tokenizer_config: Option<&[u8]>,
         special_tokens_map: Option<&[u8]>,
         context_length: usize,
@@ -53,10 +54,13 @@ impl TokenizerSpec {
         let config = object("tokenizer_config.json", tokenizer_config)?;
         let map = object("special_tokens_map.json", special_tokens_map)?;
         let added = added_tokens(&config)?;
-        let map = if config.contains_key("added_tokens_decoder") { Map::new() } else { map };
+        // As transformers: the decoder replaces the two files that older versions wrote in its place.
+        let (map, mut literals) = match config.contains_key("added_tokens_decoder") {
+            true => (Map::new(), BTreeMap::new()),
+            false => (map, vocabulary.added.clone()),
+        };
         let files = [&map, &config];
-
-        let mut literals: BTreeMap<String, u32> = BTreeMap::new();
+        let vocab = &vocabulary.ids;
         for (id, token) in added {
             literals.insert(token.content()?, id);
         }
@@ -92,8 +96,25 @@ impl TokenizerSpec {
                 }
             }
         }
+        check_ids(&literals, vocab)?;
         Ok(Self { context_length, bos_id, eos_id, unk_id, pad_id: pad_id.filter(|&id| id != eos_id), literals })
     }
+}
+
+/// Refuses two tokens with one id: which of them a prompt means would be chance. The padding token may be a word of the
+/// vocabulary.
+fn check_ids(literals: &BTreeMap<String, u32>, vocab: &HashMap<String, u32>) -> Result<(), TokenizerError> {
+    let mut by_id: HashMap<u32, &str> = vocab.iter().map(|(token, id)| (*id, token.as_str())).collect();
+    for (token, id) in literals {
+        match by_id.insert(*id, token) {
+            Some(other) if other != token => {
+                let (first, second) = (excerpt(other), excerpt(token));
+                return Err(TokenizerError::SameId { file: "the tokenizer", id: *id, first, second });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A special token as the JSON files write it.
@@ -133,7 +154,11 @@ impl Token {
 fn object(file: &'static str, bytes: Option<&[u8]>) -> Result<Map<String, Value>, TokenizerError> {
     bytes.map_or_else(
         || Ok(Map::new()),
-        |bytes| serde_json::from_slice(bytes).map_err(|source| TokenizerError::Json { file, source }),
+        |bytes| match json::parse(bytes) {
+            Ok(Value::Object(fields)) => Ok(fields),
+            Ok(_) => Err(TokenizerError::NotAnObject { file }),
+            Err(source) => Err(TokenizerError::Json { file, source }),
+        },
     )
 }
 

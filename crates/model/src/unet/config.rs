@@ -1,6 +1,8 @@
+//! The configuration of the UNet.
+
 use serde_json::Value;
 
-use crate::{config::Config, error::Result};
+use crate::{config::Config, error::Result, excerpt::excerpt};
 
 /// The shape of a `UNet2DConditionModel` that this crate can build, checked from its config.json.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +17,23 @@ pub struct UNetShape {
     pub context_width: usize,
     /// ResNets per down block; up blocks have one more.
     pub layers_per_block: usize,
-    /// Transformer layers in each attention stage.
-    pub transformer_layers: usize,
     /// Groups of every group normalisation.
     pub norm_groups: usize,
     /// Whether transformers project with dense layers (SD 2) or 1x1 convolutions (SD 1).
     pub projection: Projection,
+    /// Between the way down and the way up.
+    pub mid_block: MidBlock,
     /// From the highest resolution to the lowest.
     pub levels: Vec<Level>,
+}
+
+/// What stands between the way down and the way up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MidBlock {
+    /// ResNet, transformer, ResNet.
+    CrossAttention,
+    /// Nothing, as in compressed networks (`mid_block_type: null`).
+    None,
 }
 
 /// One resolution of the network.
@@ -32,6 +43,8 @@ pub struct Level {
     pub channels: usize,
     /// Attention heads of its transformers.
     pub heads: usize,
+    /// Layers of each of its transformers.
+    pub transformer_layers: usize,
     /// Whether its down block has cross-attention.
     pub down_attention: bool,
     /// Whether its up block has cross-attention.
@@ -47,27 +60,40 @@ pub enum Projection {
     Linear,
 }
 
-/// Fields that only one value is implemented for: (field, values as JSON).
+/// Fields of `UNet2DConditionModel` (diffusers 0.42) of which only these values are implemented, as JSON. Null stands
+/// among them where it is the default or means the same.
 const FIXED: &[(&str, &[&str])] = &[
-    ("act_fn", &["\"silu\""]),
+    ("act_fn", &["\"silu\"", "\"swish\""]),
+    ("addition_embed_type", &["null"]),
+    ("addition_time_embed_dim", &["null"]),
     ("attention_type", &["\"default\""]),
-    ("center_input_sample", &["false"]),
-    ("class_embeddings_concat", &["false"]),
+    ("center_input_sample", &["false", "null"]),
+    ("class_embed_type", &["null"]),
+    ("class_embeddings_concat", &["false", "null"]),
     ("conv_in_kernel", &["3"]),
     ("conv_out_kernel", &["3"]),
+    ("cross_attention_norm", &["null"]),
     ("downsample_padding", &["1"]),
-    ("dual_cross_attention", &["false"]),
+    ("dual_cross_attention", &["false", "null"]),
+    ("encoder_hid_dim", &["null"]),
+    ("encoder_hid_dim_type", &["null"]),
     ("flip_sin_to_cos", &["true"]),
     ("freq_shift", &["0"]),
-    ("mid_block_only_cross_attention", &["false"]),
-    ("mid_block_scale_factor", &["1", "1.0"]),
-    ("mid_block_type", &["\"UNetMidBlock2DCrossAttn\""]),
-    ("norm_eps", &["1e-5", "1e-05", "0.00001"]),
-    ("only_cross_attention", &["false"]),
-    ("resnet_out_scale_factor", &["1", "1.0"]),
-    ("resnet_skip_time_act", &["false"]),
+    ("mid_block_only_cross_attention", &["false", "null"]),
+    ("mid_block_scale_factor", &["1"]),
+    ("norm_eps", &["1e-5"]),
+    ("num_attention_heads", &["null"]),
+    ("num_class_embeds", &["null"]),
+    ("projection_class_embeddings_input_dim", &["null"]),
+    ("resnet_out_scale_factor", &["1"]),
+    ("resnet_skip_time_act", &["false", "null"]),
     ("resnet_time_scale_shift", &["\"default\""]),
+    ("reverse_transformer_layers_per_block", &["null"]),
+    ("time_cond_proj_dim", &["null"]),
+    ("time_embedding_act_fn", &["null"]),
+    ("time_embedding_dim", &["null"]),
     ("time_embedding_type", &["\"positional\""]),
+    ("timestep_post_act", &["null"]),
 ];
 
 /// Fields read below, or without influence on what the network computes in inference.
@@ -80,8 +106,9 @@ const KNOWN: &[&str] = &[
     "dropout",
     "in_channels",
     "layers_per_block",
+    "mid_block_type",
     "norm_num_groups",
-    "num_attention_heads",
+    "only_cross_attention",
     "out_channels",
     "sample_size",
     "transformer_layers_per_block",
@@ -90,53 +117,80 @@ const KNOWN: &[&str] = &[
     "use_linear_projection",
 ];
 
+// Bounds beyond any real network.
+const MOST_LEVELS: usize = 8;
+const MOST_CHANNELS: usize = 8192;
+const MOST_LAYERS: usize = 16;
+const MOST_TRANSFORMER_LAYERS: usize = 64;
+const LARGEST_SAMPLE: usize = 512;
+
+/// Ignored as diffusers ignores them, with a word in the log: training tools leave their own fields (EMA decay, losses).
+fn note_others(config: &Config) {
+    let known: Vec<&str> = KNOWN.iter().copied().chain(FIXED.iter().map(|(field, _)| *field)).collect();
+    let others: Vec<String> = config.others(&known).take(20).map(excerpt).collect();
+    if !others.is_empty() {
+        tracing::info!("unet/config.json: ignored, as diffusers does: {}", others.join(", "));
+    }
+}
+
 impl UNetShape {
     pub(crate) fn from_config(config: &Config) -> Result<Self> {
         for (field, allowed) in FIXED {
             config.only(field, allowed)?;
         }
-        let known: Vec<&str> = KNOWN.iter().copied().chain(FIXED.iter().map(|(field, _)| *field)).collect();
-        config.refuse_unknown(&known)?;
+        note_others(config);
+        let levels = levels(config)?;
+        let one_for_all = |field, default, most| {
+            let sizes = config.per_block(field, default, most, levels.len())?;
+            match sizes.iter().all(|size| *size == sizes[0]) {
+                true => Ok(sizes[0]),
+                false => Err(config.invalid(field, "must be the same for all blocks")),
+            }
+        };
+        let shape = Self {
+            in_channels: config.size("in_channels", Some(4), 256)?,
+            out_channels: config.size("out_channels", Some(4), 256)?,
+            sample_size: config.size("sample_size", None, LARGEST_SAMPLE)?,
+            context_width: one_for_all("cross_attention_dim", 1280, MOST_CHANNELS)?,
+            layers_per_block: one_for_all("layers_per_block", 2, MOST_LAYERS)?,
+            norm_groups: config.size("norm_num_groups", Some(32), 1024)?,
+            projection: match config.flag("use_linear_projection", false)? {
+                true => Projection::Linear,
+                false => Projection::Convolution,
+            },
+            mid_block: mid_block(config)?,
+            levels,
+        };
+        shape.check(config)?;
+        Ok(shape)
+    }
 
-        let channels = config.sizes("block_out_channels")?;
-        let down = attention_blocks(config, "down_block_types", "CrossAttnDownBlock2D", "DownBlock2D", channels.len())?;
-        let up = attention_blocks(config, "up_block_types", "CrossAttnUpBlock2D", "UpBlock2D", channels.len())?;
-        let heads = heads(config, channels.len())?;
-        let norm_groups = config.size("norm_num_groups", Some(32))?;
-        let levels: Vec<Level> = (0..channels.len())
-            .map(|i| Level {
-                channels: channels[i],
-                heads: heads[i],
-                down_attention: down[i],
-                up_attention: up[channels.len() - 1 - i],
-            })
-            .collect();
-        for level in &levels {
-            if level.channels % norm_groups != 0 {
-                return Err(config.invalid(
-                    "norm_num_groups",
-                    format!("= {norm_groups} does not divide {} channels", level.channels),
-                ));
+    /// What the fields must have to do with each other.
+    fn check(&self, config: &Config) -> Result<()> {
+        for level in &self.levels {
+            if level.channels % self.norm_groups != 0 {
+                let reason = format!("= {} does not divide {} channels", self.norm_groups, level.channels);
+                return Err(config.invalid("norm_num_groups", reason));
             }
             if level.channels % level.heads != 0 {
-                return Err(config.invalid(
-                    "attention_head_dim",
-                    format!("= {} heads do not divide {} channels", level.heads, level.channels),
-                ));
+                let reason = format!("= {} heads do not divide {} channels", level.heads, level.channels);
+                return Err(config.invalid("attention_head_dim", reason));
             }
         }
-        let linear = config.flag("use_linear_projection", false)?;
-        Ok(Self {
-            in_channels: config.size("in_channels", Some(4))?,
-            out_channels: config.size("out_channels", Some(4))?,
-            sample_size: config.size("sample_size", None)?,
-            context_width: config.size("cross_attention_dim", Some(1280))?,
-            layers_per_block: config.size("layers_per_block", Some(2))?,
-            transformer_layers: config.size("transformer_layers_per_block", Some(1))?,
-            norm_groups,
-            projection: if linear { Projection::Linear } else { Projection::Convolution },
-            levels,
-        })
+        let multiple = 1 << (self.levels.len() - 1);
+        if self.sample_size % multiple != 0 {
+            let reason = format!("= {} must be a multiple of {multiple}: the network halves it", self.sample_size);
+            return Err(config.invalid("sample_size", reason));
+        }
+        if self.in_channels != self.out_channels {
+            let supported = format!("{}, as out_channels (more are for inpainting)", self.out_channels);
+            return Err(config.unsupported("in_channels", &self.in_channels.into(), &supported));
+        }
+        if self.mid_block == MidBlock::None && self.levels.iter().all(|level| !level.down_attention) {
+            let supported = "networks that look at the prompt on the way down";
+            return Err(config.unsupported("mid_block_type", &Value::Null, supported));
+        }
+        Ok(())
     }
 
     /// Width of the time embedding.
@@ -145,35 +199,78 @@ impl UNetShape {
     }
 }
 
-/// Per block, whether it has cross-attention.
-fn attention_blocks(config: &Config, field: &str, with: &str, without: &str, count: usize) -> Result<Vec<bool>> {
-    let types = config.texts(field)?;
-    if types.len() != count || count == 0 {
-        return Err(config.invalid(field, format!("must have as many entries as block_out_channels ({count})")));
-    }
-    types
-        .iter()
-        .map(|name| match name.as_str() {
-            name if name == with => Ok(true),
-            name if name == without => Ok(false),
-            _ => Err(config.unsupported(field, &Value::from(name.as_str()), &format!("{with}, {without}"))),
-        })
-        .collect()
+fn mid_block(config: &Config) -> Result<MidBlock> {
+    config.only("mid_block_type", &["\"UNetMidBlock2DCrossAttn\"", "null"])?;
+    Ok(if config.is_null("mid_block_type") { MidBlock::None } else { MidBlock::CrossAttention })
 }
 
-/// Heads per level. diffusers' `attention_head_dim` means the *number* of heads unless
-/// `num_attention_heads` is given (a misnomer kept for old models).
-fn heads(config: &Config, count: usize) -> Result<Vec<usize>> {
-    let field = if config.get("num_attention_heads").is_some() { "num_attention_heads" } else { "attention_head_dim" };
-    match config.get(field) {
-        Some(Value::Array(_)) => {
-            let heads = config.sizes(field)?;
-            if heads.len() == count {
-                Ok(heads)
-            } else {
-                Err(config.invalid(field, format!("must be one number or as many as block_out_channels ({count})")))
-            }
+/// The resolutions. The defaults of their fields are those of `UNet2DConditionModel`.
+fn levels(config: &Config) -> Result<Vec<Level>> {
+    let channels = match config.mentions("block_out_channels") {
+        true => config.sizes("block_out_channels", MOST_CHANNELS, MOST_LEVELS)?,
+        false => vec![320, 640, 1280, 1280],
+    };
+    let count = channels.len();
+    let down = attention_blocks(
+        config,
+        "down_block_types",
+        "CrossAttnDownBlock2D",
+        "DownBlock2D",
+        &[true, true, true, false],
+        count,
+    )?;
+    let up = attention_blocks(
+        config,
+        "up_block_types",
+        "CrossAttnUpBlock2D",
+        "UpBlock2D",
+        &[false, true, true, true],
+        count,
+    )?;
+    // diffusers' `attention_head_dim` means the *number* of heads (a misnomer kept for old models).
+    let heads = config.per_block("attention_head_dim", 8, 1024, count)?;
+    let layers = config.per_block("transformer_layers_per_block", 1, MOST_TRANSFORMER_LAYERS, count)?;
+    let only = config.get("only_cross_attention");
+    if only.is_some_and(|only| only.as_bool() != Some(false) && !is_list_of_false(only)) {
+        config.only("only_cross_attention", &["false"])?;
+    }
+    let level = |i| Level {
+        channels: channels[i],
+        heads: heads[i],
+        transformer_layers: layers[i],
+        down_attention: down[i],
+        up_attention: up[count - 1 - i],
+    };
+    Ok((0..count).map(level).collect())
+}
+
+fn is_list_of_false(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(|item| item.as_bool() == Some(false)))
+}
+
+/// Per block, whether it has cross-attention.
+fn attention_blocks(
+    config: &Config,
+    field: &str,
+    with: &str,
+    without: &str,
+    default: &[bool],
+    count: usize,
+) -> Result<Vec<bool>> {
+    let blocks = match config.mentions(field) {
+        false => default.to_vec(),
+        true => {
+            let types = config.texts(field, MOST_LEVELS)?;
+            let attends = types.iter().map(|name| match name.as_str() {
+                name if name == with => Ok(true),
+                name if name == without => Ok(false),
+                _ => Err(config.unsupported(field, &Value::from(name.as_str()), &format!("{with}, {without}"))),
+            });
+            attends.collect::<Result<_>>()?
         }
-        _ => Ok(vec![config.size(field, Some(8))?; count]),
+    };
+    match blocks.len() == count {
+        true => Ok(blocks),
+        false => Err(config.invalid(field, format!("must have as many entries as block_out_channels ({count})"))),
     }
 }

@@ -11,7 +11,7 @@ mod time;
 mod trace;
 mod transformer;
 
-pub use config::{Level, Projection, UNetShape};
+pub use config::{Level, MidBlock, Projection, UNetShape};
 pub use observer::{AttentionObserver, CrossAttentionLayer};
 pub use prepared::Prepared;
 pub use trace::{Gradients, Trace};
@@ -19,11 +19,17 @@ pub use trace::{Gradients, Trace};
 pub(crate) use plan::{BodyPlan, Skip};
 
 use candle_core::Tensor;
+use memscope_kernels::Value;
 use observer::Observe;
 use step::Step;
 use time::TimeEmbedding;
 
-use crate::{error::Result, execution::Place, files::ModelFiles, value::Value, weights::Weights};
+use crate::{
+    error::{Error, Result},
+    execution::Place,
+    files::ModelFiles,
+    weights::Weights,
+};
 
 /// The denoising network.
 pub struct UNet {
@@ -33,22 +39,24 @@ pub struct UNet {
 }
 
 /// One latent serves any number of prompts, several serve as many.
-fn check_batch(latents: &Tensor, context: &Tensor) -> candle_core::Result<()> {
+fn check_batch(latents: &Tensor, context: &Tensor) -> Result<()> {
     match (latents.dim(0)?, context.dim(0)?) {
         (latents, prompts) if latents == prompts || latents == 1 => Ok(()),
-        (latents, prompts) => candle_core::bail!("{latents} latents and {prompts} prompt embeddings do not fit"),
+        (latents, prompts) => {
+            Err(Error::Argument(format!("{latents} latents and {prompts} prompt embeddings do not fit")))
+        }
     }
 }
 
-/// One sample repeated for a whole batch; a batch stays what it is.
-fn spread<V: Value>(x: &V, batch: usize) -> candle_core::Result<V> {
+/// Repeats a single sample for a whole batch. A value that has the batch already is returned as it is.
+fn spread<V: Value>(x: &V, batch: usize) -> Result<V> {
     match x.primal().dim(0)? {
         samples if samples == batch => Ok(x.clone()),
-        _ => x.linear_map(|t| {
+        _ => Ok(x.linear_map(|t| {
             let mut dims = t.dims().to_vec();
             dims[0] = batch;
-            t.broadcast_as(dims)?.contiguous()
-        }),
+            Ok(t.broadcast_as(dims)?.contiguous()?)
+        })?),
     }
 }
 
@@ -59,7 +67,7 @@ impl UNet {
         let scope = weights.root();
         let steps = build::steps(&shape, &scope)?;
         let time = TimeEmbedding::load(shape.levels[0].channels, shape.time_width(), &scope.at("time_embedding"))?;
-        weights.finish(&[])?;
+        weights.finish(|_| false)?;
         Ok(Self { shape, time, steps })
     }
 
@@ -78,19 +86,27 @@ impl UNet {
     /// `x: (B, C, H, W)` latent, H and W multiples of 2^(levels − 1); `timesteps: B` of them, one per
     /// sample; `context: (B, L, W)` prompt embeddings; returns `(B, C, H, W)`. One latent and one timestep serve all
     /// prompts: what comes before the first cross-attention is then computed once.
+    ///
+    /// # Errors
+    ///
+    /// When the shapes do not fit one another or the network, or the observer fails.
     pub fn forward<V: Value>(
         &self,
         x: &V,
         timesteps: &[usize],
         context: &V,
         observer: Option<&mut dyn AttentionObserver>,
-    ) -> candle_core::Result<V> {
+    ) -> Result<V> {
         self.prepare(x, timesteps)?.forward(context, observer)
     }
 
     /// What comes before the first cross-attention, about 5 % of Stable Diffusion 1.4: done once for any number of
     /// prompts. `x` and `timesteps` as in [`UNet::forward`].
-    pub fn prepare<V: Value>(&self, x: &V, timesteps: &[usize]) -> candle_core::Result<Prepared<'_, V>> {
+    ///
+    /// # Errors
+    ///
+    /// When their shapes do not fit one another or the network.
+    pub fn prepare<V: Value>(&self, x: &V, timesteps: &[usize]) -> Result<Prepared<'_, V>> {
         Prepared::new(self, x, timesteps)
     }
 
@@ -98,19 +114,23 @@ impl UNet {
     ///
     /// `x: (B, C, H, W)` or one latent for all prompts, `context: (B, L, W)`, as in [`UNet::forward`]. Where the inputs
     /// come from is not part of the trace: gradients end at `x` and `context`.
-    pub fn trace(&self, x: &Tensor, timesteps: &[usize], context: &Tensor) -> candle_core::Result<Trace<'_>> {
+    ///
+    /// # Errors
+    ///
+    /// When the shapes do not fit one another or the network.
+    pub fn trace(&self, x: &Tensor, timesteps: &[usize], context: &Tensor) -> Result<Trace<'_>> {
         Trace::record(self, &x.detach(), timesteps, &context.detach())
     }
 
-    /// The embedding of the timesteps, after a look at whether they fit the latents.
-    fn time(&self, x: &Tensor, timesteps: &[usize]) -> candle_core::Result<Tensor> {
+    /// The embedding of the timesteps `(B or 1, T)`, once they are seen to fit the latents.
+    fn time(&self, x: &Tensor, timesteps: &[usize]) -> Result<Tensor> {
         let (latents, _, height, width) = x.dims4()?;
         let multiple = 1 << (self.shape.levels.len() - 1);
         if timesteps.len() != latents {
-            candle_core::bail!("{latents} latents and {} timesteps do not fit", timesteps.len());
+            return Err(Error::Argument(format!("{latents} latents and {} timesteps do not fit", timesteps.len())));
         }
         if height % multiple != 0 || width % multiple != 0 {
-            candle_core::bail!("a latent of {height}x{width} is not a multiple of {multiple}");
+            return Err(Error::Argument(format!("a latent of {height}x{width} is not a multiple of {multiple}")));
         }
         self.time.forward(timesteps, x.dtype(), x.device())
     }
@@ -123,7 +143,7 @@ impl UNet {
         context: &V,
         observe: &mut Observe,
         mut before: impl FnMut(&V, Option<&V>),
-    ) -> candle_core::Result<V> {
+    ) -> Result<V> {
         check_batch(h.primal(), context.primal())?;
         for step in steps {
             let skip = if step.skip == Skip::Take { skips.pop() } else { None };

@@ -1,6 +1,9 @@
-use candle_core::Tensor;
+//! Cross-attention maps for whoever wants to see them.
 
-use crate::ops::{AttentionMask, attention_probabilities};
+use candle_core::Tensor;
+use memscope_kernels::ops::{AttentionMask, attention_probabilities};
+
+use crate::error::Result;
 
 /// Which cross-attention layer of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,19 +22,18 @@ pub trait AttentionObserver {
     fn wants(&self, layer: &CrossAttentionLayer) -> bool;
 
     /// Receives the map: `(B, heads, queries, tokens)`, each row a probability over tokens.
-    fn observe(&mut self, layer: &CrossAttentionLayer, probabilities: &Tensor) -> candle_core::Result<()>;
+    ///
+    /// # Errors
+    ///
+    /// Whatever the observer cannot do; the forward pass then ends with that error.
+    fn observe(&mut self, layer: &CrossAttentionLayer, probabilities: &Tensor) -> Result<()>;
 }
 
 /// An optional observer on its way through the network.
 pub(super) struct Observe<'a>(pub(super) Option<&'a mut dyn AttentionObserver>);
 
 impl Observe<'_> {
-    pub(super) fn cross_attention(
-        &mut self,
-        layer: &CrossAttentionLayer,
-        q: &Tensor,
-        k: &Tensor,
-    ) -> candle_core::Result<()> {
+    pub(super) fn cross_attention(&mut self, layer: &CrossAttentionLayer, q: &Tensor, k: &Tensor) -> Result<()> {
         match &mut self.0 {
             Some(observer) if observer.wants(layer) => {
                 let map = attention_probabilities(&q.detach(), &k.detach(), layer.heads, AttentionMask::None)?;

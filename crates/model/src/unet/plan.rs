@@ -1,6 +1,9 @@
 //! What the network consists of, from its shape alone: building it and pricing it both walk this list.
 
-use super::{config::UNetShape, observer::CrossAttentionLayer};
+use super::{
+    config::{MidBlock, UNetShape},
+    observer::CrossAttentionLayer,
+};
 
 /// One step in forward order, before its weights are read.
 pub(crate) struct StepPlan {
@@ -30,13 +33,13 @@ pub(crate) struct TransformerPlan {
     pub(crate) layers: Vec<CrossAttentionLayer>,
 }
 
-/// What a step has to do with skip connections, which form a stack: who takes one takes the last that was left.
+/// What a step does with skip connections, which form a stack: the last one left is the first one taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Skip {
     None,
     /// Its result is also left for a later step.
     Leave,
-    /// What an earlier step left joins what arrives, along the channels.
+    /// The last result left is concatenated to its input, along the channels.
     Take,
 }
 
@@ -44,19 +47,21 @@ impl UNetShape {
     /// The steps in forward order.
     pub(crate) fn steps(&self) -> Vec<StepPlan> {
         let (first, deepest) = (self.levels[0].channels, self.levels.len() - 1);
-        let mut draft = Draft { shape: self, steps: vec![], skips: vec![], attentions: 0 };
-        draft.convolution("conv_in".into(), (self.in_channels, first), 1, 0);
+        let mut plan = PlanBuilder { shape: self, steps: vec![], skips: vec![], attentions: 0 };
+        plan.convolution("conv_in".into(), (self.in_channels, first), 1, 0);
         for level in 0..=deepest {
-            draft.down(level);
+            plan.down(level);
         }
-        draft.mid();
+        if self.mid_block == MidBlock::CrossAttention {
+            plan.mid();
+        }
         let mut inputs = self.levels[deepest].channels;
         for level in (0..=deepest).rev() {
-            draft.up(level, inputs);
+            plan.up(level, inputs);
             inputs = self.levels[level].channels;
         }
-        draft.push(BodyPlan::Out, Skip::None, 0);
-        draft.steps
+        plan.push(BodyPlan::Out, Skip::None, 0);
+        plan.steps
     }
 
     /// The cross-attention layers in forward order.
@@ -69,7 +74,7 @@ impl UNetShape {
     }
 }
 
-struct Draft<'a> {
+struct PlanBuilder<'a> {
     shape: &'a UNetShape,
     steps: Vec<StepPlan>,
     /// Channels of the skip connections that no step has taken yet.
@@ -78,7 +83,7 @@ struct Draft<'a> {
     attentions: usize,
 }
 
-impl Draft<'_> {
+impl PlanBuilder<'_> {
     fn push(&mut self, body: BodyPlan, skip: Skip, level: usize) {
         self.steps.push(StepPlan { body, skip, level });
     }
@@ -104,8 +109,8 @@ impl Draft<'_> {
             path: format!("{path}.transformer_blocks.{i}.attn2"),
             heads: spec.heads,
         };
-        let layers = (0..self.shape.transformer_layers).map(layer).collect();
-        self.attentions += self.shape.transformer_layers;
+        let layers = (0..spec.transformer_layers).map(layer).collect();
+        self.attentions += spec.transformer_layers;
         TransformerPlan { path, width: spec.channels, layers }
     }
 

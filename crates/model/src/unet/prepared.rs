@@ -1,15 +1,16 @@
 //! A forward pass up to the prompt.
 
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
+use memscope_kernels::Value;
 
 use super::{
     UNet, check_batch,
     observer::{AttentionObserver, Observe},
     plan::Skip,
     step::Progress,
-    transformer::{Begun, Transformer},
+    transformer::{BeforePrompt, Transformer},
 };
-use crate::value::Value;
+use crate::error::{Error, Result};
 
 /// Latents that the [`UNet`] has worked on as far as it goes without a prompt; made by [`UNet::prepare`].
 pub struct Prepared<'a, V> {
@@ -17,9 +18,9 @@ pub struct Prepared<'a, V> {
     time: Tensor,
     /// What steps have left for later ones.
     skips: Vec<V>,
-    /// The transformer that asks first, and the position of its step.
-    asks: (&'a Transformer, usize),
-    begun: Begun<V>,
+    /// The first transformer, which has got as far as it can, and the position of its step.
+    waiting: (&'a Transformer, usize),
+    state: BeforePrompt<V>,
 }
 
 impl<'a, V: Value> Prepared<'a, V> {
@@ -28,9 +29,9 @@ impl<'a, V: Value> Prepared<'a, V> {
         let (mut h, mut skips) = (x.clone(), vec![]);
         // No step takes a skip connection before the middle block, which has a cross-attention.
         for (index, step) in unet.steps.iter().enumerate() {
-            match step.begin(h, &time)? {
-                Progress::Asks(transformer, begun) => {
-                    return Ok(Self { unet, time, skips, asks: (transformer, index), begun });
+            match step.before_prompt(h, &time)? {
+                Progress::NeedsPrompt(transformer, state) => {
+                    return Ok(Self { unet, time, skips, waiting: (transformer, index), state });
                 }
                 Progress::Done(done) => h = done,
             }
@@ -38,15 +39,19 @@ impl<'a, V: Value> Prepared<'a, V> {
                 skips.push(h.clone());
             }
         }
-        candle_core::bail!("the network never looks at the prompt")
+        Err(Error::Argument("the network has no cross-attention".into()))
     }
 
-    /// The network's raw output under prompts, see [`UNet::forward`].
+    /// The network's raw output `(B, C, H, W)` for prompts `context: (B, L, W)`, see [`UNet::forward`].
+    ///
+    /// # Errors
+    ///
+    /// When the shapes do not fit, or the observer fails.
     pub fn forward(&self, context: &V, observer: Option<&mut dyn AttentionObserver>) -> Result<V> {
         check_batch(&self.time, context.primal())?;
         let observe = &mut Observe(observer);
-        let (transformer, index) = self.asks;
-        let h = transformer.end(self.begun.clone(), context, observe)?;
+        let (transformer, index) = self.waiting;
+        let h = transformer.with_prompt(self.state.clone(), context, observe)?;
         let mut skips = self.skips.clone();
         if self.unet.steps[index].skip == Skip::Leave {
             skips.push(h.clone());

@@ -1,10 +1,14 @@
+//! ResNet blocks.
+
 use candle_core::Tensor;
+use memscope_kernels::{
+    Value,
+    ops::{Activation, Affine, Conv2d, Linear, Norm},
+};
 
 use crate::{
     error::Result,
     layers::{conv2d, group_norm, linear},
-    ops::{Activation, Affine, Conv2d, Linear, Norm},
-    value::Value,
     weights::Scope,
 };
 
@@ -37,7 +41,7 @@ impl ResNet {
     }
 
     /// `x: (B, C, H, W)`, `time: (B, T)` after its SiLU; returns `(B, C', H, W)`.
-    pub(super) fn forward<V: Value>(&self, x: &V, time: &Tensor) -> candle_core::Result<V> {
+    pub(super) fn forward<V: Value>(&self, x: &V, time: &Tensor) -> Result<V> {
         // Each result replaces the one before, whose memory the next may then take.
         let mut h = x.normalise(&self.norm1)?;
         h = h.activate(Activation::Silu)?;
@@ -47,8 +51,8 @@ impl ResNet {
         h = h.activate(Activation::Silu)?;
         h = h.through(&self.conv2)?;
         match &self.shortcut {
-            Some(shortcut) => x.through(shortcut)?.add(&h),
-            None => x.add(&h),
+            Some(shortcut) => Ok(x.through(shortcut)?.add(&h)?),
+            None => Ok(x.add(&h)?),
         }
     }
 }

@@ -1,18 +1,19 @@
 //! The network as a list of steps, each a pure function of what arrives, a skip connection, the timestep and the prompt.
 
 use candle_core::Tensor;
+use memscope_kernels::{
+    Value,
+    ops::{Activation, Conv2d, Norm, upsample_nearest_2x},
+};
 
 use super::{
     observer::Observe,
     plan::Skip,
     resnet::ResNet,
     spread,
-    transformer::{Begun, Transformer},
+    transformer::{BeforePrompt, Transformer},
 };
-use crate::{
-    ops::{Activation, Conv2d, Norm, upsample_nearest_2x},
-    value::Value,
-};
+use crate::error::Result;
 
 /// One step.
 pub(super) struct Step {
@@ -33,7 +34,7 @@ pub(super) enum Body {
 }
 
 impl Step {
-    /// Whether it looks at the prompt.
+    /// Whether its result depends on the prompt other than through what arrives.
     pub(super) fn attends(&self) -> bool {
         matches!(self.body, Body::Layer(_, Some(_)))
     }
@@ -47,25 +48,25 @@ impl Step {
         time: &Tensor,
         context: &V,
         observe: &mut Observe,
-    ) -> candle_core::Result<V> {
+    ) -> Result<V> {
         if let Some(skip) = skip {
             h = h.concat_channels(&spread(&skip, context.primal().dim(0)?)?)?;
         }
-        match self.begin(h, time)? {
+        match self.before_prompt(h, time)? {
             Progress::Done(h) => Ok(h),
-            Progress::Asks(transformer, begun) => transformer.end(begun, context, observe),
+            Progress::NeedsPrompt(transformer, state) => transformer.with_prompt(state, context, observe),
         }
     }
 
     /// What the step does without a prompt: all of it, or what comes before the cross-attention.
-    pub(super) fn begin<V: Value>(&self, h: V, time: &Tensor) -> candle_core::Result<Progress<'_, V>> {
+    pub(super) fn before_prompt<V: Value>(&self, h: V, time: &Tensor) -> Result<Progress<'_, V>> {
         Ok(Progress::Done(match &self.body {
             Body::Convolution(convolution) => h.through(convolution)?,
             Body::Layer(resnet, None) => resnet.forward(&h, time)?,
             Body::Layer(resnet, Some(transformer)) => {
                 let image = resnet.forward(&h, time)?;
                 drop(h);
-                return Ok(Progress::Asks(transformer, transformer.begin(image)?));
+                return Ok(Progress::NeedsPrompt(transformer, transformer.before_prompt(image)?));
             }
             Body::Upsample(convolution) => h.linear_map(upsample_nearest_2x)?.through(convolution)?,
             Body::Out(norm, convolution) => h.normalise(norm)?.activate(Activation::Silu)?.through(convolution)?,
@@ -77,6 +78,6 @@ impl Step {
 pub(super) enum Progress<'a, V> {
     /// To its end.
     Done(V),
-    /// To the cross-attention of this transformer.
-    Asks(&'a Transformer, Begun<V>),
+    /// To the first cross-attention of this transformer.
+    NeedsPrompt(&'a Transformer, BeforePrompt<V>),
 }

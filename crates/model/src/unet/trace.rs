@@ -1,10 +1,11 @@
 //! Reverse mode with activation checkpointing: a forward pass keeps what each step was given; the way back runs one step
 //! at a time again, differentiates it, and forgets it.
 
-use candle_core::{Tensor, Var, backprop::GradStore, bail};
+use candle_core::{Tensor, Var, backprop::GradStore};
+use memscope_kernels::ops::add;
 
 use super::{UNet, observer::Observe, plan::Skip, step::Step};
-use crate::ops::add;
+use crate::error::{Error, Result};
 
 /// A forward pass of the [`UNet`] that is ready for vector-Jacobian products (reverse mode with activation
 /// checkpointing).
@@ -18,7 +19,8 @@ use crate::ops::add;
 /// for ℓ = ‖c − u‖₂ with a conditional and an unconditional prediction they are (c − u)/ℓ and −(c − u)/ℓ.
 ///
 /// ```no_run
-/// # use candle_core::{Result, Tensor};
+/// # use candle_core::Tensor;
+/// # use memscope_model::Result;
 /// # fn gradients(unet: &memscope_model::UNet, x: &Tensor, prompt: &Tensor, empty: &Tensor) -> Result<(Tensor, Tensor)> {
 /// let (conditional, unconditional) = (unet.trace(x, &[981], prompt)?, unet.trace(x, &[981], empty)?);
 /// let difference = (conditional.output() - unconditional.output())?;
@@ -72,12 +74,7 @@ struct StepGradients {
 }
 
 impl<'a> Trace<'a> {
-    pub(super) fn record(
-        unet: &'a UNet,
-        x: &Tensor,
-        timesteps: &[usize],
-        context: &Tensor,
-    ) -> candle_core::Result<Self> {
+    pub(super) fn record(unet: &'a UNet, x: &Tensor, timesteps: &[usize], context: &Tensor) -> Result<Self> {
         let time = unet.time(x, timesteps)?;
         let mut inputs = Vec::with_capacity(unet.steps.len());
         let keep = |h: &Tensor, skip: Option<&Tensor>| inputs.push(Input { h: h.clone(), skip: skip.cloned() });
@@ -90,14 +87,23 @@ impl<'a> Trace<'a> {
         &self.output
     }
 
-    /// The gradients of a loss whose gradient in the output is `cotangent: (B, C, H, W)`.
-    pub fn vjp(&self, cotangent: &Tensor) -> candle_core::Result<Gradients> {
+    /// The gradients of a loss whose gradient in the output is `cotangent: (B, C, H, W)`: the vector-Jacobian product.
+    ///
+    /// # Errors
+    ///
+    /// When the cotangent has another shape or number format than the output.
+    pub fn vjp(&self, cotangent: &Tensor) -> Result<Gradients> {
         let (x, context) = self.walk_back(cotangent, 0, Arrival::Differentiate)?;
         Ok(Gradients { x: or_zeros(x, &self.inputs[0].h)?, context: or_zeros(context, &self.context)? })
     }
 
-    /// [`Gradients::context`] alone, without the way from the first cross-attention back to the latent.
-    pub fn vjp_context(&self, cotangent: &Tensor) -> candle_core::Result<Tensor> {
+    /// [`Gradients::context`] alone, without the way from the first cross-attention back to the latent. `cotangent: (B, C, H, W)`;
+    /// returns `(B, L, W)`.
+    ///
+    /// # Errors
+    ///
+    /// When the cotangent has another shape or number format than the output.
+    pub fn vjp_context(&self, cotangent: &Tensor) -> Result<Tensor> {
         let first = self.unet.steps.iter().position(Step::attends).unwrap_or_default();
         let (_, context) = self.walk_back(cotangent, first, Arrival::Constant)?;
         or_zeros(context, &self.context)
@@ -110,9 +116,10 @@ impl<'a> Trace<'a> {
         cotangent: &Tensor,
         first: usize,
         arrival: Arrival,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         if cotangent.shape() != self.output.shape() || cotangent.dtype() != self.output.dtype() {
-            bail!("a cotangent {cotangent:?} does not fit the output {:?}", self.output);
+            let shapes = format!("{:?} does not fit the output {:?}", cotangent.shape(), self.output.shape());
+            return Err(Error::Argument(format!("a cotangent {shapes}")));
         }
         let mut gradient = Some(cotangent.detach());
         let mut context: Option<Tensor> = None;
@@ -133,13 +140,7 @@ impl<'a> Trace<'a> {
     }
 
     /// Runs one step again and returns its vector-Jacobian products with `cotangent`. Its graph lives no longer than this call.
-    fn differentiate(
-        &self,
-        step: &Step,
-        input: &Input,
-        cotangent: &Tensor,
-        arrival: Arrival,
-    ) -> candle_core::Result<StepGradients> {
+    fn differentiate(&self, step: &Step, input: &Input, cotangent: &Tensor, arrival: Arrival) -> Result<StepGradients> {
         let h = match arrival {
             Arrival::Differentiate => Some(Var::from_tensor(&input.h)?),
             Arrival::Constant => None,
@@ -163,20 +164,20 @@ impl<'a> Trace<'a> {
 }
 
 /// Zeros where nothing depends on the variable.
-fn gradient_of(gradients: &mut GradStore, var: &Var) -> candle_core::Result<Tensor> {
+fn gradient_of(gradients: &mut GradStore, var: &Var) -> Result<Tensor> {
     match gradients.remove(var) {
         Some(gradient) => Ok(gradient.detach()),
-        None => var.zeros_like(),
+        None => Ok(var.zeros_like()?),
     }
 }
 
-fn sum(a: Option<Tensor>, b: Option<Tensor>) -> candle_core::Result<Option<Tensor>> {
+fn sum(a: Option<Tensor>, b: Option<Tensor>) -> Result<Option<Tensor>> {
     match (a, b) {
-        (Some(a), Some(b)) => add(&a, &b).map(Some),
+        (Some(a), Some(b)) => Ok(Some(add(&a, &b)?)),
         (a, b) => Ok(a.or(b)),
     }
 }
 
-fn or_zeros(gradient: Option<Tensor>, like: &Tensor) -> candle_core::Result<Tensor> {
-    gradient.map_or_else(|| like.zeros_like(), Ok)
+fn or_zeros(gradient: Option<Tensor>, like: &Tensor) -> Result<Tensor> {
+    gradient.map_or_else(|| Ok(like.zeros_like()?), Ok)
 }

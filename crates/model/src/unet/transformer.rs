@@ -1,3 +1,10 @@
+//! Spatial transformers.
+
+use memscope_kernels::{
+    Value,
+    ops::{AttentionMask, Linear, Norm, swap_last},
+};
+
 use super::{
     config::{Projection, UNetShape},
     observer::{CrossAttentionLayer, Observe},
@@ -7,8 +14,6 @@ use super::{
 use crate::{
     error::Result,
     layers::{group_norm, layer_norm, linear, linear_no_bias, pointwise_as_linear},
-    ops::{AttentionMask, Linear, Norm, swap_last},
-    value::Value,
     weights::Scope,
 };
 
@@ -56,13 +61,13 @@ impl Attention {
         query: &V,
         context: &V,
         observe: Option<(&CrossAttentionLayer, &mut Observe)>,
-    ) -> candle_core::Result<V> {
+    ) -> Result<V> {
         let (k, v) = (context.through(&self.key)?, context.through(&self.value)?);
         let q = spread(query, context.primal().dim(0)?)?;
         if let Some((layer, observe)) = observe {
             observe.cross_attention(layer, q.primal(), k.primal())?;
         }
-        q.attend(&k, &v, self.heads, AttentionMask::None)?.through(&self.out)
+        Ok(q.attend(&k, &v, self.heads, AttentionMask::None)?.through(&self.out)?)
     }
 }
 
@@ -82,38 +87,38 @@ impl Layer {
         })
     }
 
-    fn begin<V: Value>(&self, x: &V) -> candle_core::Result<Asking<V>> {
+    fn before_prompt<V: Value>(&self, x: &V) -> Result<Pending<V>> {
         let h = x.normalise(&self.norm1)?;
         let query = h.through(&self.self_attention.query)?;
         let tokens = self.self_attention.attend(&query, &h, None)?.add(x)?;
         let query = tokens.normalise(&self.norm2)?.through(&self.cross_attention.query)?;
-        Ok(Asking { tokens, query })
+        Ok(Pending { tokens, query })
     }
 
-    fn end<V: Value>(&self, asking: Asking<V>, context: &V, observe: &mut Observe) -> candle_core::Result<V> {
-        let Asking { tokens, query } = asking;
+    fn with_prompt<V: Value>(&self, pending: Pending<V>, context: &V, observe: &mut Observe) -> Result<V> {
+        let Pending { tokens, query } = pending;
         let x = spread(&tokens, context.primal().dim(0)?)?;
         let x = self.cross_attention.attend(&query, context, Some((&self.identity, observe)))?.add(&x)?;
         drop((tokens, query));
         let mut h = x.normalise(&self.norm3)?;
         h = h.through(&self.expand)?;
         h = h.geglu()?;
-        h.through(&self.contract)?.add(&x)
+        Ok(h.through(&self.contract)?.add(&x)?)
     }
 }
 
-/// The tokens of an image, about to look at the prompt: as they are, and as queries.
+/// The tokens of an image before a cross-attention: as they are, and as its queries.
 #[derive(Clone)]
-struct Asking<V> {
+struct Pending<V> {
     tokens: V,
     query: V,
 }
 
-/// An image that a transformer has worked on as far as it goes without a prompt.
+/// What a transformer has computed before its first cross-attention.
 #[derive(Clone)]
-pub(super) struct Begun<V> {
+pub(super) struct BeforePrompt<V> {
     image: V,
-    asking: Asking<V>,
+    pending: Pending<V>,
 }
 
 impl Transformer {
@@ -137,21 +142,27 @@ impl Transformer {
     }
 
     /// `x: (B or 1, C, H, W)`.
-    pub(super) fn begin<V: Value>(&self, x: V) -> candle_core::Result<Begun<V>> {
+    pub(super) fn before_prompt<V: Value>(&self, x: V) -> Result<BeforePrompt<V>> {
         let tokens = x.normalise(&self.norm)?.linear_map(|t| swap_last(&t.flatten_from(2)?))?;
-        let asking = self.layers[0].begin(&tokens.through(&self.proj_in)?)?;
-        Ok(Begun { image: x, asking })
+        let pending = self.layers[0].before_prompt(&tokens.through(&self.proj_in)?)?;
+        Ok(BeforePrompt { image: x, pending })
     }
 
     /// `context: (B, L, W)`; returns `(B, C, H, W)`.
-    pub(super) fn end<V: Value>(&self, begun: Begun<V>, context: &V, observe: &mut Observe) -> candle_core::Result<V> {
+    pub(super) fn with_prompt<V: Value>(
+        &self,
+        state: BeforePrompt<V>,
+        context: &V,
+        observe: &mut Observe,
+    ) -> Result<V> {
         let batch = context.primal().dim(0)?;
-        let (_, channels, height, width) = begun.image.primal().dims4()?;
-        let mut h = self.layers[0].end(begun.asking, context, observe)?;
+        let (_, channels, height, width) = state.image.primal().dims4()?;
+        let mut h = self.layers[0].with_prompt(state.pending, context, observe)?;
         for layer in &self.layers[1..] {
-            h = layer.end(layer.begin(&h)?, context, observe)?;
+            h = layer.with_prompt(layer.before_prompt(&h)?, context, observe)?;
         }
         let h = h.through(&self.proj_out)?;
-        h.linear_map(|t| swap_last(t)?.reshape((batch, channels, height, width)))?.add(&spread(&begun.image, batch)?)
+        let image = h.linear_map(|t| Ok(swap_last(t)?.reshape((batch, channels, height, width))?))?;
+        Ok(image.add(&spread(&state.image, batch)?)?)
     }
 }

@@ -1,6 +1,5 @@
 //! Every figure, drawn: well-formed, complete, inside its page, and showing the data where the axes say.
 
-
 use memscope_plots::figures::{Series, Spectrum, SpectrumFigure, Token, TokenRow};
 use memscope_plots::{Color, Error, Figure, Theme};
 use memscope_results::figures::FigureError;
@@ -161,7 +160,8 @@ fn labels_and_legends_are_text() {
     let curve = &samples::roc().curves[3];
     has_text(&roc, &format!("Ren et al. <D> (AUC {:.3})", curve.auc));
     let kde = samples::kde().svg(Theme::Light).unwrap();
-    for text in ["KL(mem ‖ non) = 0.166", "KL(non ‖ mem) = 0.022", "norm ‖s_δ‖ (latent units)", "memorized", "non-memorized"]
+    for text in
+        ["KL(mem ‖ non) = 0.166", "KL(non ‖ mem) = 0.022", "norm ‖s_δ‖ (latent units)", "memorized", "non-memorized"]
     {
         has_text(&kde, text);
     }
@@ -403,20 +403,31 @@ fn bad_input_is_named() {
     assert_eq!(message, "figure `variance`: panels[1].series[0].y has 49 values, expected 50");
     let mut dose = samples::dose();
     dose.panels[0].series[2].x[0] = 0.0;
-    let Error::Data(FigureError::Value { field, index, .. }) = dose.svg(Theme::Light).unwrap_err() else { panic!("wrong error") };
+    let Error::Data(FigureError::Value { field, index, .. }) = dose.svg(Theme::Light).unwrap_err() else {
+        panic!("wrong error")
+    };
     assert_eq!((field.as_str(), index), ("panels[0].series[2].x", 0));
     let mut plane = samples::plane();
     plane.values.clear();
-    assert!(matches!(plane.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Length { expected: 625, got: 0, .. })));
+    assert!(matches!(
+        plane.svg(Theme::Light).unwrap_err(),
+        Error::Data(FigureError::Length { expected: 625, got: 0, .. })
+    ));
     let mut field = samples::field();
     field.stride = 0;
-    assert!(matches!(field.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Empty { field, .. }) if field == "stride"));
+    assert!(
+        matches!(field.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Empty { field, .. }) if field == "stride")
+    );
     let mut scatter = samples::scatter();
     scatter.points[0].interval = Some((0.9, 0.8));
-    assert!(matches!(scatter.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Value { field, .. }) if field == "points.interval"));
+    assert!(
+        matches!(scatter.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Value { field, .. }) if field == "points.interval")
+    );
     let mut tokens = samples::tokens();
     tokens.rows.clear();
-    assert!(matches!(tokens.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Empty { field, .. }) if field == "rows"));
+    assert!(
+        matches!(tokens.svg(Theme::Light).unwrap_err(), Error::Data(FigureError::Empty { field, .. }) if field == "rows")
+    );
 }
 
 #[test]

@@ -34,8 +34,7 @@ fn manifest(name: &str) -> Manifest {
 }
 
 fn table() -> ResultTable {
-    let columns =
-        vec![Column::new("what", "What", ColumnKind::Text), Column::new("auc", "AUC", ColumnKind::Number)];
+    let columns = vec![Column::new("what", "What", ColumnKind::Text), Column::new("auc", "AUC", ColumnKind::Number)];
     let mut table = ResultTable::new("numbers", "Numbers", columns).unwrap();
     table.push_row(vec![Cell::text("a row"), Cell::number(0.8125, 4)]).unwrap();
     table
@@ -179,7 +178,9 @@ fn files_of_any_content_make_notices_and_no_errors() {
     let huge = r#"{"format":1,"command":"","figure":{"kind":"histogram","meta":{"name":"x","alt":"","caption":[]},"score":"","memorized":[1],"non_memorized":[2],"bins":1000000000000}}"#;
     let stride = r#"{"format":1,"command":"","figure":{"kind":"field","meta":{"name":"x","alt":"","caption":[]},"panels":[{"title":"","height":1,"width":1,"first":[[1,1]],"second":[[1,1]],"cosine":[0]}],"first_name":"","second_name":"","cosine_label":"","stride":18446744073709551615,"ring_threshold":0.9}}"#;
     let newer = r#"{"format":99}"#;
-    for content in ["", "null", "[]", "{}", "{\"format\":1}", "\u{0}\u{1b}[31m", &deep, huge, stride, newer, "[[1e400]]"] {
+    for content in
+        ["", "null", "[]", "{}", "{\"format\":1}", "\u{0}\u{1b}[31m", &deep, huge, stride, newer, "[[1e400]]"]
+    {
         let made = made();
         for path in [
             made.folder.figures().join("roc.json"),
