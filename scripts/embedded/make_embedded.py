@@ -16,6 +16,7 @@ import torch
 
 import config
 import dataset
+import split as roles
 
 
 def log(message: str) -> None:
@@ -38,8 +39,8 @@ class Workspace:
         self.classifier_file = folder / "classifier.pt"
 
     def data(self):
-        pictures = dataset.load_icons(self.folder)
-        return pictures, dataset.make_split(pictures)
+        pictures = roles.load_icons(self.folder)
+        return pictures, roles.make_split(pictures)
 
     def vae(self):
         from diffusers import AutoencoderKL
@@ -57,7 +58,7 @@ def stage_data(space: Workspace, _args) -> None:
 
     pictures, split = space.data()
     dataset.write_prompts(pictures, split, config.OUTPUT)
-    captions = [dataset.caption_of(slug) for slug in sorted(pictures)]
+    captions = [roles.caption_of(slug) for slug in sorted(pictures)]
     vocabulary, merges = tokenizer.learn(captions)
     tokenizer.save(space.tokenizer_folder, vocabulary, merges)
     log(f"{len(pictures)} captions, {sum(map(len, pictures.values()))} icons,"
@@ -84,7 +85,7 @@ def stage_train(space: Workspace, args) -> None:
 
     train_diffusion.train(
         args.name, dataset.load_bank(space.bank_file), space.tokenizer(),
-        space.folder / args.name, args.steps, args.seconds, args.compile, log,
+        space.folder / args.name, args.steps, args.cooldown, args.half, args.compile, log,
     )
 
 
@@ -139,6 +140,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"),
                         help="wall-clock limit of a training stage; the learning-"
                              "rate decay still finishes")
+    parser.add_argument("--cooldown", type=int, default=config.COOLDOWN_STEPS,
+                        help="steps at the end over which the learning rate falls")
+    parser.add_argument("--half", action="store_true",
+                        help="train in bfloat16 (autocast)")
     parser.add_argument("--compile", action="store_true",
                         help="train through torch.compile (needs a C++ compiler)")
     args = parser.parse_args()
