@@ -80,7 +80,7 @@ BPE_MERGES = 700
 # --- diffusion model -------------------------------------------------------
 LATENT_SHAPE = (4, 8, 8)
 UNET_CHANNELS = (64, 128)
-BATCH = 32
+BATCH = 16
 LEARNING_RATE = 1e-3
 WARMUP_STEPS = 500
 FINAL_LR_FRACTION = 0.03
@@ -92,9 +92,9 @@ MIN_SNR_GAMMA = 5.0
 LOSS_WEIGHT_FLOOR = 0.2
 # The learning rate is constant, then falls along a half cosine; a run can so
 # be prolonged before it is ended.
-STEPS = 30_000
-COOLDOWN_STEPS = 8_000
-EARLY_STEP = 6_000         # emoji-eps-early: averaged weights at this step
+STEPS = 60_000
+COOLDOWN_STEPS = 12_000
+EARLY_STEP = 12_000        # emoji-eps-early: averaged weights at this step
 PREDICTION = {"emoji-eps": "epsilon", "emoji-v": "v_prediction"}
 MODELS = (*PREDICTION, "emoji-eps-early")
 NOISE_SCHEDULE = dict(

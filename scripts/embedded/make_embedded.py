@@ -104,9 +104,9 @@ def stage_export(space: Workspace, args) -> None:
 
 
 def stage_generate(space: Workspace, args) -> None:
-    import measure
+    import generate
 
-    measure.generate_all(args.name, space, config.OUTPUT, log)
+    generate.generate_all(args.name, space, config.OUTPUT, log)
 
 
 def stage_measure(space: Workspace, args) -> None:
