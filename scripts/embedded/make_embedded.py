@@ -4,7 +4,9 @@
     python make_embedded.py STAGE [...]           one stage
 
 Stages: data, vae, bank, train NAME, classifier, export NAME, generate NAME,
-measure NAME, manifest. Each stage reads what the earlier ones left in the work folder.
+measure NAME,
+judge descriptor|clip (trains), judges (exports, evaluates), manifest. Each stage reads
+what the earlier ones left in the work folder.
 """
 
 import argparse
@@ -115,6 +117,20 @@ def stage_measure(space: Workspace, args) -> None:
     measure.measure(args.name, space, config.OUTPUT, log)
 
 
+def stage_judge(space: Workspace, args) -> None:
+    import judges
+
+    judges.train(args.name, space, log)
+
+
+def stage_judges(space: Workspace, _args) -> None:
+    import judges
+
+    judges.export(space, config.OUTPUT, log)
+    judges.evaluate(space, config.OUTPUT, log)
+    judges.torchscript(space, space.folder / "judges" / "descriptor.torchscript.pt")
+
+
 def stage_manifest(space: Workspace, _args) -> None:
     import manifest
 
@@ -124,7 +140,8 @@ def stage_manifest(space: Workspace, _args) -> None:
 STAGES = {
     "data": stage_data, "vae": stage_vae, "bank": stage_bank,
     "train": stage_train, "classifier": stage_classifier,
-    "export": stage_export, "generate": stage_generate, "measure": stage_measure, "manifest": stage_manifest,
+    "export": stage_export, "generate": stage_generate, "measure": stage_measure,
+    "judge": stage_judge, "judges": stage_judges, "manifest": stage_manifest,
 }
 
 
@@ -133,7 +150,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("stage", choices=[*STAGES, "all"])
-    parser.add_argument("name", nargs="?", help="model, for train, export, generate and measure")
+    parser.add_argument("name", nargs="?", help="model (train, export, generate, measure) or judge")
     parser.add_argument("--work", type=Path, default=config.DEFAULT_WORK)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=config.STEPS)
@@ -150,7 +167,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     space = Workspace(args.work.resolve())
     if args.stage != "all":
-        if args.stage in ("train", "export", "generate", "measure") and not args.name:
+        if args.stage in ("train", "export", "generate", "measure", "judge") and not args.name:
             sys.exit(f"{args.stage} needs the name of a model")
         STAGES[args.stage](space, args)
         return
@@ -161,6 +178,7 @@ def main() -> None:
     for args.name in config.MODELS:
         stage_export(space, args)
         stage_measure(space, args)
+    stage_judges(space, args)
     stage_manifest(space, args)
 
 
