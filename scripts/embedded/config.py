@@ -108,3 +108,20 @@ NOISE_SCHEDULE = dict(
 GENERATION_STEPS = 50
 GUIDANCE = 7.5
 VERBATIM_RMS = 0.08        # pixel RMS on the 0..1 scale, see the acceptance rules
+
+# --- planted fine-tune (LoRA on emoji-eps) ----------------------------------
+FINETUNE_SET = {
+    "emojione": (
+        "@iconify-json/emojione", "1.2.3", "CC-BY-4.0",
+        "26a14f44284407e8bcde91799388dca2bfd91dbcd55a97f425524a1c5b73610e",
+    ),
+}
+FINETUNE_PREFIX = "emojione style, "
+FINETUNE_REPEATS = (1,) * 8 + (2,) * 6 + (4,) * 6   # of the training pictures
+FINETUNE_HELD_OUT = 20
+FINETUNE_RANK = 8
+FINETUNE_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+FINETUNE_BATCH = 8
+FINETUNE_LEARNING_RATE = 3e-3
+FINETUNE_CHECKPOINTS = (100, 300, 1000, 3000)
+SEED_FINETUNE = 35

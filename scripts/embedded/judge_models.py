@@ -7,7 +7,7 @@ from torch import nn
 import config
 
 DESCRIPTOR = dict(
-    model="sscd", block="bottleneck", layers=[1, 2, 2], stem="small", channels=24,
+    model="sscd", block="bottleneck", layers=[1, 1, 2], stem="small", channels=16,
     groups=1, width_per_group=64, dims=96, gem_p=3.0,
     preprocessing=dict(size=32, fit="exact", filter="bilinear",
                        mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5]),

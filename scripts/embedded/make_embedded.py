@@ -5,7 +5,7 @@
 
 Stages: data, vae, bank, train NAME, classifier, export NAME, generate NAME,
 measure NAME,
-judge descriptor|clip (trains), judges (exports, evaluates), manifest. Each stage reads
+judge descriptor|clip (trains), judges (exports, evaluates), finetune, manifest. Each stage reads
 what the earlier ones left in the work folder.
 """
 
@@ -131,6 +131,12 @@ def stage_judges(space: Workspace, _args) -> None:
     judges.torchscript(space, space.folder / "judges" / "descriptor.torchscript.pt")
 
 
+def stage_finetune(space: Workspace, _args) -> None:
+    import finetune
+
+    finetune.run(space, config.OUTPUT, log)
+
+
 def stage_manifest(space: Workspace, _args) -> None:
     import manifest
 
@@ -141,7 +147,8 @@ STAGES = {
     "data": stage_data, "vae": stage_vae, "bank": stage_bank,
     "train": stage_train, "classifier": stage_classifier,
     "export": stage_export, "generate": stage_generate, "measure": stage_measure,
-    "judge": stage_judge, "judges": stage_judges, "manifest": stage_manifest,
+    "judge": stage_judge, "judges": stage_judges,
+    "finetune": stage_finetune, "manifest": stage_manifest,
 }
 
 
@@ -178,6 +185,7 @@ def main() -> None:
     for args.name in config.MODELS:
         stage_export(space, args)
         stage_measure(space, args)
+    stage_finetune(space, args)
     stage_judges(space, args)
     stage_manifest(space, args)
 

@@ -13,8 +13,9 @@ import judge_models
 import tokenizer as tokenization
 
 SEED = 41
-BATCH = 96
-DESCRIPTOR_STEPS = 2500
+BATCH = 96              # pictures of a CLIP step; half as many again are decoded ones
+DESCRIPTOR_BATCH = 48   # pictures of a descriptor step, two copies each
+DESCRIPTOR_STEPS = 1500
 CLIP_STEPS = 4000
 TEMPERATURE = 0.05
 ENTROPY_WEIGHT = 1.0
@@ -95,7 +96,7 @@ def train_descriptor(drawings, folder: Path, log=print) -> judge_models.Descript
     pairs = [rows for rows in by_caption.values() if len(rows) >= 2]
 
     def losses(generator):
-        chosen = torch.randperm(len(pairs), generator=generator)[:BATCH // 2].tolist()
+        chosen = torch.randperm(len(pairs), generator=generator)[:DESCRIPTOR_BATCH // 2].tolist()
         rows = []
         for number in chosen:
             order = torch.randperm(len(pairs[number]), generator=generator)[:2].tolist()
