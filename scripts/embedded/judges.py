@@ -73,6 +73,8 @@ def export(space, output: Path, log=print) -> None:
     ).save_pretrained(target / "clip")
     layers = {k: v for k, v in head.state_dict().items()}
     save_file(_half(layers), target / "quality.safetensors", metadata={"format": "pt"})
+    for file in target.rglob("*.safetensors"):
+        file.chmod(0o644)
     size = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     log(f"judges: {size / 1e6:.2f} MB in {target}")
 

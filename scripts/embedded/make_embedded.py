@@ -5,7 +5,7 @@
 
 Stages: data, vae, bank, train NAME, classifier, export NAME, generate NAME,
 measure NAME,
-judge descriptor|clip (trains), judges (exports, evaluates), finetune, manifest. Each stage reads
+preview NAME (a quick look at a run that still trains), judge descriptor|clip (trains), judges (exports, evaluates), finetune, manifest. Each stage reads
 what the earlier ones left in the work folder.
 """
 
@@ -117,6 +117,12 @@ def stage_measure(space: Workspace, args) -> None:
     measure.measure(args.name, space, config.OUTPUT, log)
 
 
+def stage_preview(space: Workspace, args) -> None:
+    import preview
+
+    preview.preview(args.name, space, log)
+
+
 def stage_judge(space: Workspace, args) -> None:
     import judges
 
@@ -147,7 +153,7 @@ STAGES = {
     "data": stage_data, "vae": stage_vae, "bank": stage_bank,
     "train": stage_train, "classifier": stage_classifier,
     "export": stage_export, "generate": stage_generate, "measure": stage_measure,
-    "judge": stage_judge, "judges": stage_judges,
+    "preview": stage_preview, "judge": stage_judge, "judges": stage_judges,
     "finetune": stage_finetune, "manifest": stage_manifest,
 }
 
@@ -174,7 +180,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     space = Workspace(args.work.resolve())
     if args.stage != "all":
-        if args.stage in ("train", "export", "generate", "measure", "judge") and not args.name:
+        if args.stage in ("train", "export", "generate", "measure", "preview", "judge") and not args.name:
             sys.exit(f"{args.stage} needs the name of a model")
         STAGES[args.stage](space, args)
         return
