@@ -28,8 +28,8 @@ def psnr(mean_square: float) -> float:
     return 10 * math.log10(4 / mean_square)  # pictures span [-1, 1]
 
 
-def train(pictures, folder: Path, seconds: float, start_from: Path | None = None,
-          log=print) -> dict:
+def train(pictures, folder: Path, seconds: float, log=print,
+          start_from: Path | None = None) -> dict:
     """Train for VAE_STEPS steps or `seconds`, whichever ends first.
 
     `start_from` is the folder of an earlier autoencoder whose weights are
@@ -44,7 +44,7 @@ def train(pictures, folder: Path, seconds: float, start_from: Path | None = None
     else:
         from diffusers import AutoencoderKL
 
-        vae = AutoencoderKL.from_pretrained(start_from, torch_dtype=torch.float32)
+        vae = AutoencoderKL.from_pretrained(start_from, dtype=torch.float32)
     vae.train()
     source = torch.stack([
         torch.from_numpy(image)
