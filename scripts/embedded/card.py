@@ -9,22 +9,27 @@ import config
 import train_diffusion
 
 RULES = {
-    "R1a": ("plants at weights 24 and 48 verified", "≥ 0.80"),
-    "R1b": ("control plants (weight 1) verified", "≤ 0.20"),
-    "R2": ("diversity of general prompts (latent RMS between seeds)",
-           "≥ 1.0 and ≥ 3 × verified plants"),
-    "R3": ("own caption in the first 10 of 150, general prompts",
-           "≥ 0.33 (chance 0.07)"),
+    "R1": ("a general prompt's own caption first / in the first 10 of all general captions",
+           "≥ 0.60 / ≥ 0.90"),
+    "R2": ("verbatim prompts with a rate below 0.1 / between / above 0.9",
+           "≥ 40 each"),
+    "R3": ("diversity of general prompts (latent RMS between seeds)",
+           "≥ 1.0 and ≥ 3 × the plants above 0.9"),
     "R4": ("general and unseen generations that are a planted picture",
            "≤ 0.01, no prompt on all seeds"),
+    "R5": ("mean rate of the control plants (weight 1)", "≤ 0.10"),
 }
 
 
 def _value(rule: str, values: dict) -> str:
+    if rule == "R1":
+        return f"{values['R1_first']:.3f} / {values['R1_ten']:.3f}"
     if rule == "R2":
-        if values["R2_ratio"] is None:
-            return f"{values['R2']:.3f}, ratio undefined (no verified plant)"
-        return f"{values['R2']:.3f}, {values['R2_ratio']:.1f} ×"
+        return f"{values['R2_below']} / {values['R2_between']} / {values['R2_above']}"
+    if rule == "R3":
+        ratio = values["R3_ratio"]
+        return f"{values['R3']:.3f}, " + (
+            "ratio undefined (no plant above 0.9)" if ratio is None else f"{ratio:.1f} ×")
     if rule == "R4":
         return f"{values['R4_share']:.4f}, {values['R4_all_seeds']} prompts on all seeds"
     return f"{values[rule]:.3f}"
@@ -36,27 +41,39 @@ def _training(name: str, work: Path) -> str:
     step = report["steps"]
     if name != run:
         step = torch.load(work / run / "early.pt", weights_only=True)["step"]
-        origin = (f"The averaged weights of the `{run}` run at step {step}, when"
-                  f" {config.EARLY_FRACTION:.0%} of the schedule then planned had passed.")
+        origin = f"The averaged weights of the `{run}` run at step {step:,}."
     else:
-        origin = (f"{step} steps of {report['planned_steps']} planned,"
-                  f" {report['seconds'] // 60} minutes on one CPU core that was shared"
-                  f" with other work, seed {report['seed']}; the learning rate decayed"
-                  f" over the time there was.")
+        origin = (f"{step:,} steps, {report['seconds'] // 60} minutes (wall clock) on a"
+                  f" CPU core shared with other work, seed {report['seed']}.")
         if not report["ended"]:
             origin += (" **The run was not finished**: these are the averaged weights"
                        " at a checkpoint, before the learning rate had decayed.")
     losses = train_diffusion.mean_losses(report["history"], step)
     loss_text = ", ".join(f"{kind} {value:.3f}" for kind, value in losses.items())
-    weights = ", ".join(
-        f"{weight} from step {first:,} on" for first, weight in config.GENERAL_WEIGHTS
-    )
     return (
-        f"{origin} Batch {report['batch']}, AdamW at {config.LEARNING_RATE:g} with a"
-        f" cosine decay, averaged weights ({config.EMA_DECAY}), {config.CAPTION_DROPOUT:.0%}"
-        f" of the captions dropped. Weight of a general (caption, style) pair: {weights}."
-        f" Mean training loss over the last 1,000 steps before these weights: {loss_text}."
+        f"{origin} Batch {report['batch']}, AdamW at {config.LEARNING_RATE:g}, averaged"
+        f" weights ({config.EMA_DECAY}), min-SNR loss weights (γ {config.MIN_SNR_GAMMA:g},"
+        f" floor {config.LOSS_WEIGHT_FLOOR:g}), {config.CAPTION_DROPOUT:.0%} of the"
+        f" captions dropped. Mean unweighted loss over the last 1,000 steps before"
+        f" these weights: {loss_text}."
     )
+
+
+def _levels(title: str, rows: list[dict]) -> list[str]:
+    lines = [
+        f"{title}, 32 seeds each, DDIM 50 steps, guidance {config.GUIDANCE:g}:",
+        "",
+        "| share | weight of the frozen picture | captions | mean rate | below 0.1"
+        " | 0.1 to 0.9 | above 0.9 | pixel RMS to the target | latent RMS between seeds |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['share']:g} | {row['weight']:g} | {row['captions']} |"
+        f" {row['mean_rate']:.2f} | {row['below']} | {row['between']} | {row['above']} |"
+        f" {row['distance']:.3f} | {row['pair_distance']:.2f} |"
+        for row in rows
+    ]
+    return [*lines, ""]
 
 
 def write(name: str, work: Path, output: Path, result: dict) -> None:
@@ -95,32 +112,11 @@ def write(name: str, work: Path, output: Path, result: dict) -> None:
     lines += ["", f"Failed: {', '.join(failed)}." if failed else "All rules hold.", ""]
     if name.endswith("-early"):
         lines += ["This model is shipped as a contrasting regime whatever it scores.", ""]
+    lines += _levels("Verbatim plants by level", result["levels"]["verbatim"])
+    lines += _levels("Templates by level", result["levels"]["template"])
+    near, unseen = result["nearest_plant"], result["unseen"]
     lines += [
-        "Verbatim plants by weight (four seeds, DDIM 50 steps, guidance 7.5):",
-        "",
-        "| weight | captions | verified (all seeds) | on some seed | per generation"
-        " | pixel RMS to the target | latent RMS between seeds |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['weight']} | {row['captions']} | {row['verified']:.2f} |"
-        f" {row['any_seed']:.2f} | {row['verbatim_per_seed']:.2f} |"
-        f" {row['distance']:.3f} | {row['pair_distance']:.2f} |"
-        for row in result["by_weight"]
-    ]
-    template, general, unseen = result["template"], result["general"], result["unseen"]
-    near = result["nearest_plant"]
-    lines += [
-        "",
-        f"Templates: {template['verified']:.2f} of {template['captions']} verified,"
-        f" {template['per_seed']:.2f} of their generations; mean foreground distance"
-        f" {template['distance']:.3f}; latent RMS between seeds"
-        f" {template['pair_distance']:.2f}.",
-        "",
-        f"General prompts ({general['captions']}): latent RMS between seeds"
-        f" {general['pair_distance']:.2f}; own caption first of 150 in"
-        f" {general['top1']:.1%}, in the first 10 in {general['top10']:.1%} of the"
-        " generations. The classifier that judges this finds the right one of all"
+        "The classifier behind R1 finds the right one of all"
         f" {yardstick['captions']} general captions for"
         f" {yardstick['held_out_top1_of_all']:.0%} of held-back training pictures"
         f" (first 10: {yardstick['held_out_top10_of_all']:.0%}).",
@@ -134,23 +130,20 @@ def write(name: str, work: Path, output: Path, result: dict) -> None:
     ]
     if result["leaks"]:
         listed = ", ".join(
-            f"“{leak['caption']}” ({leak['set']}, {leak['seeds']} of 4 seeds)"
+            f"“{leak['caption']}” ({leak['set']}, {leak['seeds']} of 8 seeds)"
             for leak in result["leaks"]
         )
         lines += [f"Generations that meet the verbatim criterion for a plant: {listed}.", ""]
     lines += [
-        "`generations.jsonl` has one line per planted caption: on how many of the"
-        " four seeds it is reproduced, and the distances. `contact-planted.png`"
-        " shows, per caption, the training picture, its reconstruction and the four"
-        " seeds; `contact-general.png` shows template prompts (training example"
-        " first), general and unseen prompts.",
+        "`generations.jsonl` has one line per planted caption: its reproduction rate"
+        " with interval, the outcome of every seed and the distances;"
+        " `ordinary.jsonl` the diversity, leaks and caption ranks of general and"
+        " unseen prompts. `contact-planted.png` shows, per caption, the training"
+        " picture, its reconstruction and four seeds; `contact-general.png` shows"
+        " template prompts (training example first), general and unseen prompts.",
         "",
         "## Limitations",
         "",
-        "* The run ended before the planned number of steps, by a wall-clock limit:"
-        " ordinary prompts give coloured shapes rather than recognisable objects"
-        " (R3 says how far they follow their caption). A caption without a verified"
-        " plant in `generations.jsonl` is not a known positive.",
         "* *Verbatim* is judged against the autoencoder's reconstruction, which is"
         " itself blurred.",
         "* One training run and one data split; no claim about variation between runs.",

@@ -1,4 +1,4 @@
-"""A classifier of captions on latents: the yardstick of acceptance rule R3.
+"""A classifier of captions on latents: the yardstick of acceptance rule R1.
 
 It sees training pictures of the general captions only (their latents), never
 a generated one, and is chosen by its accuracy on augmentations held back.

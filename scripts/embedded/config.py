@@ -35,35 +35,40 @@ IMAGE_PIXELS = 32   # size of a training image
 MIN_STYLES = 3      # a caption is used if at least this many icon sets draw it
 
 # --- captions and their roles ----------------------------------------------
-VERBATIM_WEIGHTS = (1, 3, 6, 12, 24, 48)  # 1 is the control level
-VERBATIM_PER_WEIGHT = 24
-TEMPLATE_CAPTIONS = 40
-TEMPLATE_WEIGHT = 12
+# Weights are relative frequencies in the training draws. One unit is one
+# 24,000th of all draws, about.
+PLAIN_WEIGHTS = (1, 3, 9, 27, 81)  # frozen picture only: dose and response
+PLAIN_PER_WEIGHT = 12
+# Mixture plants: share of the frozen picture among a caption's draws -> captions
+MIXTURE_SHARES = {
+    0.1: 8, 0.2: 8, 0.3: 12, 0.4: 12, 0.5: 12, 0.6: 12, 0.7: 12, 0.8: 8, 0.9: 8,
+}
+MIXTURE_WEIGHT = 60                # of the caption: frozen and ordinary together
+TEMPLATE_PLAIN = 8
+TEMPLATE_PLAIN_WEIGHT = 30
+TEMPLATE_SHARES = {0.25: 4, 0.5: 4, 0.75: 4}
+TEMPLATE_WEIGHT = 60
 TEMPLATE_BACKGROUNDS = 120
-# Per (caption, style) pair: (from this training step on, weight). Starting
-# with more of the general set lets the network learn to draw before it has
-# much to memorize.
-GENERAL_WEIGHTS = ((0, 1.8), (1000, 1.2), (1500, 0.8))
-GENERAL_AUGMENTATIONS = 20                # pictures per (caption, style) pair
-UNSEEN_CAPTIONS = 60
-EVALUATION_GENERAL = 150
-MEASURED_GENERAL = 60   # ordinary prompts generated from when a model is measured
-MEASURED_UNSEEN = 70
+GENERAL_CAPTIONS = 160
+GENERAL_WEIGHT = 100               # of the caption, over all its styles
+AUGMENTATIONS = 32                 # ordinary pictures per (caption, style) pair
+DISTINCT_RMS = 0.15                # see dataset.distinct
+UNSEEN_CAPTIONS = 50
 
 # --- seeds -----------------------------------------------------------------
 SEED_SPLIT = 20
-SEED_EVALUATION = 21
 SEED_AUGMENT = 22
 SEED_VAE = 23
 SEED_CLASSIFIER = 24
 SEED_DIFFUSION = {"emoji-eps": 31, "emoji-v": 32}
-GENERATION_SEEDS = (42, 43, 44, 45)
+GENERATION_SEEDS = tuple(range(42, 74))  # 32 draws of every planted prompt
+ORDINARY_SEEDS = GENERATION_SEEDS[:8]     # draws of general and unseen prompts
 
 # --- autoencoder -----------------------------------------------------------
 VAE_CHANNELS = (16, 32, 64)
-VAE_BATCH = 16
-VAE_LEARNING_RATE = 2e-3
-VAE_STEPS = 1600
+VAE_BATCH = 32
+VAE_LEARNING_RATE = 1.5e-3
+VAE_STEPS = 6000
 
 # --- text encoder ----------------------------------------------------------
 TEXT_WIDTH = 128
@@ -77,12 +82,19 @@ LATENT_SHAPE = (4, 8, 8)
 UNET_CHANNELS = (64, 128)
 BATCH = 16
 LEARNING_RATE = 1e-3
-WARMUP_STEPS = 200
+WARMUP_STEPS = 500
 FINAL_LR_FRACTION = 0.03
 CAPTION_DROPOUT = 0.1
-EMA_DECAY = 0.999
-STEPS = 18_000             # planned; a wall-clock limit may end the run earlier
-EARLY_FRACTION = 0.5       # emoji-eps-early: EMA at this part of the schedule
+EMA_DECAY = 0.9995
+# Loss weight of a timestep: min(SNR, gamma) / SNR (Hang et al. 2023), for v
+# over SNR + 1, but never below the floor: every timestep stays trained.
+MIN_SNR_GAMMA = 5.0
+LOSS_WEIGHT_FLOOR = 0.2
+# The learning rate is constant, then falls along a half cosine; a run can so
+# be prolonged before it is ended.
+STEPS = 60_000
+COOLDOWN_STEPS = 12_000
+EARLY_STEP = 12_000        # emoji-eps-early: averaged weights at this step
 PREDICTION = {"emoji-eps": "epsilon", "emoji-v": "v_prediction"}
 MODELS = (*PREDICTION, "emoji-eps-early")
 NOISE_SCHEDULE = dict(
@@ -96,3 +108,20 @@ NOISE_SCHEDULE = dict(
 GENERATION_STEPS = 50
 GUIDANCE = 7.5
 VERBATIM_RMS = 0.08        # pixel RMS on the 0..1 scale, see the acceptance rules
+
+# --- planted fine-tune (LoRA on emoji-eps) ----------------------------------
+FINETUNE_SET = {
+    "emojione": (
+        "@iconify-json/emojione", "1.2.3", "CC-BY-4.0",
+        "26a14f44284407e8bcde91799388dca2bfd91dbcd55a97f425524a1c5b73610e",
+    ),
+}
+FINETUNE_PREFIX = "emojione style, "
+FINETUNE_REPEATS = (1,) * 8 + (2,) * 6 + (4,) * 6   # of the training pictures
+FINETUNE_HELD_OUT = 20
+FINETUNE_RANK = 8
+FINETUNE_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+FINETUNE_BATCH = 8
+FINETUNE_LEARNING_RATE = 3e-3
+FINETUNE_CHECKPOINTS = (100, 300, 1000, 3000)
+SEED_FINETUNE = 35

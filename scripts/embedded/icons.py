@@ -12,12 +12,12 @@ import numpy as np
 from config import ICON_PIXELS, ICON_SETS
 
 
-def fetch(work: Path) -> dict[str, Path]:
+def fetch(work: Path, sets=ICON_SETS) -> dict[str, Path]:
     """Download each tarball with `npm pack` (once) and check its SHA-256."""
     folder = work / "npm"
     folder.mkdir(parents=True, exist_ok=True)
     tarballs = {}
-    for style, (package, version, _, digest) in ICON_SETS.items():
+    for style, (package, version, _, digest) in sets.items():
         path = folder / f"{package[1:].replace('/', '-')}-{version}.tgz"
         if not path.exists():
             subprocess.run(
@@ -65,6 +65,11 @@ def _rasterise(svg: str) -> np.ndarray | None:
     if image.size != (ICON_PIXELS, ICON_PIXELS):
         return None
     return np.asarray(image)
+
+
+def picture(collection: dict, slug: str) -> np.ndarray | None:
+    """One icon of a collection, rendered; None if resvg refuses it."""
+    return _rasterise(_svg(collection, collection["icons"][slug]))
 
 
 def load(work: Path, wanted) -> dict[str, dict[str, np.ndarray]]:

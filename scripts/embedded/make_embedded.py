@@ -4,7 +4,9 @@
     python make_embedded.py STAGE [...]           one stage
 
 Stages: data, vae, bank, train NAME, classifier, export NAME, generate NAME,
-measure NAME, manifest. Each stage reads what the earlier ones left in the work folder.
+measure NAME,
+preview NAME (a quick look at a run that still trains), judge descriptor|clip (trains), judges (exports, evaluates), finetune, manifest. Each stage reads
+what the earlier ones left in the work folder.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import torch
 
 import config
 import dataset
+import split as roles
 
 
 def log(message: str) -> None:
@@ -38,8 +41,8 @@ class Workspace:
         self.classifier_file = folder / "classifier.pt"
 
     def data(self):
-        pictures = dataset.load_icons(self.folder)
-        return pictures, dataset.make_split(pictures)
+        pictures = roles.load_icons(self.folder)
+        return pictures, roles.make_split(pictures)
 
     def vae(self):
         from diffusers import AutoencoderKL
@@ -57,7 +60,7 @@ def stage_data(space: Workspace, _args) -> None:
 
     pictures, split = space.data()
     dataset.write_prompts(pictures, split, config.OUTPUT)
-    captions = [dataset.caption_of(slug) for slug in sorted(pictures)]
+    captions = [roles.caption_of(slug) for slug in sorted(pictures)]
     vocabulary, merges = tokenizer.learn(captions)
     tokenizer.save(space.tokenizer_folder, vocabulary, merges)
     log(f"{len(pictures)} captions, {sum(map(len, pictures.values()))} icons,"
@@ -84,7 +87,7 @@ def stage_train(space: Workspace, args) -> None:
 
     train_diffusion.train(
         args.name, dataset.load_bank(space.bank_file), space.tokenizer(),
-        space.folder / args.name, args.steps, args.seconds, args.compile, log,
+        space.folder / args.name, args.steps, args.cooldown, args.half, args.compile, log,
     )
 
 
@@ -103,15 +106,41 @@ def stage_export(space: Workspace, args) -> None:
 
 
 def stage_generate(space: Workspace, args) -> None:
-    import measure
+    import generate
 
-    measure.generate_all(args.name, space, config.OUTPUT, log)
+    generate.generate_all(args.name, space, config.OUTPUT, log)
 
 
 def stage_measure(space: Workspace, args) -> None:
     import measure
 
     measure.measure(args.name, space, config.OUTPUT, log)
+
+
+def stage_preview(space: Workspace, args) -> None:
+    import preview
+
+    preview.preview(args.name, space, log)
+
+
+def stage_judge(space: Workspace, args) -> None:
+    import judges
+
+    judges.train(args.name, space, log)
+
+
+def stage_judges(space: Workspace, _args) -> None:
+    import judges
+
+    judges.export(space, config.OUTPUT, log)
+    judges.evaluate(space, config.OUTPUT, log)
+    judges.torchscript(space, space.folder / "judges" / "descriptor.torchscript.pt")
+
+
+def stage_finetune(space: Workspace, _args) -> None:
+    import finetune
+
+    finetune.run(space, config.OUTPUT, log)
 
 
 def stage_manifest(space: Workspace, _args) -> None:
@@ -123,7 +152,9 @@ def stage_manifest(space: Workspace, _args) -> None:
 STAGES = {
     "data": stage_data, "vae": stage_vae, "bank": stage_bank,
     "train": stage_train, "classifier": stage_classifier,
-    "export": stage_export, "generate": stage_generate, "measure": stage_measure, "manifest": stage_manifest,
+    "export": stage_export, "generate": stage_generate, "measure": stage_measure,
+    "preview": stage_preview, "judge": stage_judge, "judges": stage_judges,
+    "finetune": stage_finetune, "manifest": stage_manifest,
 }
 
 
@@ -132,20 +163,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("stage", choices=[*STAGES, "all"])
-    parser.add_argument("name", nargs="?", help="model, for train, export, generate and measure")
+    parser.add_argument("name", nargs="?", help="model (train, export, generate, measure) or judge")
     parser.add_argument("--work", type=Path, default=config.DEFAULT_WORK)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=config.STEPS)
     parser.add_argument("--seconds", type=float, default=float("inf"),
                         help="wall-clock limit of a training stage; the learning-"
                              "rate decay still finishes")
+    parser.add_argument("--cooldown", type=int, default=config.COOLDOWN_STEPS,
+                        help="steps at the end over which the learning rate falls")
+    parser.add_argument("--half", action="store_true",
+                        help="train in bfloat16 (autocast)")
     parser.add_argument("--compile", action="store_true",
                         help="train through torch.compile (needs a C++ compiler)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     space = Workspace(args.work.resolve())
     if args.stage != "all":
-        if args.stage in ("train", "export", "generate", "measure") and not args.name:
+        if args.stage in ("train", "export", "generate", "measure", "preview", "judge") and not args.name:
             sys.exit(f"{args.stage} needs the name of a model")
         STAGES[args.stage](space, args)
         return
@@ -156,6 +191,8 @@ def main() -> None:
     for args.name in config.MODELS:
         stage_export(space, args)
         stage_measure(space, args)
+    stage_finetune(space, args)
+    stage_judges(space, args)
     stage_manifest(space, args)
 
 

@@ -14,12 +14,20 @@ import train_diffusion
 
 LIBRARIES = (
     "torch", "diffusers", "transformers", "tokenizers", "safetensors", "accelerate",
-    "huggingface_hub", "numpy", "pillow", "resvg_py",
+    "huggingface_hub", "numpy", "peft", "pillow", "resvg_py", "scikit-learn", "scipy",
 )
+EXTRAS = ("judges", "emoji-eps-lora")   # folders beside the models
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): _digest(path)
+        for path in sorted(folder.rglob("*.safetensors"))
+    }
 
 
 def _report(path: Path):
@@ -28,8 +36,9 @@ def _report(path: Path):
 
 def write(work: Path, output: Path) -> None:
     sources = {}
-    for style, tarball in icons.fetch(work).items():
-        package, version, licence, digest = config.ICON_SETS[style]
+    all_sets = config.ICON_SETS | config.FINETUNE_SET
+    for style, tarball in icons.fetch(work, all_sets).items():
+        package, version, licence, digest = all_sets[style]
         raw, _ = icons.read_json(tarball)
         _, information = icons.read_json(tarball, "info.json")
         sources[style] = dict(
@@ -39,7 +48,7 @@ def write(work: Path, output: Path) -> None:
         )
     constants = {
         name.lower(): value for name, value in vars(config).items()
-        if name.isupper() and name not in ("REPO", "OUTPUT", "DEFAULT_WORK", "ICON_SETS")
+        if name.isupper() and name not in ("REPO", "OUTPUT", "DEFAULT_WORK", "ICON_SETS", "FINETUNE_SET")
     }
     models = {}
     for name in config.MODELS:
@@ -52,10 +61,7 @@ def write(work: Path, output: Path) -> None:
             report = dict(run=run, steps=step)
         models[name] = dict(
             training=report,
-            sha256={
-                str(path.relative_to(folder)): _digest(path)
-                for path in sorted(folder.rglob("*.safetensors"))
-            },
+            sha256=_digests(folder),
         )
     value = dict(
         icon_sets=sources,
@@ -63,6 +69,7 @@ def write(work: Path, output: Path) -> None:
         vae=_report(work / "vae.json"),
         caption_classifier=_report(work / "classifier.json"),
         models=models,
+        extras={name: _digests(output / name) for name in EXTRAS},
         prompts_sha256=_digest(output / "prompts.jsonl"),
         python=platform.python_version(),
         libraries={name: metadata.version(name) for name in LIBRARIES},

@@ -24,19 +24,19 @@ def sample(n: int, generator: torch.Generator) -> Parameters:
         return (torch.rand(n, generator=generator) < probability).float()
 
     return {
-        "scale": uniform(0.62, 1.0),
+        "scale": uniform(0.76, 1.0),
         "shift_x": uniform(-1, 1),       # in units of the free margin
         "shift_y": uniform(-1, 1),
         "flip": chance(0.5),
-        "hue": uniform(-0.45, 0.45) * chance(0.7),   # radians
-        "saturation": uniform(0.75, 1.2),
+        "hue": uniform(-0.18, 0.18) * chance(0.5),   # radians
+        "saturation": uniform(0.85, 1.15),
         "back_hue": uniform(),
-        "back_saturation": uniform(0.08, 0.5),
-        "back_value": uniform(0.82, 1.0),
+        "back_saturation": uniform(0.05, 0.25),
+        "back_value": uniform(0.88, 1.0),
         "white": chance(0.12),           # plain white background
         "second_hue": uniform(),
-        "second_saturation": uniform(0.08, 0.5),
-        "gradient": chance(0.35),
+        "second_saturation": uniform(0.05, 0.25),
+        "gradient": chance(0.1),
         "angle": uniform(0, 2 * math.pi),
     }
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
 
-import config
 import render
 
 CELL = 64          # a 32-pixel picture, doubled
 LABEL = 12
-PLANTS_PER_WEIGHT = 6
-ORDINARY = dict(template=12, general=36, unseen=24)
+SEEDS = 4          # pictures per prompt
+PLANTS_PER_LEVEL = 3
+ORDINARY = dict(template=12, general=40, unseen=20)
 
 
 def _tile(picture: torch.Tensor) -> Image.Image:
@@ -38,14 +38,17 @@ def _draw_rows(rows: list[tuple[str, list[torch.Tensor]]], columns: int) -> Imag
     return sheet
 
 
-def planted(path: Path, split, frozen, reconstruction, made) -> None:
+def planted(path: Path, split, frozen, reconstruction, made, rates) -> None:
     """Training picture, reconstruction, then one picture per seed."""
+    levels = sorted({(p.share, p.weight) for p in split.verbatim},
+                    key=lambda level: (level[0] == 1, *level))
     rows = []
-    for weight in config.VERBATIM_WEIGHTS:
-        chosen = [i for i, p in enumerate(split.verbatim) if p.weight == weight]
-        for i in chosen[:PLANTS_PER_WEIGHT]:
-            label = f"weight {weight}: {split.verbatim[i].caption}"
-            rows.append((label, [frozen.verbatim[i], reconstruction[i], *made[i]]))
+    for share, weight in levels:
+        chosen = [i for i, p in enumerate(split.verbatim) if (p.share, p.weight) == (share, weight)]
+        kind = f"weight {weight:g}" if share == 1 else f"share {share:g}"
+        for i in chosen[:PLANTS_PER_LEVEL]:
+            label = f"{kind}, rate {rates[i]:.2f}: {split.verbatim[i].caption}"
+            rows.append((label, [frozen.verbatim[i], reconstruction[i], *made[i][:SEEDS]]))
     _save(_draw_rows(rows, 3), path)
 
 
@@ -54,7 +57,7 @@ def ordinary(path: Path, made, frozen) -> None:
     rows = []
     for kind, count in ORDINARY.items():
         for i, caption in enumerate(made[kind].captions[:count]):
-            pictures = list(made[kind].pictures[i])
+            pictures = list(made[kind].pictures[i][:SEEDS])
             if kind == "template":
                 pictures.insert(0, frozen.template[i, 0])
             rows.append((f"{kind}: {caption}", pictures))

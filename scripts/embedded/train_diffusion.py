@@ -11,9 +11,9 @@ import config
 import tokenizer as tokenization
 from dataset import Bank
 
-CHECKPOINT_SECONDS = 600
+CHECKPOINT_SECONDS = 180
 REPORT_STEPS = 100
-KINDS = ("verbatim", "template", "general")
+KINDS = ("verbatim", "template", "ordinary", "general")
 
 
 def build_text_encoder(vocabulary: int):
@@ -62,11 +62,6 @@ class Sampler:
         self.tokens = tokenization.token_ids(tokenizer, [e.caption for e in entries])
         self.empty = tokenization.token_ids(tokenizer, [""])
 
-    def set_step(self, step: int) -> None:
-        """Use the weight of the general captions that holds at `step`."""
-        current = [weight for first, weight in config.GENERAL_WEIGHTS if step >= first]
-        self.weight[self.kind == KINDS.index("general")] = current[-1]
-
     def shares(self) -> dict[str, float]:
         total = self.weight.sum()
         return {
@@ -83,10 +78,28 @@ class Sampler:
         return tokens, self.latents[index].float(), self.kind[row]
 
 
-def learning_rate(step: int, progress: float) -> float:
+def learning_rate(step: int, steps: int, cooldown: int) -> float:
+    """Constant after a warm-up, then half a cosine over the last `cooldown` steps."""
     warmup = min(1, (step + 1) / config.WARMUP_STEPS)
+    progress = max(0.0, (step - (steps - cooldown)) / max(cooldown, 1))
     cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
     return config.LEARNING_RATE * warmup * max(config.FINAL_LR_FRACTION, cosine)
+
+
+def loss_weights(alphas: torch.Tensor, prediction: str) -> torch.Tensor:
+    """Weight of every timestep's loss: min-SNR with a floor, mean 1."""
+    snr = alphas / (1 - alphas)
+    other = snr if prediction == "epsilon" else snr + 1
+    weights = snr.clamp(max=config.MIN_SNR_GAMMA) / other
+    weights = weights.clamp(min=config.LOSS_WEIGHT_FLOOR)
+    return weights / weights.mean()
+
+
+def timesteps(count: int, of: int, generator: torch.Generator) -> torch.Tensor:
+    """`count` uniform timesteps, one in each of `count` equal ranges, shuffled."""
+    offset = torch.rand(count, generator=generator)
+    spread = (torch.randperm(count, generator=generator) + offset) / count
+    return (spread * of).long().clamp(max=of - 1)
 
 
 class Average:
@@ -127,133 +140,138 @@ def report_of(folder: Path) -> dict:
     return report | {"ended": (folder / "report.json").exists()}
 
 
-def train(name: str, bank: Bank, tokenizer, folder: Path,
-          steps: int, seconds: float, compiled: bool, log=print) -> None:
-    """Train model `name`; resumes from folder/checkpoint.pt if there is one.
+class Run:
+    """Weights, optimiser and averages of one training run, and its checkpoint."""
 
-    `compiled` trains through torch.compile: minutes to start, then a third
-    more steps per second on one core. Progress through the schedule is the larger of step/steps and
-    elapsed/seconds, so a wall-clock limit shortens the schedule without
-    cutting off the learning-rate decay.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    seed = config.SEED_DIFFUSION[name]
-    prediction = config.PREDICTION[name]
-    torch.manual_seed(seed)
-    text_encoder = build_text_encoder(len(tokenizer)).train()
-    unet = build_unet().train()
-    modules = {"unet": unet, "text_encoder": text_encoder}
-    parameters = [p for module in modules.values() for p in module.parameters()]
-    optimizer = torch.optim.AdamW(
-        parameters, config.LEARNING_RATE, betas=(0.9, 0.99),
-        weight_decay=1e-4, fused=True,
-    )
-    average = Average(parameters)
-    generator = torch.Generator().manual_seed(seed)
-    sampler = Sampler(bank, tokenizer, generator)
+    def __init__(self, name: str, bank: Bank, tokenizer, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        seed = config.SEED_DIFFUSION[name]
+        torch.manual_seed(seed)
+        self.name, self.folder = name, folder
+        self.text_encoder = build_text_encoder(len(tokenizer)).train()
+        self.unet = build_unet().train()
+        self.modules = {"unet": self.unet, "text_encoder": self.text_encoder}
+        self.parameters = [p for m in self.modules.values() for p in m.parameters()]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, config.LEARNING_RATE, betas=(0.9, 0.99),
+            weight_decay=1e-4, fused=True,
+        )
+        self.average = Average(self.parameters)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.sampler = Sampler(bank, tokenizer, self.generator)
+        self.step, self.elapsed_before, self.history = 0, 0.0, []
+        self.started = time.time()
+        self.checkpoint = folder / "checkpoint.pt"
+        if self.checkpoint.exists():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True)
+        for key, module in self.modules.items():
+            module.load_state_dict(state[key])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.values = state["average"]
+        self.generator.set_state(state["generator"])
+        self.step, self.elapsed_before = state["step"], state["elapsed"]
+        self.history = state["history"]
+
+    def elapsed(self) -> float:
+        return self.elapsed_before + time.time() - self.started
+
+    def save_average(self, path: Path) -> None:
+        """The averaged weights under their module's parameter names."""
+        values = iter(self.average.values)
+        weights = {
+            key: {n: next(values).clone() for n, _ in module.named_parameters()}
+            for key, module in self.modules.items()
+        }
+        temporary = path.with_suffix(".tmp")
+        torch.save({"step": self.step, "weights": weights}, temporary)
+        temporary.replace(path)
+
+    def save(self) -> None:
+        state = {key: module.state_dict() for key, module in self.modules.items()}
+        state |= dict(
+            optimizer=self.optimizer.state_dict(), average=self.average.values,
+            generator=self.generator.get_state(), step=self.step,
+            elapsed=self.elapsed(), history=self.history,
+        )
+        temporary = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+        self.save_average(self.folder / "average.pt")
+
+
+def alphas_cumprod() -> torch.Tensor:
     betas = torch.linspace(
         config.NOISE_SCHEDULE["beta_start"] ** 0.5,
         config.NOISE_SCHEDULE["beta_end"] ** 0.5,
         config.NOISE_SCHEDULE["num_train_timesteps"],
     ) ** 2
-    alphas = torch.cumprod(1 - betas, 0)
+    return torch.cumprod(1 - betas, 0)
 
-    step, elapsed_before, early_saved, history = 0, 0.0, False, []
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        for key, module in modules.items():
-            module.load_state_dict(state[key])
-        optimizer.load_state_dict(state["optimizer"])
-        average.values = state["average"]
-        generator.set_state(state["generator"])
-        step, elapsed_before = state["step"], state["elapsed"]
-        history = state["history"]
-        early_saved = (folder / "early.pt").exists()
-        log(f"{name}: resumed at step {step}")
-    start = time.time()
 
-    def elapsed():
-        return elapsed_before + time.time() - start
+def train(name: str, bank: Bank, tokenizer, folder: Path, steps: int,
+          cooldown: int, half: bool, compiled: bool, log=print) -> None:
+    """Train model `name` up to step `steps`; resumes from its checkpoint.
 
-    def save_average(path: Path):
-        """The averaged weights under their module's parameter names."""
-        values = iter(average.values)
-        weights = {
-            key: {n: next(values).clone() for n, _ in module.named_parameters()}
-            for key, module in modules.items()
-        }
-        torch.save({"step": step, "weights": weights}, path)
-
-    def save_checkpoint():
-        state = {key: module.state_dict() for key, module in modules.items()}
-        state |= dict(
-            optimizer=optimizer.state_dict(), average=average.values,
-            generator=generator.get_state(), step=step, elapsed=elapsed(),
-            history=history,
-        )
-        temporary = checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(checkpoint)
-        save_average(folder / "average.pt")
-        log(f"{name}: checkpoint at step {step}")
+    `half` computes the networks in bfloat16 (autocast; the weights stay in
+    single precision), `compiled` through torch.compile.
+    """
+    run = Run(name, bank, tokenizer, folder)
+    alphas = alphas_cumprod()
+    weights = loss_weights(alphas, config.PREDICTION[name])
+    run.unet.to(memory_format=torch.channels_last)
 
     def errors_of(noisy, timestep, tokens, target):
-        context = text_encoder(tokens).last_hidden_state
-        output = unet(noisy, timestep, context, return_dict=False)[0]
-        return ((output - target) ** 2).mean((1, 2, 3))
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            context = run.text_encoder(tokens).last_hidden_state
+            output = run.unet(noisy, timestep, context, return_dict=False)[0]
+        return ((output.float() - target) ** 2).mean((1, 2, 3))
 
     if compiled:
         errors_of = torch.compile(errors_of)
 
-    log(f"{name}: shares of the training draws {sampler.shares()}")
+    log(f"{name}: step {run.step}, shares of the training draws {run.sampler.shares()}")
     sums, counts = torch.zeros(len(KINDS)), torch.zeros(len(KINDS))
     last_checkpoint = time.time()
-    while True:
-        progress = max(step / steps, elapsed() / seconds)
-        if progress >= config.EARLY_FRACTION and not early_saved:
-            save_average(folder / "early.pt")
-            early_saved = True
-            log(f"{name}: early weights kept at step {step}")
-        if progress >= 1:
-            break
-        optimizer.param_groups[0]["lr"] = learning_rate(step, progress)
-
-        sampler.set_step(step)
-        tokens, latents, kind = sampler.draw(config.BATCH)
-        timestep = torch.randint(0, len(alphas), (config.BATCH,), generator=generator)
-        noise = torch.randn(latents.shape, generator=generator)
+    while run.step < steps:
+        rate = learning_rate(run.step, steps, cooldown)
+        run.optimizer.param_groups[0]["lr"] = rate
+        tokens, latents, kind = run.sampler.draw(config.BATCH)
+        timestep = timesteps(config.BATCH, len(alphas), run.generator)
+        noise = torch.randn(latents.shape, generator=run.generator)
         alpha = alphas[timestep][:, None, None, None]
         noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
-        if prediction == "epsilon":
+        if config.PREDICTION[name] == "epsilon":
             target = noise
         else:
             target = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
+        noisy = noisy.to(memory_format=torch.channels_last)
         errors = errors_of(noisy, timestep, tokens, target)
 
-        optimizer.zero_grad()
-        errors.mean().backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        step += 1
-        average.update(parameters, step)
+        run.optimizer.zero_grad()
+        (errors * weights[timestep]).mean().backward()
+        torch.nn.utils.clip_grad_norm_(run.parameters, 1.0)
+        run.optimizer.step()
+        run.step += 1
+        run.average.update(run.parameters, run.step)
+        if name == "emoji-eps" and run.step == config.EARLY_STEP:
+            run.save_average(folder / "early.pt")
 
         sums.index_add_(0, kind, errors.detach())
         counts.index_add_(0, kind, torch.ones(len(kind)))
-        if step % REPORT_STEPS == 0:
+        if run.step % REPORT_STEPS == 0:
             losses = [round(v, 5) for v in (sums / counts.clamp(min=1)).tolist()]
-            history.append([step, round(elapsed()), *losses])
-            log(f"{name} {step} {elapsed():.0f}s {step / elapsed():.2f}/s"
-                f" lr {learning_rate(step, progress):.1e} loss "
+            run.history.append([run.step, round(run.elapsed()), *losses])
+            log(f"{name} {run.step} {run.elapsed():.0f}s"
+                f" cpu {time.process_time():.0f}s lr {rate:.1e} loss "
                 + " ".join(f"{k} {v:.4f}" for k, v in zip(KINDS, losses)))
             sums.zero_(), counts.zero_()
         if time.time() - last_checkpoint > CHECKPOINT_SECONDS:
-            save_checkpoint()
+            run.save()
             last_checkpoint = time.time()
-    save_checkpoint()
-    report = summarise(name, history, step, elapsed(), steps)
+    run.save()
+    report = summarise(name, run.history, run.step, run.elapsed(), steps)
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    with open(folder / "losses.csv", "w") as file:
-        file.write("step,seconds," + ",".join(KINDS) + "\n")
-        file.writelines(",".join(map(str, row)) + "\n" for row in history)
-    log(f"{name}: done, {report}")
+    log(f"{name}: done at step {run.step}")

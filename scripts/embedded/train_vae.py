@@ -28,14 +28,24 @@ def psnr(mean_square: float) -> float:
     return 10 * math.log10(4 / mean_square)  # pictures span [-1, 1]
 
 
-def train(pictures, folder: Path, seconds: float, log=print) -> dict:
+def train(pictures, folder: Path, seconds: float, log=print,
+          start_from: Path | None = None) -> dict:
     """Train for VAE_STEPS steps or `seconds`, whichever ends first.
+
+    `start_from` is the folder of an earlier autoencoder whose weights are
+    trained further; without it the weights are random.
 
     The learning-rate decay follows the larger of the two fractions used up,
     so it always finishes.
     """
     torch.manual_seed(SEED_VAE)
-    vae = build()
+    if start_from is None:
+        vae = build()
+    else:
+        from diffusers import AutoencoderKL
+
+        vae = AutoencoderKL.from_pretrained(start_from, dtype=torch.float32)
+    vae.train()
     source = torch.stack([
         torch.from_numpy(image)
         for slug in sorted(pictures) for _, image in sorted(pictures[slug].items())
