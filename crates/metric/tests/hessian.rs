@@ -6,7 +6,7 @@ use std::{collections::HashMap, convert::Infallible, num::NonZeroUsize, path::Pa
 use candle_core::{DType, Device, Tensor, safetensors};
 use memscope_metric::{
     InitialNoise, NetworkCalls, ScoreKind, ScoreProducts,
-    theory::{Generation, Jacobian, exact, stochastic},
+    theory::{Jacobian, ProbeVectors, exact, stochastic},
 };
 use memscope_model::{LatentDiffusion, ModelSource, PromptEmbedding, Tokens};
 
@@ -111,8 +111,8 @@ fn the_stochastic_estimate_covers_the_exact_variance() {
         let columns = Columns(products.jacobian(ScoreKind::Conditional).apply(&units).unwrap());
         let variance = exact(&columns, BATCH).unwrap().variances.symmetrized;
         let covers = |seed: &u64| {
-            let generations = Generation { count: 32, batch: BATCH, seed: *seed };
-            let estimate = stochastic(&columns, generations).unwrap().variances.symmetrized;
+            let vectors = ProbeVectors { count: 32, batch: BATCH, seed: *seed };
+            let estimate = stochastic(&columns, vectors).unwrap().variances.symmetrized;
             (estimate.low..=estimate.high).contains(&variance)
         };
         let covered = (0..100).filter(covers).count();
