@@ -57,9 +57,17 @@ impl ExitCode {
                 let results = || cause.downcast_ref::<ResultsError>().map(Self::of_results);
                 let plots = || cause.downcast_ref::<PlotsError>().map(Self::of_plots);
                 let eval = eval.or_else(results).or_else(plots);
-                eval.or_else(|| cause.downcast_ref::<ModelError>().map(Self::of_model)).or_else(hub)
+                let frame = || cause.downcast_ref::<FrameError>().map(Self::of_frame);
+                eval.or_else(frame).or_else(|| cause.downcast_ref::<ModelError>().map(Self::of_model)).or_else(hub)
             })
             .unwrap_or(Self::Internal)
+    }
+
+    fn of_frame(error: &FrameError) -> Self {
+        match error {
+            FrameError::Write { .. } => Self::Output,
+            _ => Self::Input,
+        }
     }
 
     fn of_eval(error: &EvalError) -> Self {
@@ -76,8 +84,7 @@ impl ExitCode {
             | EvalError::ConflictingRecords { .. }
             | EvalError::StoreInUse { .. } => Self::Output,
             EvalError::Results(results) => Self::of_results(results),
-            EvalError::Frame(FrameError::Write { .. }) => Self::Output,
-            EvalError::Frame(_) => Self::Input,
+            EvalError::Frame(frame) => Self::of_frame(frame),
             EvalError::Export(ExportError::BadName { .. }) => Self::Internal,
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,

@@ -202,16 +202,21 @@ fn sharded_weights_come_with_their_index() {
 fn a_schedule_that_is_not_the_protocols_needs_a_word() {
     let world = World::new();
     let config = fs::read_to_string(fixture("tiny-sd2").join("scheduler/scheduler_config.json")).unwrap();
-    let changed = config.replace("\"steps_offset\": 1", "\"steps_offset\": 0");
+    let changed = config.replace("\"steps_offset\": 1", "\"steps_offset\": 1, \"timestep_spacing\": \"trailing\"");
     assert_ne!(changed, config);
     world.hub.publish(ID, "scheduler/scheduler_config.json", changed.into_bytes());
     succeeds(&mut world.fetch());
-    let words =
-        ["scheduler_config.json", "980, 960, ..., 0", "981, 961, ..., 1", "steps_offset 0", "--accept-schedule"];
+    let words = [
+        "scheduler_config.json",
+        "999, 979, ..., 19",
+        "981, 961, ..., 1",
+        "timestep_spacing trailing",
+        "--accept-schedule",
+    ];
     fails(&mut world.detect(), 4, &words);
     succeeds(world.detect().arg("--accept-schedule"));
     let log = succeeds(world.detect().args(["--accept-schedule", "-v"]));
-    assert!(stderr(&log).contains("run as DDIM, 50 steps visit 980, 960, ..., 0"), "{}", stderr(&log));
+    assert!(stderr(&log).contains("run as DDIM, 50 steps visit 999, 979, ..., 19"), "{}", stderr(&log));
 }
 
 /// `reproduce table1 --model sd14`, the short name standing for the tiny model, on few prompts and one seed.

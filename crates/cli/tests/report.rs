@@ -14,7 +14,7 @@ fn a_page_holds_tables_figures_and_pictures_and_no_foreign_markup() {
     let yaml = small_experiment(folder.path());
     fs::write(folder.path().join("memorized.txt"), format!("{HOSTILE}\nonion\n")).unwrap();
     let more = "figures: [roc, scores, densities, cost, weights, field, spectrum]\ngallery: {prompts: 1, images: 1}\n\
-                probes: [{field: {t: 1}}, {spectrum: {timesteps: [981, 1], probes: 4}}]\n";
+                analyses: [{field: {t: 1}}, {spectrum: {timesteps: [981, 1], probe_vectors: 4}}]\n";
     let text = fs::read_to_string(&yaml).unwrap().replace("resamples: 200}", "resamples: 50, timing: true}");
     let text = text.replace("generations: 2}", "generations: 1}").replace("[1, 2]", "[1]").replace("[42, 51]", "[42]");
     fs::write(&yaml, text + more + "prompts_limit: 1\n").unwrap();

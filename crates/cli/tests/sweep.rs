@@ -92,7 +92,7 @@ fn compared_folders_agree_or_say_which_setting_differs() {
 
     let other = compare(&a, &c);
     assert_eq!(other.status.code(), Some(7));
-    assert!(stderr(&other).contains("first setting that differs: small: seeds.0"), "{}", stderr(&other));
+    assert!(stderr(&other).contains("first setting that differs: small: noise.seeds.0"), "{}", stderr(&other));
     let empty = compare(&a, folder.path());
     assert_eq!(empty.status.code(), Some(3));
     assert!(stderr(&empty).contains("holds no manifest.json"), "{}", stderr(&empty));

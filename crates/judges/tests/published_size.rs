@@ -57,11 +57,8 @@ fn clip(name: &str, config: &ClipConfig) {
     let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
     // Only its ids matter here, and none of the random ids is its end but the last.
     let (vocab, merges) = (read("vocab.json"), read("merges.txt"));
-    let contents = memscope_model::tokenizer::TokenizerFiles {
-        vocab: Some(&vocab),
-        merges: Some(&merges),
-        ..Default::default()
-    };
+    let contents =
+        memscope_model::tokenizer::TokenizerFiles { vocab: Some(&vocab), merges: Some(&merges), ..Default::default() };
     let tokenizer = memscope_model::PromptTokenizer::from_files(&contents, config.context);
     let preprocessing = memscope_judges::Preprocessing::clip(config.image_size);
     let network =

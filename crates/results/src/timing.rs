@@ -1,4 +1,4 @@
-//! How long detectors take, over both windows of protocol §8.
+//! How long detectors take, over both windows of docs/spec/protocol.md §8.
 
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 //!
 //! The two sides are computed by different code, so that one wrong index in either shows. How far rounding alone may take
 //! them apart: let each element of J v, and of Jᵀ w, be a sum of at most n products, each computed to k roundings. Then
-//! the error of J v is at most (n + k) u |J| |v| elementwise, u the unit roundoff of f32 (Higham 2002, §3.1, to first
+//! the error of J v is at most (n + k) u |J| |v| elementwise, u the unit roundoff of f32 (Higham 2002, section 3.1, to first
 //! order), likewise for Jᵀ w, and the two inner products, which are taken in f64, differ by at most
 //!
 //! 2 (n + k) u ‖|J|‖₂ ‖v‖₂ ‖w‖₂.

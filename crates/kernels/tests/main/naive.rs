@@ -1,7 +1,7 @@
 //! Every operation against its formula, written as plain loops in f64.
 //!
 //! The bounds are those of rounding in f32: a sum of n products errs by at most (n + 1) u Σ |a| |b|, u the unit roundoff
-//! (Higham 2002, §3.1, to first order).
+//! (Higham 2002, section 3.1, to first order).
 
 use candle_core::Tensor;
 use memscope_kernels::ops::{
