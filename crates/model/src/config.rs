@@ -172,7 +172,7 @@ impl Config {
         let Some(value) = self.fields.get(field) else { return Ok(()) };
         let equals = |one: &&str| match (one.parse::<f64>(), value.as_f64()) {
             (Ok(one), Some(number)) => one == number,
-            _ => value.to_string() == **one,
+            _ => serde_json::from_str::<Value>(one).is_ok_and(|one| one == *value),
         };
         match allowed.iter().any(equals) {
             true => Ok(()),

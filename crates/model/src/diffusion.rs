@@ -307,7 +307,7 @@ impl LatentDiffusion {
         observer: Option<&mut dyn AttentionObserver>,
     ) -> Result<V> {
         self.count(embeddings.primal())?;
-        Ok(self.unet.forward(x, timesteps, embeddings, observer)?)
+        self.unet.forward(x, timesteps, embeddings, observer)
     }
 
     /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`].
@@ -317,7 +317,7 @@ impl LatentDiffusion {
     /// As [`UNet::trace`].
     pub fn trace(&self, x: &Tensor, timesteps: &[usize], embeddings: &Tensor) -> Result<Trace<'_>> {
         self.count(embeddings)?;
-        Ok(self.unet.trace(x, timesteps, embeddings)?)
+        self.unet.trace(x, timesteps, embeddings)
     }
 
     /// The predictions for a batch of inputs, in order.

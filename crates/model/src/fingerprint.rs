@@ -43,6 +43,9 @@ pub(crate) fn known_fingerprint(files: &ModelFiles) -> Option<String> {
     known.ok()
 }
 
+/// Of embedded models, whose bytes are part of the program: plans, loading and reports ask for the same ones.
+static KNOWN: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
 type Hash<'a> = dyn FnMut(&Bytes) -> Result<String> + 'a;
 
 fn combine(files: &ModelFiles, hash: &mut Hash) -> Result<String> {
@@ -54,8 +57,6 @@ fn combine(files: &ModelFiles, hash: &mut Hash) -> Result<String> {
         }
         return Ok(hex(&all.finalize()));
     }
-    // Plans, loading and reports ask for it; the bytes of embedded models are part of the program.
-    static KNOWN: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     let is_embedded = matches!(files, ModelFiles::Embedded(_));
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(fingerprint) = known.get(&files.name()).filter(|_| is_embedded) {

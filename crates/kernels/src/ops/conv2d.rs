@@ -46,7 +46,7 @@ impl Conv2d {
             && weight.elem_count() > 0
             && stride > 0
             && bias.as_ref().is_none_or(|bias| bias.dims() == &weight.dims()[..1]);
-        let shapes: Vec<&Shape> = [Some(&weight), bias.as_ref()].into_iter().flatten().map(|t| t.shape()).collect();
+        let shapes: Vec<&Shape> = [Some(&weight), bias.as_ref()].into_iter().flatten().map(Tensor::shape).collect();
         let expected = || format!("needs a weight (O, C, k, k), a bias (O,) and a stride above 0 (it is {stride})");
         check_shapes(fits, NAME, expected, &shapes)?;
         Ok(Self { weight, bias, stride, padding })

@@ -38,7 +38,7 @@ impl Linear {
         let fits = weight.rank() == 2
             && weight.elem_count() > 0
             && bias.as_ref().is_none_or(|bias| bias.dims() == &weight.dims()[..1]);
-        let shapes: Vec<&Shape> = [Some(&weight), bias.as_ref()].into_iter().flatten().map(|t| t.shape()).collect();
+        let shapes: Vec<&Shape> = [Some(&weight), bias.as_ref()].into_iter().flatten().map(Tensor::shape).collect();
         check_shapes(fits, NAME, || "needs a weight (out, in) and a bias (out,)".into(), &shapes)?;
         Ok(Self { weight, bias })
     }

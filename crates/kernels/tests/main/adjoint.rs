@@ -14,6 +14,8 @@
 //! Besides a random w, w = J v is tried: the left side is then ‖J v‖², which no cancellation makes small, so that the
 //! comparison is relative.
 
+use std::slice::from_ref;
+
 use candle_core::{Tensor, Var};
 use memscope_kernels::{
     Dual, Value,
@@ -154,6 +156,9 @@ fn convolution(
     check(&operation, &[random.normal(&[samples, channels, height, width])], &Bound { roundings, size }, &mut random);
 }
 
+/// ε of the norms.
+const EPS: f64 = 0.01;
+
 /// How much Winograd's transforms may enlarge rounding errors: (‖Aᵀ‖_F ‖G‖_F ‖Bᵀ‖_F)² = 6 · 3.5 · 8 for F(2x2, 3x3).
 const WINOGRAD_GROWTH: f64 = 168.0;
 
@@ -186,7 +191,6 @@ proptest! {
         let channels = groups * per_group;
         let (weight, bias) = (random.normal(&[channels]), random.normal(&[channels]));
         // J = diag(w)/σ (I − 1 1ᵀ/n − z zᵀ/n) with ‖z‖² ≤ n, and σ² ≥ ε.
-        const EPS: f64 = 0.01;
         let size = 3.0 * largest(&weight) / EPS.sqrt();
         let group = Norm::group(weight.clone(), bias.clone(), groups, EPS).unwrap();
         let x = random.normal(&[samples, channels, height, width]);
@@ -248,8 +252,8 @@ proptest! {
         check(&Add, &[x.clone(), y], &bound, &mut random);
         check(&Concat, &[x.clone(), other], &bound, &mut random);
         let shift = random.normal(&[samples, channels]);
-        check(&Shift(shift), &[x.clone()], &bound, &mut random);
-        check(&Upsample, &[x.clone()], &bound, &mut random);
+        check(&Shift(shift), from_ref(&x), &bound, &mut random);
+        check(&Upsample, from_ref(&x), &bound, &mut random);
         check(&Swap, &[x.flatten_from(2).unwrap()], &bound, &mut random);
     }
 }

@@ -73,6 +73,9 @@ fn normalised(row: &[f64], parameters: impl Fn(usize) -> (f64, f64), eps: f64) -
     row.iter().enumerate().map(of_element).collect()
 }
 
+/// ε of the norms.
+const EPS: f64 = 0.01;
+
 /// Sizes of a convolution and how much its algorithm may enlarge rounding errors.
 #[derive(Clone, Copy, Debug)]
 struct Sizes {
@@ -101,7 +104,7 @@ fn check_convolution(s: Sizes, is_winograd: bool, seed: u64) {
     let largest = x.iter().fold(0.0, |most: f64, x| x.abs().max(most));
     let mut expected = vec![];
     for sample in 0..s.samples {
-        for output in 0..s.outputs {
+        for (output, bias) in bias.iter().enumerate() {
             for (y, x_out) in (0..out_height).flat_map(|y| (0..out_width).map(move |x| (y, x))) {
                 let mut terms = vec![];
                 for (channel, ky, kx) in (0..s.channels)
@@ -116,10 +119,10 @@ fn check_convolution(s: Sizes, is_winograd: bool, seed: u64) {
                     let tap = ((output * s.channels + channel) * s.kernel + ky) * s.kernel + kx;
                     terms.push((weight[tap], pixel));
                 }
-                let (value, bound) = sum_of_products(&terms, bias[output], 1.0);
+                let (value, bound) = sum_of_products(&terms, *bias, 1.0);
                 // Winograd's products mix the pixels of a tile: its errors go with the largest of them.
                 let taps: f64 = terms.iter().map(|(weight, _)| weight.abs()).sum();
-                let mixed = (terms.len() + 1) as f64 * ROUNDOFF * (168.0 * taps * largest + bias[output].abs());
+                let mixed = (terms.len() + 1) as f64 * ROUNDOFF * (168.0 * taps * largest + bias.abs());
                 expected.push((value, if is_winograd { mixed } else { bound }));
             }
         }
@@ -181,7 +184,6 @@ proptest! {
     fn normalisations(
         samples in 1..4usize, groups in 1..5usize, per_group in 1..5usize, area in 1..30usize, seed: u64,
     ) {
-        const EPS: f64 = 0.01;
         let mut random = Random::new(seed);
         let channels = groups * per_group;
         let (weight, bias) = (random.normal(&[channels]), random.normal(&[channels]));

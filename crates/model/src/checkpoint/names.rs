@@ -149,7 +149,7 @@ pub(super) fn open_clip(name: &str) -> Vec<(String, View)> {
             |(part, name): (usize, &str)| (format!("{layer}.self_attn.{name}.{kind}"), View::Rows { part, of: 3 });
         return ["q_proj", "k_proj", "v_proj"].into_iter().enumerate().map(part).collect();
     }
-    const MODULES: [(&str, &str); 5] = [
+    let modules = [
         ("attn.out_proj.", "self_attn.out_proj."),
         ("ln_1.", "layer_norm1."),
         ("ln_2.", "layer_norm2."),
@@ -157,7 +157,7 @@ pub(super) fn open_clip(name: &str) -> Vec<(String, View)> {
         ("mlp.c_proj.", "mlp.fc2."),
     ];
     let module =
-        MODULES.iter().find_map(|(theirs, ours)| Some(format!("{layer}.{ours}{}", rest.strip_prefix(theirs)?)));
+        modules.iter().find_map(|(theirs, ours)| Some(format!("{layer}.{ours}{}", rest.strip_prefix(theirs)?)));
     module.map_or(vec![], whole)
 }
 

@@ -36,7 +36,7 @@ fn dim(shapes: &Shapes, name: &str, dim: usize) -> Option<usize> {
 
 /// Numbers `n` such that `prefix n suffix` is a name, from 0 on without a gap.
 fn count(shapes: &Shapes, name: impl Fn(usize) -> String) -> usize {
-    (0..).take_while(|i| shapes.contains_key(name(*i).as_str())).count()
+    (0..=shapes.len()).take_while(|i| shapes.contains_key(name(*i).as_str())).count()
 }
 
 impl UNet {

@@ -178,7 +178,7 @@ impl UNetShape {
             }
         }
         let multiple = 1 << (self.levels.len() - 1);
-        if self.sample_size % multiple != 0 {
+        if !self.sample_size.is_multiple_of(multiple) {
             let reason = format!("= {} must be a multiple of {multiple}: the network halves it", self.sample_size);
             return Err(config.invalid("sample_size", reason));
         }
