@@ -9,7 +9,8 @@ const WORDS: [(&str, &str); 3] =
 
 /// What an unknown field or word of a parser's message is called now.
 pub(super) fn hint(message: &str) -> Option<String> {
-    // The parser lists what it expects, which tells a field's place.
+    // The parser's first line lists what it expects, which tells a field's place; an excerpt of the file follows.
+    let message = message.lines().next()?;
     let field =
         |(old, new): &&(&str, &str)| message.contains(&format!("unknown field `{old}`")) && message.contains(new);
     let word = |(old, _): &&(&str, &str)| message.contains(&format!("unknown variant `{old}`"));
