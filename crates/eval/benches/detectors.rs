@@ -5,9 +5,12 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use memscope_bench_support::criterion;
 use memscope_eval::{
-    detect::Detection,
-    registry::{DetectorEntry, DetectorName},
-    run::{NoisePlan, NoiseSharing, Watch},
+    MeasurementStore,
+    plan::{CachePolicy, ModelIdentity, NoisePlan, NoiseSharing},
+    run::{Watch, execute},
+    score::DetectionResult,
+    spec::{DetectorEntry, DetectorName},
+    tasks::Detection,
 };
 use memscope_metric::Protocol;
 use memscope_model::{LatentDiffusion, ModelSource, NoiseGenerator, NoisePrecision};
@@ -47,7 +50,10 @@ fn detectors(c: &mut Criterion) {
                     },
                     batch: 32,
                 };
-                black_box(detection.run(&model, &prompts, &mut Quiet).expect("scores"))
+                let task = detection.task(ModelIdentity::of(&model), &prompts);
+                let mut store = MeasurementStore::in_memory();
+                execute(&task, &model, &mut store, CachePolicy::Reuse, &mut Quiet).expect("measurements");
+                black_box(DetectionResult::read(&detection, &model, &prompts, &store).expect("scores"))
             });
         });
     }

@@ -32,7 +32,8 @@ fn sscd(name: &str, config: &SscdConfig) {
     let start = Instant::now();
     let descriptors = network.describe_inputs(&inputs).unwrap();
     println!("{name}: {:.2?} for two pictures", start.elapsed());
-    let got: Vec<f64> = descriptors.iter().flat_map(|d| d.values()).map(|x| f64::from(*x)).collect();
+    let got: Vec<f64> =
+        descriptors.iter().flat_map(memscope_judges::Embedding::values).map(|x| f64::from(*x)).collect();
     within(name, "descriptors", &got, &numbers(&folder, "descriptors"));
     let map = network.locate_inputs(&inputs.narrow(0, 0, 1).unwrap(), &inputs.narrow(0, 1, 1).unwrap()).unwrap();
     within(name, "shares", &map.shares, &numbers(&folder, "shares"));

@@ -19,7 +19,8 @@ fn check(name: &str, weights: &str) {
     let (sscd, _) = open(&folder, weights);
     let inputs = expected(&folder, "inputs");
     let descriptors = sscd.describe_inputs(&inputs).unwrap();
-    let got: Vec<f64> = descriptors.iter().flat_map(|d| d.values()).map(|x| f64::from(*x)).collect();
+    let got: Vec<f64> =
+        descriptors.iter().flat_map(memscope_judges::Embedding::values).map(|x| f64::from(*x)).collect();
     let error = distance(&got, &numbers(&folder, "descriptors"));
     assert!(error <= 1e-5, "{name}: descriptors differ by {error:e}");
 

@@ -56,10 +56,9 @@ impl ExperimentFile {
         if self.tables.contains(&TableKind::Differences) && self.detectors.len() < 2 {
             return Err(fail("tables: differences needs at least two detectors".into()));
         }
-        if self.tables.contains(&TableKind::GammaFit) {
-            if !self.detectors.iter().any(|d| d.name() == DetectorName::Anisotropy) {
-                return Err(fail("tables: gamma_fit needs the detector anisotropy".into()));
-            }
+        let anisotropy = || self.detectors.iter().any(|d| d.name() == DetectorName::Anisotropy);
+        if self.tables.contains(&TableKind::GammaFit) && !anisotropy() {
+            return Err(fail("tables: gamma_fit needs the detector anisotropy".into()));
         }
         if self.prompts.limit == Some(0) {
             return Err(fail("prompts.limit must be at least 1".into()));

@@ -111,6 +111,8 @@ pub(super) fn relative_to<T>(folder: &Path, read: impl FnOnce() -> T) -> T {
 mod variant {
     use super::{Deserialize, Deserializer, Serializer, Variant, de, text};
 
+    // The form that serde asks for.
+    #[allow(clippy::ref_option)]
     pub(super) fn serialize<S: Serializer>(variant: &Option<Variant>, serializer: S) -> Result<S::Ok, S::Error> {
         match variant {
             Some(variant) => text::serialize(variant, serializer),

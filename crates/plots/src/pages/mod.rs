@@ -85,8 +85,11 @@ pub fn write(results: &Path, out: &Path, command: &str) -> Result<Pages, Error> 
     Ok(pages)
 }
 
-/// Complete experiments with their manifests in the order to show, and a line about every other one.
-fn experiments(results: &Results) -> Result<(Vec<(Folder, Manifest)>, Vec<String>), Error> {
+/// Complete experiments with their manifests, in the order to show.
+type Complete = Vec<(Folder, Manifest)>;
+
+/// The complete experiments, and a line about every other one.
+fn experiments(results: &Results) -> Result<(Complete, Vec<String>), Error> {
     let (mut complete, mut notices) = (vec![], vec![]);
     for folder in results.folders()? {
         let name = inside::shown(&folder.name());

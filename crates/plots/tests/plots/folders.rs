@@ -114,7 +114,7 @@ fn figures_are_drawn_anew_from_their_numbers() {
 fn texts_of_a_figure_are_no_markup() {
     let made = made();
     let path = made.folder.figures().join("roc.json");
-    let evil = r#"</text></svg><meta http-equiv=refresh content=0><script>alert(1)</script><a href=x>"#;
+    let evil = r"</text></svg><meta http-equiv=refresh content=0><script>alert(1)</script><a href=x>";
     let text = fs::read_to_string(&path).unwrap();
     let quoted = serde_json::to_string(evil).unwrap();
     fs::write(&path, text.replace("\"Wen et al.\"", &quoted)).unwrap();
