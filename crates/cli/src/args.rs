@@ -1,4 +1,6 @@
 //! The command line as the user writes it.
+// These comments are the help texts, in which brackets are not links.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 use std::path::PathBuf;
 

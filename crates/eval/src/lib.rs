@@ -1,6 +1,6 @@
 //! Experiments: from a YAML file to result tables.
 //!
-//! An [`ExperimentFile`](spec::ExperimentFile) is checked into an [`Experiment`]; its work on a model is a list of
+//! An [`ExperimentFile`] is checked into an [`Experiment`]; its work on a model is a list of
 //! [tasks](plan::Task), each with units that have a price and make records. A dry run sums the prices, [`run::run`] executes
 //! what the [`MeasurementStore`] lacks, [`score`] reads it back, and every table of [`report`] is a query over the scores.
 

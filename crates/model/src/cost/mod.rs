@@ -1,7 +1,7 @@
 //! What a model costs, from its configurations alone: parameters, floating-point operations, memory, and with a
 //! calibration of this machine also seconds. No weights are read.
 //!
-//! A network is run on shapes instead of tensors ([`tally`]): one file for each network. The UNet's
+//! A network is run on shapes instead of tensors (`tally`): one file for each network. The UNet's
 //! walks the plan that the network is built from, the others follow their forward.
 
 mod calibrate;
