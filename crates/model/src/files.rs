@@ -50,7 +50,8 @@ impl ModelFiles {
     /// A file's name in messages.
     pub(crate) fn label(&self, file: &str) -> String {
         match self {
-            Self::Embedded(_) | Self::Checkpoint(_) => format!("{}/{file}", self.name()),
+            Self::Embedded(_) => format!("{}/{file}", self.name()),
+            Self::Checkpoint(_) => format!("{}, read as Stable Diffusion's {file} or that of --config", self.name()),
             Self::Folder { path, .. } => path.join(file).display().to_string(),
             Self::Changed { base, .. } => base.label(file),
         }
