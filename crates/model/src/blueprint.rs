@@ -30,8 +30,12 @@ pub struct Blueprint {
 const SMALL: usize = 32;
 
 impl Blueprint {
-    /// Reads the configurations of a model, whose schedule `check` has a word on. What is not on disk is not
-    /// downloaded; settings that are not supported are refused.
+    /// Reads the configurations of a model; `check` says what becomes of a schedule that is not the protocol's. What is not
+    /// on disk is not downloaded.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing or damaged, a setting is not supported, or the schedule is refused.
     pub fn read(source: &ModelSource, check: ScheduleCheck) -> Result<Self> {
         Self::of(source, source.files()?, check)
     }

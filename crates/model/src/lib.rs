@@ -22,6 +22,8 @@
 //! # }
 //! ```
 
+#![warn(clippy::missing_errors_doc)]
+
 mod blueprint;
 mod bytes;
 mod checkpoint;

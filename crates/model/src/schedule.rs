@@ -264,7 +264,11 @@ impl Schedule {
         self.alphas_cumprod.len()
     }
 
-    /// ᾱ_t.
+    /// ᾱ_t, in (0, 1).
+    ///
+    /// # Errors
+    ///
+    /// When `t` is not below [`Self::train_steps`].
     pub fn alpha_cumprod(&self, t: usize) -> Result<f32> {
         self.alphas_cumprod.get(t).copied().ok_or_else(|| {
             Error::Argument(format!("timestep {t} is outside 0..={}", self.train_steps().saturating_sub(1)))
@@ -272,12 +276,20 @@ impl Schedule {
     }
 
     /// √ᾱ_t and √(1 − ᾱ_t), rounded to f32 as the reference code holds them.
+    ///
+    /// # Errors
+    ///
+    /// When `t` is not below [`Self::train_steps`].
     pub fn scales(&self, t: usize) -> Result<Scales> {
         let alpha = self.alpha_cumprod(t)?;
         Ok(Scales { a: f64::from(alpha.sqrt()), s: f64::from((1.0 - alpha).sqrt()) })
     }
 
     /// The timesteps of a DDIM run, noisiest first: e.g. 981, 961, …, 1 for 50 steps with leading spacing.
+    ///
+    /// # Errors
+    ///
+    /// When there are no steps, or more than the schedule has.
     pub fn timesteps(&self, steps: usize) -> Result<Vec<usize>> {
         let train = self.train_steps();
         if steps == 0 || steps > train {
@@ -308,6 +320,10 @@ impl Schedule {
 
     /// One DDIM step (η = 0) from `t` down by `stride`; below 0 the last step lands on the final ᾱ.
     /// Elementwise on `x` and the guided output of the network, both flattened latents.
+    ///
+    /// # Errors
+    ///
+    /// When `t` is not below [`Self::train_steps`].
     pub fn ddim_step(&self, x: &mut [f32], output: &[f32], t: usize, stride: usize) -> Result<()> {
         let alpha = self.alpha_cumprod(t)?;
         let previous = match t.checked_sub(stride) {

@@ -137,6 +137,10 @@ impl ModelSource {
     }
 
     /// The same model with the weight files of a variant, where one is given.
+    ///
+    /// # Errors
+    ///
+    /// When one is given for a source whose weights have no variants.
     pub fn with_variant(self, variant: Option<Variant>) -> Result<Self> {
         match (self, variant) {
             (source, None) => Ok(source),
