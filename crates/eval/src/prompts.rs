@@ -101,7 +101,7 @@ impl JsonSchema for PromptSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EmbeddedSet {
-    /// Planted pairs that the model at hand reproduces verbatim on every checked seed.
+    /// Planted pairs that the model at hand reproduces verbatim in more than nine of ten draws.
     Verified,
     /// All planted pairs, at every duplication weight.
     Verbatim,
@@ -208,6 +208,36 @@ struct EmbeddedPrompt {
 struct Generation {
     caption: String,
     verified: bool,
+    #[serde(flatten)]
+    reproduction: Option<Reproduction>,
+}
+
+/// How often a model reproduces the training picture of a prompt: its graded truth.
+///
+/// The draws start from the noise `torch-cuda` in single precision, under the stated seeds, and are sampled with DDIM in
+/// 50 steps and guidance 7.5 (docs/embedded-models.md).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Reproduction {
+    /// Share of the draws that are the training picture, 0..=1.
+    #[serde(rename = "reproduction_rate")]
+    pub rate: f64,
+    /// Its exact 95 % interval.
+    pub interval: (f64, f64),
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// Generations of each seed.
+    pub generations: usize,
+    /// 1 where a draw is the training picture, else 0; seeds in order, all generations of each.
+    pub outcomes: Vec<u8>,
+}
+
+impl Reproduction {
+    /// Whether the draw from one latent is the training picture; `None` where it was not drawn.
+    pub fn outcome(&self, seed: u64, generation: usize) -> Option<bool> {
+        let seed = self.seeds.iter().position(|known| *known == seed)?;
+        let at = (generation < self.generations).then_some(seed * self.generations + generation)?;
+        self.outcomes.get(at).map(|outcome| *outcome != 0)
+    }
 }
 
 /// A prompt and what is known about it.
@@ -219,8 +249,10 @@ pub struct KnownPrompt {
     pub set: String,
     /// How often its picture was shown in training, relative to one ordinary picture.
     pub weight: Option<f64>,
-    /// Whether the model reproduces the planted picture on every checked seed.
+    /// Whether the model reproduces the planted picture nearly always: in more than nine of ten draws.
     pub verified: Option<bool>,
+    /// How often it does, and in which draws.
+    pub reproduction: Option<Reproduction>,
     /// Its planted picture among the embedded files.
     pub image: Option<String>,
 }
@@ -308,9 +340,11 @@ fn embedded(set: EmbeddedSet, model: &ModelSource) -> Result<PromptList> {
     };
     let lines: Vec<EmbeddedPrompt> = embedded_lines("prompts.jsonl", memscope_embedded::shared_file("prompts.jsonl"))?;
     let listed = if set == EmbeddedSet::Verified { EmbeddedSet::Verbatim } else { set };
-    let verified = |caption: &str| generations.iter().find(|g| g.caption == caption).map(|g| g.verified);
+    let known: HashMap<&str, &Generation> = generations.iter().map(|line| (line.caption.as_str(), line)).collect();
+    let of = |caption: &str| known.get(caption).copied();
     let known = lines.into_iter().filter(|line| line.set == listed).map(|line| KnownPrompt {
-        verified: verified(&line.caption),
+        verified: of(&line.caption).map(|line| line.verified),
+        reproduction: of(&line.caption).and_then(|line| line.reproduction.clone()),
         text: line.caption,
         set: set.to_string(),
         weight: line.weight,
@@ -400,6 +434,7 @@ fn from_table(table: Table, column: Option<&str>) -> Result<PromptFile> {
                 set: group.map_or_else(|| file.clone(), |group| format!("{file} {group}")),
                 weight: None,
                 verified: None,
+                reproduction: None,
                 image: None,
             });
             rows_of.push(vec![]);

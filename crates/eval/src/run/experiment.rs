@@ -23,7 +23,10 @@ use crate::{
         figures,
         tables::{ModelHyperparameters, ModelScores, ModelTiming, timing_table},
     },
-    score::{AnalysisResult, DetectorScores, DetectorTiming, StoredPlan, read_analysis, read_scores, read_timings},
+    score::{
+        AnalysisResult, DetectorScores, DetectorTiming, GradedScores, StoredPlan, read_analysis, read_graded,
+        read_scores, read_timings,
+    },
     spec::{DetectorName, Experiment, ExperimentFile, ModelEntry, TableKind},
     table::ResultTable,
     tasks::{GALLERY_INDEX, GalleryRow, MeasurementPlan},
@@ -136,6 +139,19 @@ impl<'e> LoadedTask<'e> {
         Ok(scores)
     }
 
+    /// Scores of every detector on the graded prompts, from the stored numbers.
+    fn graded(&self, tasks: &ModelTasks, store: &MeasurementStore) -> Result<Vec<GradedScores>> {
+        let (file, prompts) = (self.experiment.file(), self.resolved.graded.texts());
+        let mut graded = vec![];
+        for built in self.resolved.detectors.iter().filter(|_| !prompts.is_empty()) {
+            let Some(stored) = Self::stored(tasks, store, built.precision()) else { continue };
+            let seeds = built.entry.seeds().unwrap_or(&file.noise.seeds);
+            let detector = (&built.entry, built.detector.as_ref());
+            graded.push(read_graded(&stored, detector, &file.report.generations, seeds, &prompts)?);
+        }
+        Ok(graded)
+    }
+
     /// The numbers of the analyses, from the stored ones.
     fn analyses(&self, tasks: &ModelTasks, store: &MeasurementStore) -> Result<Vec<AnalysisResult>> {
         let file = self.experiment.file();
@@ -243,7 +259,7 @@ impl Run<'_> {
         let name = source.to_string();
         let tasks = resolved.tasks(experiment, &ModelIdentity::of(model), &self.open.folder().gallery());
         let (mut cost, mut planned) = (RunCost::default(), RunCost::default());
-        let (mut detectors, mut analyses) = (vec![], vec![]);
+        let (mut detectors, mut analyses, mut graded) = (vec![], vec![], vec![]);
         if experiment.needs_scores() {
             for warning in loaded.warnings() {
                 observer.warn(&warning);
@@ -263,6 +279,7 @@ impl Run<'_> {
             }
             detectors = loaded.scores(&tasks, &store)?;
             analyses = loaded.analyses(&tasks, &store)?;
+            graded = loaded.graded(&tasks, &store)?;
             let classes = (&*resolved.memorized.texts(), &*resolved.non_memorized.texts());
             for (_, plan) in &tasks.measurements {
                 self.frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes);
@@ -284,7 +301,9 @@ impl Run<'_> {
             hyperparameters: loaded.hyperparameters(&file.noise.seeds),
             memorized: resolved.memorized.prompts.clone(),
             non_memorized: resolved.non_memorized.prompts.clone(),
+            graded_prompts: resolved.graded.prompts.clone(),
             detectors,
+            graded,
             analyses,
             latent_shape: model.latent_shape(),
             sigmas: sigmas(model.schedule())?,

@@ -93,15 +93,28 @@ impl StoredQuantities<'_> {
     /// # Errors
     /// When one has not been measured.
     pub(crate) fn read(&self, prompt: &str, seed: u64, generations: usize) -> Result<Vec<Vec<f64>>> {
-        let StoredPlan { plan, store, prompts } = self.stored;
-        let known = prompts.get(prompt).ok_or_else(|| missing(&self.name, prompt))?;
-        let value = |place: &Located, generation| {
-            let measure = plan.measure(place.measure)?;
-            store.get(&plan.key(&measure.id, known, seed, generation))?.get(place.value).copied()
-        };
-        let of_generation = |generation| self.places.iter().map(|place| value(place, generation)).collect();
-        let values: Option<Vec<Vec<f64>>> = (0..generations).map(of_generation).collect();
+        let known = self.stored.prompts.get(prompt).ok_or_else(|| missing(&self.name, prompt))?;
+        let values: Option<Vec<Vec<f64>>> =
+            (0..generations).map(|generation| self.of_generation(known, seed, generation)).collect();
         values.ok_or_else(|| missing(&self.name, prompt))
+    }
+
+    /// The quantities of a prompt for one latent.
+    ///
+    /// # Errors
+    /// When one has not been measured.
+    pub(crate) fn read_one(&self, prompt: &str, seed: u64, generation: usize) -> Result<Vec<f64>> {
+        let known = self.stored.prompts.get(prompt).ok_or_else(|| missing(&self.name, prompt))?;
+        self.of_generation(known, seed, generation).ok_or_else(|| missing(&self.name, prompt))
+    }
+
+    fn of_generation(&self, prompt: &RunPrompt, seed: u64, generation: usize) -> Option<Vec<f64>> {
+        let StoredPlan { plan, store, .. } = self.stored;
+        let value = |place: &Located| {
+            let measure = plan.measure(place.measure)?;
+            store.get(&plan.key(&measure.id, prompt, seed, generation))?.get(place.value).copied()
+        };
+        self.places.iter().map(value).collect()
     }
 }
 
@@ -118,5 +131,13 @@ impl Scorer<'_> {
     /// When a number has not been measured.
     pub(crate) fn score(&self, prompt: &str, seed: u64, generations: usize) -> Result<Score> {
         Ok(self.detector.score(&self.quantities.read(prompt, seed, generations)?))
+    }
+
+    /// The score of a prompt from one latent.
+    ///
+    /// # Errors
+    /// When a number has not been measured.
+    pub(crate) fn score_one(&self, prompt: &str, seed: u64, generation: usize) -> Result<Score> {
+        Ok(self.detector.score(&[self.quantities.read_one(prompt, seed, generation)?]))
     }
 }

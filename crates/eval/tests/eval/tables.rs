@@ -16,6 +16,7 @@ fn prompts(set: &str, weights: &[Option<f64>]) -> Vec<KnownPrompt> {
         set: set.to_owned(),
         weight: *weight,
         verified: weight.map(|weight| weight > 1.0),
+        reproduction: None,
         image: None,
     };
     weights.iter().enumerate().map(known).collect()
@@ -50,6 +51,8 @@ fn model() -> ModelScores {
             gammas: vec![("M".into(), Gammas { cosine: 2.0, norm: 1.0 })],
             seeds: vec![1, 2],
         },
+        graded_prompts: vec![],
+        graded: vec![],
         analyses: vec![],
         latent_shape: (4, 8, 8),
         sigmas: vec![],

@@ -4,8 +4,10 @@ mod alignment;
 mod detection;
 mod differences;
 mod gamma_fit;
+mod graded;
 mod groups;
 mod hyperparameters;
+mod ranks;
 mod spectrum;
 mod timing;
 
@@ -16,7 +18,7 @@ use crate::{
     error::Result,
     paper::{Model as PaperModel, PaperCell, paper},
     prompts::KnownPrompt,
-    score::{AnalysisResult, DetectorScores},
+    score::{AnalysisResult, DetectorScores, GradedScores},
     spec::{ReportSettings, TableKind},
     stats::{Bootstrap, Ddof, ScoreSet, Statistic, Summary, TprRule},
     table::{Cell, Column, ColumnKind, ResultTable},
@@ -33,8 +35,12 @@ pub struct ModelScores {
     pub memorized: Vec<KnownPrompt>,
     /// The non-memorized prompts.
     pub non_memorized: Vec<KnownPrompt>,
+    /// Prompts whose reproduction rate is known.
+    pub graded_prompts: Vec<KnownPrompt>,
     /// Scores by detector and number of generations.
     pub detectors: Vec<DetectorScores>,
+    /// Scores of the graded prompts by detector.
+    pub graded: Vec<GradedScores>,
     /// The metric's weights in use.
     pub hyperparameters: ModelHyperparameters,
     /// The numbers of the analyses.
@@ -62,6 +68,9 @@ impl TableKind {
         let suffix = match self {
             Self::Detection | Self::Hyperparameters | Self::MitigationHyperparameters => "",
             Self::Differences => "-differences",
+            Self::Ranks => "-ranks",
+            Self::Reproduction => "-reproduction",
+            Self::PerDraw => "-per-draw",
             Self::BySet => "-by-set",
             Self::ByWeight => "-by-weight",
             Self::GammaFit => "-gamma-fit",
@@ -83,6 +92,9 @@ impl TableKind {
         match self {
             Self::Detection => detection::table(name, title, models, report),
             Self::Differences => differences::table(name, title, models, report),
+            Self::Ranks => ranks::table(name, title, models, report),
+            Self::Reproduction => graded::reproduction(name, title, models, report),
+            Self::PerDraw => graded::per_draw(name, title, models, report),
             Self::BySet => groups::by_set(name, title, models, report),
             Self::ByWeight => groups::by_weight(name, title, models, report),
             Self::GammaFit => gamma_fit::table(name, title, models, report),
