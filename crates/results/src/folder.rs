@@ -13,6 +13,7 @@
 //!     ├── timing.json        the times behind it
 //!     ├── measurements.parquet
 //!     ├── scores.csv
+//!     ├── prompts.json       every prompt with what is known about it and its scores
 //!     ├── sweep.csv          the points of a sweep as one long table
 //!     ├── points/NNN/        a Folder for every point of a sweep
 //!     ├── manifest.json      where all this comes from, with the SHA-256 of every file
@@ -149,6 +150,11 @@ impl Folder {
     /// Every measured number.
     pub fn measurements(&self) -> PathBuf {
         self.root.join("measurements.parquet")
+    }
+
+    /// Every prompt with its scores, for the report.
+    pub fn prompts(&self) -> PathBuf {
+        self.root.join(crate::prompts::FILE)
     }
 
     /// Every score.

@@ -17,6 +17,7 @@ pub mod gallery;
 pub mod manifest;
 mod open_run;
 pub mod paper;
+pub mod prompts;
 pub mod scores;
 mod settings;
 pub mod stats;

@@ -24,8 +24,8 @@ use crate::{
         tables::{ModelHyperparameters, ModelScores, ModelTiming, timing_table},
     },
     score::{
-        AnalysisResult, DetectorScores, DetectorTiming, GradedScores, StoredPlan, read_analysis, read_graded,
-        read_scores, read_timings,
+        AnalysisResult, DetectorScores, DetectorTiming, GradedScores, StoredPlan, prompt_records, read_analysis,
+        read_graded, read_scores, read_timings,
     },
     spec::{DetectorName, Experiment, ExperimentFile, ModelEntry, TableKind},
     table::ResultTable,
@@ -323,6 +323,14 @@ impl Run<'_> {
         if self.experiment.needs_scores() {
             let written = std::mem::take(&mut self.frames).write(self.open.folder().path())?;
             self.open.adopt(written)?;
+            let scored = self.scores.iter().filter(|model| !model.detectors.is_empty());
+            let prompts: Vec<_> = scored
+                .map(|model| prompt_records(&model.model, (&model.memorized, &model.non_memorized), &model.detectors))
+                .collect();
+            if !prompts.is_empty() {
+                let path = self.open.folder().prompts();
+                self.open.write_json(&path, &prompts)?;
+            }
         }
         let timing = self.write_timing()?;
         self.write_gallery()?;

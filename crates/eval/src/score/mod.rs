@@ -4,6 +4,7 @@ mod analysis;
 mod detection;
 mod graded;
 mod prompts;
+mod records;
 mod stored;
 mod timing;
 
@@ -14,6 +15,7 @@ pub use detection::{ClassValues, DetectorScores, SeedScores, score_sets};
 pub use graded::GradedScores;
 pub(crate) use graded::read_graded;
 pub use prompts::{DetectionResult, DetectionRow};
+pub(crate) use records::prompt_records;
 pub use stored::{StoredPlan, StoredValues};
 pub(crate) use timing::read_timings;
 pub use timing::{DetectorTiming, Window};

@@ -33,10 +33,45 @@ pub(crate) struct Gallery {
     folder: PathBuf,
 }
 
-/// Prompts of a class, spread evenly over its list.
+/// Prompts of a class: where the truth is known, spread evenly from those that are always reproduced to those that never
+/// are, first and last included; else spread evenly over the list.
 fn spread(memorized: bool, count: usize, list: &[KnownPrompt]) -> impl Iterator<Item = (bool, KnownPrompt)> {
-    let count = count.min(list.len());
-    (0..count).map(move |i| (memorized, list[i * list.len() / count].clone()))
+    let mut sorted: Vec<&KnownPrompt> = list.iter().collect();
+    let graded = list.iter().any(|prompt| rate(prompt).is_some());
+    if graded {
+        let key = |prompt: &KnownPrompt| (rate(prompt).unwrap_or(0.0), prompt.weight.unwrap_or(0.0));
+        sorted.sort_by(|a, b| {
+            let ((rate_a, weight_a), (rate_b, weight_b)) = (key(a), key(b));
+            rate_b.total_cmp(&rate_a).then(weight_b.total_cmp(&weight_a))
+        });
+    }
+    let count = count.min(sorted.len());
+    let position = |i: usize| match graded && count > 1 {
+        true => i * (sorted.len() - 1) / (count - 1),
+        false => i * sorted.len() / count,
+    };
+    let chosen: Vec<_> = (0..count).map(|i| (memorized, sorted[position(i)].clone())).collect();
+    chosen.into_iter()
+}
+
+/// How often the model reproduces the training picture, as far as it is known.
+fn rate(prompt: &KnownPrompt) -> Option<f64> {
+    let verified = || prompt.verified.map(|verified| f64::from(u8::from(verified)));
+    prompt.reproduction.as_ref().map(|reproduction| reproduction.rate).or_else(verified)
+}
+
+/// What is known about a prompt, in words.
+fn label(memorized: bool, prompt: &KnownPrompt) -> String {
+    let mut parts = vec![];
+    match (&prompt.reproduction, prompt.verified) {
+        (Some(reproduction), _) => parts.push(format!("reproduction rate {:.2}", reproduction.rate)),
+        (None, Some(true)) => parts.push("reproduced in every checked draw".to_owned()),
+        (None, Some(false)) => parts.push("not reproduced in every checked draw".to_owned()),
+        (None, None) => parts.push(class_name(memorized).to_owned()),
+    }
+    parts.push(prompt.set.clone());
+    parts.extend(prompt.weight.map(|weight| format!("weight {weight}")));
+    parts.join(", ")
 }
 
 impl Gallery {
@@ -93,11 +128,10 @@ impl Gallery {
     pub(crate) fn rows(&self, source: &ModelSource) -> Result<Vec<GalleryRow>> {
         let row = |unit: usize| {
             let (memorized, known) = &self.prompts[unit];
-            let weight = known.weight.map_or_else(String::new, |weight| format!(", weight {weight}"));
             Ok(GalleryRow {
                 model: source.to_string(),
                 prompt: known.text.clone(),
-                label: format!("{}, {}{weight}", class_name(*memorized), known.set),
+                label: label(*memorized, known),
                 truth: truth(known, &self.folder)?,
                 drawn: self.names(unit),
             })
