@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use memscope_eval::spec::DetectorName;
 use memscope_metric::{Numerics, Preset};
 use memscope_model::{
-    CheckpointWeights, DeviceChoice, Execution, FileOptions, LoadOptions, Lora, ModelSource, NetworkDtype, NoiseGenerator,
-    Parameterization, Pixels, ScheduleCheck, SizeConditions, Variant,
+    CheckpointWeights, DeviceChoice, Execution, FileOptions, LoadOptions, Lora, ModelSource, NetworkDtype,
+    NoiseGenerator, Parameterization, Pixels, ScheduleCheck, SizeConditions, Variant,
 };
 
 /// Tell whether prompts make a text-to-image diffusion model reproduce its training images, without generating any.
@@ -173,7 +173,10 @@ impl ModelArgs {
     /// The model that is meant.
     pub(crate) fn source(&self) -> memscope_model::Result<ModelSource> {
         let source = self.source.clone().with_variant(self.variant.clone())?;
-        Ok(source.with_file_options(self.file.options())?.with_loras(self.loras.clone()).with_sizes(self.sizes.conditions()))
+        Ok(source
+            .with_file_options(self.file.options())?
+            .with_loras(self.loras.clone())
+            .with_sizes(self.sizes.conditions()))
     }
 
     /// How it is loaded.

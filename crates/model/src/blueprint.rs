@@ -49,8 +49,9 @@ impl Blueprint {
     pub(crate) fn of(source: &ModelSource, files: ModelFiles, check: ScheduleCheck) -> Result<Self> {
         let pipeline = Pipeline::read(&files)?;
         let unet = UNetShape::from_config(&Config::read(&files, "unet/config.json")?)?;
-        let text_encoder =
-            |part: &TextPart| TextShape::from_config(&Config::read(&files, &format!("{}/config.json", part.folder))?, *part);
+        let text_encoder = |part: &TextPart| {
+            TextShape::from_config(&Config::read(&files, &format!("{}/config.json", part.folder))?, *part)
+        };
         let text_encoders = pipeline.text_parts().iter().map(text_encoder).collect::<Result<Vec<_>>>()?;
         check_text(&files, &unet, &text_encoders)?;
         check_added(&files, &unet, &text_encoders)?;

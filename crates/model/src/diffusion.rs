@@ -111,7 +111,8 @@ impl LatentDiffusion {
         let place = Place::open(execution)?;
         let files = blueprint.files();
         let text_encoders = Some(Arc::new(text_encoders(&blueprint, &place)?));
-        let tokenizers = blueprint.text_encoders().iter().map(|shape| tokenizer(files, shape)).collect::<Result<_>>()?;
+        let tokenizers =
+            blueprint.text_encoders().iter().map(|shape| tokenizer(files, shape)).collect::<Result<_>>()?;
         let unet = UNet::load(files, blueprint.unet().clone(), &place)?;
         let fingerprint = fingerprint(files)?;
         if blueprint.weights_origin() == WeightsOrigin::Random {

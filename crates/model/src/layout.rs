@@ -15,14 +15,8 @@ use crate::{
 pub(crate) const INDEX: &str = "model_index.json";
 
 /// The files of a tokenizer, which are read where a model has them.
-const TOKENIZER: [&str; 6] = [
-    "added_tokens.json",
-    "merges.txt",
-    "special_tokens_map.json",
-    TOKENIZER_JSON,
-    "tokenizer_config.json",
-    VOCABULARY,
-];
+const TOKENIZER: [&str; 6] =
+    ["added_tokens.json", "merges.txt", "special_tokens_map.json", TOKENIZER_JSON, "tokenizer_config.json", VOCABULARY];
 
 /// The tokenizer in one file (transformers 5); it counts where [`VOCABULARY`] is not there.
 pub(crate) const TOKENIZER_JSON: &str = "tokenizer.json";

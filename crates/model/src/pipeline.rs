@@ -89,13 +89,9 @@ impl Pipeline {
 
     /// The text encoders in the order in which their embeddings are joined.
     pub(crate) fn text_parts(self) -> &'static [TextPart] {
-        const FIRST: TextPart =
-            TextPart { folder: "text_encoder", tokenizer: "tokenizer", output: TextOutput::Last };
-        const SECOND: TextPart = TextPart {
-            folder: "text_encoder_2",
-            tokenizer: "tokenizer_2",
-            output: TextOutput::PenultimateAndPooled,
-        };
+        const FIRST: TextPart = TextPart { folder: "text_encoder", tokenizer: "tokenizer", output: TextOutput::Last };
+        const SECOND: TextPart =
+            TextPart { folder: "text_encoder_2", tokenizer: "tokenizer_2", output: TextOutput::PenultimateAndPooled };
         match self {
             Self::StableDiffusion => &[FIRST],
             Self::StableDiffusionXl => &[TextPart { output: TextOutput::Penultimate, ..FIRST }, SECOND],

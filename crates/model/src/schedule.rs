@@ -240,7 +240,11 @@ impl Schedule {
                 settings: format!(
                     "timestep_spacing {spacing}, steps_offset {steps_offset}, num_train_timesteps {steps} in place of \
                      leading, 1, 1000{}",
-                    if schedule.spacing == Spacing::Trailing { "; trailing is for models distilled for few steps, such as Turbo and Lightning" } else { "" }
+                    if schedule.spacing == Spacing::Trailing {
+                        "; trailing is for models distilled for few steps, such as Turbo and Lightning"
+                    } else {
+                        ""
+                    }
                 ),
             });
         }
@@ -510,8 +514,7 @@ mod tests {
             (r#""steps_offset": 0, "clip_sample": true"#, 980, true),
             (r#""_class_name": "EulerDiscreteScheduler""#, 980, true),
         ] {
-            let schedule =
-                read_for(Pipeline::StableDiffusionXl, &format!("{{{STABLE_DIFFUSION}, {fields}}}")).unwrap();
+            let schedule = read_for(Pipeline::StableDiffusionXl, &format!("{{{STABLE_DIFFUSION}, {fields}}}")).unwrap();
             assert_eq!(schedule.timesteps(50).unwrap()[0], first, "{fields}");
             assert_eq!(schedule.clip, clips.then_some(1.0), "{fields}");
         }

@@ -23,8 +23,12 @@ impl FromStr for Pixels {
             let number = |text: &str| text.trim().parse::<u32>().ok().filter(|n| *n <= MOST);
             Some([number(a)?, number(b)?])
         });
-        let wrong =
-            || Error::Argument(format!("'{}' is no size: give two whole numbers up to {MOST}, such as 1024x1024", excerpt(given)));
+        let wrong = || {
+            Error::Argument(format!(
+                "'{}' is no size: give two whole numbers up to {MOST}, such as 1024x1024",
+                excerpt(given)
+            ))
+        };
         numbers.map(Self).ok_or_else(wrong)
     }
 }
@@ -66,11 +70,8 @@ impl SizeConditions {
 
 impl fmt::Display for SizeConditions {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let parts = [
-            ("original", self.original_size),
-            ("crops", self.crops_coords_top_left),
-            ("target", self.target_size),
-        ];
+        let parts =
+            [("original", self.original_size), ("crops", self.crops_coords_top_left), ("target", self.target_size)];
         let given = parts.iter().filter_map(|(name, pixels)| Some(format!("{name} {}", (*pixels)?)));
         f.write_str(&given.collect::<Vec<_>>().join(", "))
     }

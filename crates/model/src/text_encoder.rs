@@ -228,9 +228,7 @@ impl TextEncoder {
         Ok(Self {
             token_embedding: embeddings.get("token_embedding.weight", &[shape.vocabulary, shape.width])?,
             position_embedding: embeddings.get("position_embedding.weight", &[shape.context_length, shape.width])?,
-            layers: (0..shape.layers_to_hidden())
-                .map(|i| Layer::load(shape, &layers.at(i)))
-                .collect::<Result<_>>()?,
+            layers: (0..shape.layers_to_hidden()).map(|i| Layer::load(shape, &layers.at(i))).collect::<Result<_>>()?,
             end,
             width: shape.width,
         })

@@ -218,7 +218,8 @@ fn model_profile(name: &str, args: &Reproduce) -> anyhow::Result<ModelProfile> {
     let options = args.file.options();
     for entry in &mut profile.models {
         entry.variant = args.variant.clone().or(entry.variant.take());
-        entry.lora = args.loras.iter().map(|lora| LoraEntry { file: FilePath(lora.file.clone()), scale: lora.scale }).collect();
+        entry.lora =
+            args.loras.iter().map(|lora| LoraEntry { file: FilePath(lora.file.clone()), scale: lora.scale }).collect();
         entry.vae = options.vae.clone().map(FilePath);
         entry.config = options.config.clone().map(FilePath);
         entry.prediction_type = options.prediction;
@@ -303,7 +304,9 @@ mod tests {
     fn overrides_come_after_the_model() {
         let profile = profile("sd14").unwrap();
         let set = options(&["models.0.source=embedded:emoji-eps", "noise.seeds=[42]"]);
-        let Ok(Stage::Experiment(experiment)) = Stage::new("table1", Some(&profile), &[], &set) else { panic!("no stage") };
+        let Ok(Stage::Experiment(experiment)) = Stage::new("table1", Some(&profile), &[], &set) else {
+            panic!("no stage")
+        };
         assert_eq!(experiment.file().models[0].source.as_str(), "embedded:emoji-eps");
         assert_eq!(experiment.file().noise.seeds, [42]);
     }

@@ -243,7 +243,16 @@ impl Checkpoint {
         let averaged = options.weights == CheckpointWeights::Averaged;
         let unused = explained(&header, &networks, &label, averaged)?;
         let architecture = family.name().to_owned();
-        Ok(Self { path: path.to_owned(), files, small, networks, architecture, averaged, distilled: says.distilled, unused })
+        Ok(Self {
+            path: path.to_owned(),
+            files,
+            small,
+            networks,
+            architecture,
+            averaged,
+            distilled: says.distilled,
+            unused,
+        })
     }
 
     /// The tensors of a network, by the folder it would have.

@@ -179,7 +179,9 @@ pub(crate) fn ldm_of_unet<'a>(tensors: &[&'a str]) -> Vec<(&'a str, String)> {
     let ldm = |name: &str| -> Option<String> {
         let (first, rest) = name.split_once('.')?;
         let part = |rest: &str, modules: &[(&str, &str)]| {
-            modules.iter().find_map(|(module, at)| Some(format!("{at}.{}", rest.strip_prefix(module)?.strip_prefix('.')?)))
+            modules
+                .iter()
+                .find_map(|(module, at)| Some(format!("{at}.{}", rest.strip_prefix(module)?.strip_prefix('.')?)))
         };
         const TWO: [(&str, &str); 2] = [("linear_1", "0"), ("linear_2", "2")];
         let in_block = |rest: &str| -> Option<(usize, String, usize, String)> {
@@ -210,11 +212,9 @@ pub(crate) fn ldm_of_unet<'a>(tensors: &[&'a str]) -> Vec<(&'a str, String)> {
                 match kind.as_str() {
                     "resnets" => Some(format!("input_blocks.{at}.0.{}", ldm_resnet(&rest)?)),
                     "attentions" => Some(format!("input_blocks.{at}.1.{rest}")),
-                    "downsamplers" => Some(format!(
-                        "input_blocks.{}.0.op.{}",
-                        (block + 1) * per_block,
-                        rest.strip_prefix("conv.")?
-                    )),
+                    "downsamplers" => {
+                        Some(format!("input_blocks.{}.0.op.{}", (block + 1) * per_block, rest.strip_prefix("conv.")?))
+                    }
                     _ => None,
                 }
             }

@@ -340,8 +340,9 @@ fn sharpness_of_jeon() {
         let x = repeat(case.get("x_T"), prompts);
         let product = |context: &Tensor| {
             let dual = Dual::variable(x.clone(), tangents.clone()).unwrap();
-            let output: Dual =
-                model.predict(&dual, &vec![981; prompts], &<Dual as memscope_model::Value>::constant(context), None).unwrap();
+            let output: Dual = model
+                .predict(&dual, &vec![981; prompts], &<Dual as memscope_model::Value>::constant(context), None)
+                .unwrap();
             (output.tangent().unwrap() * factor).unwrap()
         };
         case.assert_close("jeon.product.conditional", &product(case.get("context")), 1e-4);

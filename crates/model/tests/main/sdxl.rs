@@ -6,8 +6,8 @@ use std::{collections::HashMap, path::PathBuf};
 use crate::common::{read_tensors, relative_l2};
 use candle_core::{DType, Tensor, Var};
 use memscope_model::{
-    Blueprint, Dual, Error, FileOptions, LatentDiffusion, Lora, ModelSource, ModelSummary, PredictionInput, PromptBatch,
-    PromptEmbedding, Sampling, ScheduleCheck, SizeConditions, Value,
+    Blueprint, Dual, Error, FileOptions, LatentDiffusion, Lora, ModelSource, ModelSummary, PredictionInput,
+    PromptBatch, PromptEmbedding, Sampling, ScheduleCheck, SizeConditions, Value,
 };
 use serde_json::json;
 
@@ -81,7 +81,10 @@ fn prompts_are_encoded_as_the_pipeline_does() {
     }
     // Released and read again.
     model.release_text_encoders();
-    assert_eq!(relative_l2(&stacked(&model.encode_prompts(&PROMPTS).unwrap()).context, &stacked(&prompts).context), 0.0);
+    assert_eq!(
+        relative_l2(&stacked(&model.encode_prompts(&PROMPTS).unwrap()).context, &stacked(&prompts).context),
+        0.0
+    );
 }
 
 fn first_three(model: &LatentDiffusion) -> PromptBatch {
@@ -245,8 +248,7 @@ fn a_single_file_gives_the_bits_of_its_folder() {
     assert_eq!(relative_l2(&stacked(&a).context, &stacked(&b).context), 0.0);
     assert_eq!(relative_l2(&pooled(&a), &pooled(&b)), 0.0);
     let expected = Expected::open();
-    let [a, b] =
-        [&file, &model].map(|m| m.predict(expected.get("x"), &[981; 3], first_three(m), None).unwrap());
+    let [a, b] = [&file, &model].map(|m| m.predict(expected.get("x"), &[981; 3], first_three(m), None).unwrap());
     assert_eq!(relative_l2(&a, &b), 0.0);
     let latent = expected.get("x").narrow(0, 0, 1).unwrap();
     let [a, b] = [&file, &model].map(|model| model.vae().unwrap().decode(&latent).unwrap());
@@ -281,7 +283,9 @@ fn loras_reach_all_three_networks() {
 #[test]
 fn other_pipelines_and_distilled_models_are_refused_by_name() {
     let copy = crate::folders::Folder::of(&fixtures().join("model"));
-    for class in ["StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline", "StableDiffusionInpaintPipeline"] {
+    for class in
+        ["StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline", "StableDiffusionInpaintPipeline"]
+    {
         copy.set("model_index.json", "_class_name", json!(class));
         let message = copy.refusal();
         assert!(message.contains(class) && message.contains("refining"), "{message}");
