@@ -235,6 +235,11 @@ pub struct PromptList {
 }
 
 impl PromptList {
+    /// The texts alone.
+    pub fn into_texts(self) -> Vec<String> {
+        self.prompts.into_iter().map(|prompt| prompt.text).collect()
+    }
+
     /// The prompts as texts.
     pub fn texts(&self) -> Vec<String> {
         self.prompts.iter().map(|prompt| prompt.text.clone()).collect()
@@ -267,7 +272,7 @@ impl PromptSource {
     pub fn load(&self, model: &ModelSource) -> Result<PromptList> {
         match self {
             Self::Embedded(set) => embedded(*set, model),
-            Self::Paper(list) => published(*list),
+            Self::Paper(list) => Ok(published(*list, None)?.list),
             Self::File(path) => read(path),
         }
     }
@@ -331,13 +336,13 @@ fn embedded_lines<T: for<'a> Deserialize<'a>>(file: &str, bytes: Option<&[u8]>) 
     text.lines().map(|line| serde_json::from_str(line).map_err(|e| fail(e.to_string()))).collect()
 }
 
-/// The prompts of a published list that was downloaded.
+/// A published list that was downloaded.
 ///
 /// # Errors
-/// The list is not in the cache or not the published one.
-pub fn published(list: PaperList) -> Result<PromptList> {
+/// The list is not in the cache or not the published one, or has no such column.
+pub fn published(list: PaperList, column: Option<&str>) -> Result<PromptFile> {
     let table = memscope_frames::read_bytes(&list.to_string(), &list.read()?, Format::of(list.file())?)?;
-    Ok(from_table(table, None)?.list)
+    from_table(table, column)
 }
 
 /// A prompt file: its prompts, and all its columns in their order.
@@ -373,8 +378,8 @@ pub fn read(path: &Path) -> Result<PromptList> {
 ///
 /// # Errors
 /// The bytes are no text, or hold no prompt.
-pub fn parse(file: &str, bytes: &[u8]) -> Result<PromptList> {
-    Ok(from_table(memscope_frames::read_bytes(file, bytes, Format::Lines)?, None)?.list)
+pub fn parse(file: &str, bytes: &[u8]) -> Result<PromptFile> {
+    from_table(memscope_frames::read_bytes(file, bytes, Format::Lines)?, None)
 }
 
 /// The field of published lists that names a prompt's group.
@@ -432,7 +437,8 @@ mod tests {
     #[test]
     fn a_list_keeps_its_order_and_markup() {
         let list = parse("p.txt", "  <i>Mothers</i> 15\u{2032} \nsecond\n\n<i>Mothers</i> 15\u{2032}\nlast".as_bytes())
-            .unwrap();
+            .unwrap()
+            .list;
         assert_eq!(list.texts(), ["<i>Mothers</i> 15\u{2032}", "second", "last"]);
         assert_eq!(list.warnings[0], Warning::BlankLines { list: "p.txt".into(), count: 1 });
         assert!(matches!(&list.warnings[1], Warning::DuplicatePrompt { lines, .. } if lines == &[1, 4]));

@@ -192,7 +192,7 @@ pub(super) fn run_into(
         records: vec![],
         scores: vec![],
         timings: vec![],
-        frames: frames::Collector::default(),
+        frames: None,
         warnings: vec![],
         device: String::new(),
         calls: Calls::default(),
@@ -225,7 +225,7 @@ struct Run<'a> {
     records: Vec<ModelRecord>,
     scores: Vec<ModelScores>,
     timings: Vec<(String, ModelTiming)>,
-    frames: frames::Collector,
+    frames: Option<frames::Collector>,
     warnings: Vec<Warning>,
     /// The device that the networks ran on.
     device: String,
@@ -264,10 +264,14 @@ impl Run<'_> {
             detectors = loaded.scores(&tasks, &store)?;
             analyses = loaded.analyses(&tasks, &store)?;
             let classes = (&*resolved.memorized.texts(), &*resolved.non_memorized.texts());
+            let frames = match &mut self.frames {
+                Some(frames) => frames,
+                None => self.frames.insert(frames::Collector::create(&self.open.folder().measurements(), &self.open.folder().scores())?),
+            };
             for (_, plan) in &tasks.measurements {
-                self.frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes);
+                frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes)?;
             }
-            detectors.iter().for_each(|scores| self.frames.add_scores(&name, scores, classes));
+            detectors.iter().try_for_each(|scores| frames.add_scores(&name, scores, classes))?;
             if let Some(gallery) = &tasks.gallery {
                 self.pictures.extend(gallery.rows(source)?);
             }
@@ -301,9 +305,9 @@ impl Run<'_> {
             self.open.adopt(target.write(&table)?)?;
             tables.push(table);
         }
-        if self.experiment.needs_scores() {
-            let written = std::mem::take(&mut self.frames).write(self.open.folder().path())?;
-            self.open.adopt(written)?;
+        if let Some(frames) = self.frames.take() {
+            frames.finish()?;
+            self.open.adopt([self.open.folder().measurements(), self.open.folder().scores()])?;
         }
         let timing = self.write_timing()?;
         self.write_gallery()?;

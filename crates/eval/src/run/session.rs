@@ -1,6 +1,10 @@
 //! A loaded model with what the units of one task share.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
 
 use memscope_metric::NetworkCalls;
 use memscope_model::{LatentDiffusion, PromptEmbedding};
@@ -14,7 +18,10 @@ use crate::{
 /// What the units of a task execute with: the model, the encoded prompts, and whoever watches.
 pub struct Session<'s> {
     model: &'s LatentDiffusion,
-    embeddings: HashMap<String, PromptEmbedding>,
+    /// The empty prompt, which all units share.
+    empty: OnceCell<Rc<PromptEmbedding>>,
+    /// The prompts of the slab at hand.
+    embeddings: RefCell<HashMap<String, Rc<PromptEmbedding>>>,
     calls: NetworkCalls,
     progress: RefCell<Progress<'s>>,
 }
@@ -26,23 +33,38 @@ struct Progress<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// Encodes prompts, batch by batch, and gives the text encoder's memory back.
     pub(crate) fn new(
         model: &'s LatentDiffusion,
-        batches: &[Vec<String>],
         watch: &'s mut dyn Watch,
         (done, total): (usize, usize),
-    ) -> Result<Self> {
-        let mut embeddings = HashMap::new();
+    ) -> Self {
+        let progress = RefCell::new(Progress { watch, done, total });
+        let (empty, embeddings, calls) = (OnceCell::new(), RefCell::default(), NetworkCalls::default());
+        Self { model, empty, embeddings, calls, progress }
+    }
+
+    /// Forgets the prompts at hand, encodes these, batch by batch, and gives the text encoder's memory back. A batch of
+    /// the empty prompt alone is encoded the first time only.
+    pub(crate) fn encode(&self, batches: &[Vec<String>]) -> Result<()> {
+        self.embeddings.borrow_mut().clear();
         for texts in batches {
-            if watch.stop_requested() {
+            if self.stop_requested() {
                 return Err(Error::Stopped);
             }
-            embeddings.extend(texts.iter().cloned().zip(model.encode_prompts(texts)?));
+            if self.empty.get().is_some() && is_empty_prompt(texts) {
+                continue;
+            }
+            for (text, embedding) in texts.iter().zip(self.model.encode_prompts(texts)?) {
+                if text.is_empty() {
+                    // The first one counts.
+                    let _ = self.empty.set(Rc::new(embedding));
+                } else {
+                    self.embeddings.borrow_mut().insert(text.clone(), Rc::new(embedding));
+                }
+            }
         }
-        model.release_text_encoder();
-        let progress = RefCell::new(Progress { watch, done, total });
-        Ok(Self { model, embeddings, calls: NetworkCalls::default(), progress })
+        self.model.release_text_encoder();
+        Ok(())
     }
 
     /// The model.
@@ -60,12 +82,24 @@ impl<'s> Session<'s> {
         self.model.predicted_samples()
     }
 
-    /// A prompt that the task said it needs.
+    /// The empty prompt.
     ///
     /// # Errors
-    /// When it did not.
-    pub fn embedding(&self, prompt: &str) -> Result<&PromptEmbedding> {
-        self.embeddings.get(prompt).ok_or_else(|| Error::internal("a prompt was not encoded"))
+    /// When the task did not say that it needs it.
+    pub fn empty(&self) -> Result<&PromptEmbedding> {
+        self.empty.get().map(Rc::as_ref).ok_or_else(|| Error::internal("the empty prompt was not encoded"))
+    }
+
+    /// A prompt that the units at hand were said to need.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub fn embedding(&self, prompt: &str) -> Result<Rc<PromptEmbedding>> {
+        let known = match prompt {
+            "" => self.empty.get().cloned(),
+            _ => self.embeddings.borrow().get(prompt).cloned(),
+        };
+        known.ok_or_else(|| Error::internal("a prompt was not encoded"))
     }
 
     /// Whether the user wants to stop.
@@ -84,6 +118,11 @@ impl<'s> Session<'s> {
         self.progress.borrow_mut().done += weight;
         self.advance(0);
     }
+}
+
+/// Whether a batch is the empty prompt alone.
+pub(crate) fn is_empty_prompt(batch: &[String]) -> bool {
+    matches!(batch, [text] if text.is_empty())
 }
 
 /// A warning for each prompt that is longer than the model reads.

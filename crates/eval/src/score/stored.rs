@@ -59,7 +59,14 @@ impl<'a> StoredPlan<'a> {
     }
 
     /// Visits every stored group of values of these prompts, in the order prompt, seed, generation, measure.
-    pub fn for_each(&self, prompts: &[String], mut visit: impl FnMut(&StoredValues)) {
+    ///
+    /// # Errors
+    /// The first error of `visit`.
+    pub fn try_for_each(
+        &self,
+        prompts: &[String],
+        mut visit: impl FnMut(&StoredValues) -> Result<()>,
+    ) -> Result<()> {
         let noise = self.plan.noise();
         for prompt in prompts {
             let Some(known) = self.prompts.get(prompt.as_str()) else { continue };
@@ -67,12 +74,13 @@ impl<'a> StoredPlan<'a> {
                 for generation in 0..noise.generations {
                     for PlannedMeasure { id, names, .. } in self.plan.under(seed) {
                         if let Some(values) = self.store.get(&self.plan.key(id, known, seed, generation)) {
-                            visit(&StoredValues { prompt, seed, generation, measure: id, names, values });
+                            visit(&StoredValues { prompt, seed, generation, measure: id, names, values })?;
                         }
                     }
                 }
             }
         }
+        Ok(())
     }
 }
 

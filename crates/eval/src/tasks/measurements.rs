@@ -200,7 +200,7 @@ impl<'s> Measuring<'s> {
         let draw = || (seed, self.plan.noise.latents(seed, self.plan.model.latent_shape));
         let (_, latents) = self.drawn.insert(known.unwrap_or_else(draw));
         let x = latents[generation].clone();
-        let empty = self.session.embedding("")?;
+        let empty = self.session.empty()?;
         Ok(InitialNoise::new(self.session.model(), empty, x, self.session.calls()))
     }
 
@@ -230,9 +230,10 @@ impl Execute for Measuring<'_> {
         let (_, seed, generation) = plan.noise_of(open.unit);
         let (prompts, measures) = (plan.chunk(open.unit), plan.open_measures(open));
         let shared = self.shared.as_ref().map(|(_, noise)| noise);
-        let generations = prompts.iter().enumerate().map(|(i, prompt)| {
+        let embeddings = prompts.iter().map(|prompt| session.embedding(&prompt.text)).collect::<Result<Vec<_>>>()?;
+        let generations = embeddings.iter().enumerate().map(|(i, embedding)| {
             let noise = own.get(i).or(shared).ok_or_else(|| Error::internal("a chunk of prompts has no noise"))?;
-            Ok(noise.generation(session.embedding(&prompt.text)?))
+            Ok(noise.generation(embedding))
         });
         let generations: Vec<Generation> = generations.collect::<Result<_>>()?;
 

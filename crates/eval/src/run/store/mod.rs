@@ -6,9 +6,10 @@
 
 mod read;
 mod record;
+mod records;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs::{self, File, OpenOptions, TryLockError},
     io::Write,
     path::{Path, PathBuf},
@@ -18,6 +19,7 @@ use std::{
 use self::{
     read::{Agreement, Contents},
     record::Entry,
+    records::Records,
 };
 use crate::{
     error::{Error, Result},
@@ -26,7 +28,7 @@ use crate::{
 
 /// The store of one model.
 pub struct MeasurementStore {
-    records: HashMap<Key, Vec<f64>>,
+    records: Records,
     file: Option<(PathBuf, File)>,
     last_sync: Instant,
 }
@@ -40,7 +42,7 @@ const MOST_FILES: usize = 256;
 impl MeasurementStore {
     /// A store that is forgotten.
     pub fn in_memory() -> Self {
-        Self { records: HashMap::new(), file: None, last_sync: Instant::now() }
+        Self { records: Records::default(), file: None, last_sync: Instant::now() }
     }
 
     /// Opens or creates the store of a model below `folder`, for this process alone.
@@ -110,7 +112,7 @@ impl MeasurementStore {
 
     /// The numbers under a key.
     pub fn get(&self, key: &Key) -> Option<&[f64]> {
-        self.records.get(key).map(Vec::as_slice)
+        self.records.get(key)
     }
 
     /// Whether the numbers of a record are there, all of them.
@@ -127,7 +129,7 @@ impl MeasurementStore {
         self.write(&entries)?;
         for entry in entries {
             if let Entry::Record(key, values) = entry {
-                self.records.insert(key, values);
+                self.records.insert(key, &values)?;
             }
         }
         Ok(())
@@ -138,8 +140,8 @@ impl MeasurementStore {
     /// # Errors
     /// When the file cannot be written.
     pub fn remove<'a>(&mut self, keys: impl IntoIterator<Item = &'a Key>) -> Result<()> {
-        let known: HashSet<&Key> = keys.into_iter().filter(|key| self.records.contains_key(key)).collect();
-        let entries: Vec<Entry> = known.into_iter().map(|key| Entry::Removal(key.clone())).collect();
+        let known: HashSet<&Key> = keys.into_iter().filter(|key| self.records.get(key).is_some()).collect();
+        let entries: Vec<Entry> = known.into_iter().map(|key| Entry::Removal(*key)).collect();
         self.write(&entries)?;
         for entry in &entries {
             if let Entry::Removal(key) = entry {
@@ -156,7 +158,7 @@ impl MeasurementStore {
     pub(crate) fn remove_misshapen(&mut self, records: &[RecordId]) -> Result<()> {
         let misshapen = |record: &RecordId| match record {
             RecordId::Numbers { key, count } if self.get(key).is_some() && !self.holds(key, *count) => {
-                Some(key.clone())
+                Some(*key)
             }
             _ => None,
         };

@@ -1,13 +1,12 @@
 //! Reading the files of a store.
 
 use std::{
-    collections::HashMap,
     fs::{self, File, OpenOptions},
     io::{BufRead, BufReader, ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
-use super::record::Entry;
+use super::{record::Entry, records::Records};
 use crate::{
     error::{Error, Result},
     plan::Key,
@@ -16,10 +15,13 @@ use crate::{
 /// Longest line that is read: a record of 10⁶ numbers.
 const LONGEST_LINE: usize = 32 << 20;
 
+/// Bytes of damaged lines that are set aside at most.
+const MOST_DAMAGED: usize = 64 << 20;
+
 /// The records of all files read so far.
-#[derive(Default)]
 pub(super) struct Contents {
-    pub(super) records: HashMap<Key, Vec<f64>>,
+    is_empty: bool,
+    pub(super) records: Records,
 }
 
 /// What is done about records of one key in different files.
@@ -42,17 +44,27 @@ pub(super) struct Part {
     pub(super) damaged: Vec<(usize, Vec<u8>, String)>,
 }
 
+impl Default for Contents {
+    fn default() -> Self {
+        Self { is_empty: true, records: Records::default() }
+    }
+}
+
 impl Contents {
     /// Adds the records of a file; a file that is not there has none. Removals count within their file.
     pub(super) fn read(&mut self, path: &Path, agreement: Agreement) -> Result<Part> {
         let mut part = Part::default();
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            let reason = "it is not a regular file".to_owned();
+            return Err(Error::DamagedStore { path: path.to_owned(), reason });
+        }
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(part),
             Err(error) => return Err(Error::read(path)(error)),
         };
-        let mut own: HashMap<Key, Vec<f64>> = HashMap::new();
-        let mut number = 0;
+        let mut own = Records::default();
+        let (mut number, mut damaged_bytes) = (0, 0);
         each_line(path, file, |line| {
             number += 1;
             part.bytes += line.len() as u64;
@@ -62,22 +74,30 @@ impl Contents {
             }
             part.complete += line.len() as u64;
             match Entry::parse(line) {
-                Ok(Entry::Record(key, values)) => insert(&mut own, key, values, path, number),
+                Ok(Entry::Record(key, values)) => insert(&mut own, key, &values, path, number),
                 Ok(Entry::Removal(key)) => {
                     own.remove(&key);
                     Ok(())
                 }
                 Err(reason) => {
+                    damaged_bytes += line.len();
+                    if damaged_bytes > MOST_DAMAGED {
+                        let reason = "most of it is no record; it is no store of memscope".to_owned();
+                        return Err(Error::DamagedStore { path: path.to_owned(), reason });
+                    }
                     part.damaged.push((number, line.to_vec(), reason));
                     Ok(())
                 }
             }
         })?;
-        for (key, values) in own {
-            match agreement {
-                Agreement::Required => insert(&mut self.records, key, values, path, 0)?,
-                Agreement::FirstCounts => {
-                    self.records.entry(key).or_insert(values);
+        if self.is_empty {
+            // The usual case: a store in one file is held once.
+            (self.records, self.is_empty) = (own, false);
+        } else {
+            for (key, values) in own.iter() {
+                match agreement {
+                    Agreement::FirstCounts if self.records.get(&key).is_some() => {}
+                    _ => insert(&mut self.records, key, values, path, 0)?,
                 }
             }
         }
@@ -93,18 +113,15 @@ impl Contents {
 }
 
 /// Adds a record; two of one key must agree to the last bit. `line` is 0 where they stand in different files.
-fn insert(records: &mut HashMap<Key, Vec<f64>>, key: Key, values: Vec<f64>, path: &Path, line: usize) -> Result<()> {
+fn insert(records: &mut Records, key: Key, values: &[f64], path: &Path, line: usize) -> Result<()> {
     let same = |known: &[f64]| known.iter().map(|v| v.to_bits()).eq(values.iter().map(|v| v.to_bits()));
     match records.get(&key) {
         Some(known) if !same(known) => {
             let place = if line > 0 { format!(", line {line}") } else { String::new() };
-            Err(Error::ConflictingRecords { path: path.to_owned(), place, key: key.as_str().to_owned() })
+            Err(Error::ConflictingRecords { path: path.to_owned(), place, key: key.to_string() })
         }
         Some(_) => Ok(()),
-        None => {
-            records.insert(key, values);
-            Ok(())
-        }
+        None => records.insert(key, values),
     }
 }
 
