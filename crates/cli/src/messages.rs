@@ -61,8 +61,8 @@ pub(crate) fn log(verbose: u8) {
     };
     let filter = EnvFilter::try_from_env("MEMSCOPE_LOG")
         .unwrap_or_else(|_| EnvFilter::new(format!("memscope={level},{}", crates(level))));
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        && io::IsTerminal::is_terminal(&io::stderr());
+    let colour =
+        std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && io::IsTerminal::is_terminal(&io::stderr());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -1,9 +1,6 @@
 //! Measurements and scores as data frames.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::Path};
 
 use memscope_frames::{Columns, FrameColumn as Column};
 
@@ -49,7 +46,8 @@ trait Row: Sized {
 
 impl Row for Measurement {
     fn columns(rows: &[Self]) -> Vec<Column> {
-        let text = |name: &str, of: fn(&Self) -> &str| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
+        let text =
+            |name: &str, of: fn(&Self) -> &str| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
         vec![
             text("model", |row| &row.model),
             text("class", |row| row.class),
@@ -65,7 +63,8 @@ impl Row for Measurement {
 
 impl Row for ScoreRow {
     fn columns(rows: &[Self]) -> Vec<Column> {
-        let text = |name: &str, of: fn(&Self) -> &str| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
+        let text =
+            |name: &str, of: fn(&Self) -> &str| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
         vec![
             text("model", |row| &row.model),
             text("detector", |row| &row.detector),

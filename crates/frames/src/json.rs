@@ -216,7 +216,10 @@ mod tests {
     #[test]
     fn a_field_that_rows_lack_is_empty_there() {
         let table = read_lines("t", "{\"a\": 1}\n{\"b\": true}\n{\"a\": 99999999999999999999999}").unwrap();
-        assert_eq!(table.columns[0].cells, [Cell::Bare("1".into()), Cell::Empty, Cell::Text("99999999999999999999999".into())]);
+        assert_eq!(
+            table.columns[0].cells,
+            [Cell::Bare("1".into()), Cell::Empty, Cell::Text("99999999999999999999999".into())]
+        );
         assert_eq!(table.columns[1].cells, [Cell::Empty, Cell::Bare("true".into()), Cell::Empty]);
     }
 

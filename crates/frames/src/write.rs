@@ -3,11 +3,8 @@
 use std::{fs::File, io, path::Path};
 
 use polars::{
-    io::csv::write::BatchedWriter,
-    prelude::{
-        BatchedWriter as BatchedParquet, Column as Series, CsvWriter, DataFrame, JsonFormat, JsonWriter, ParquetWriter,
-        PolarsError, SerWriter,
-    },
+    io::{csv::write::BatchedWriter as BatchedCsv, parquet::write::BatchedWriter as BatchedParquet},
+    prelude::{Column as Series, CsvWriter, DataFrame, JsonFormat, JsonWriter, ParquetWriter, PolarsError, SerWriter},
 };
 
 use crate::{
@@ -47,7 +44,7 @@ pub struct FrameWriter {
 }
 
 enum Pieces {
-    Csv(BatchedWriter<File>),
+    Csv(BatchedCsv<File>),
     Parquet(BatchedParquet<File>),
     JsonLines(File),
 }

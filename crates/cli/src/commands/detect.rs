@@ -21,8 +21,7 @@ use crate::{
     args::Detect,
     cached, costs,
     exit_code::UserError,
-    input,
-    loading,
+    input, loading,
     messages::note,
     output::{self, print_json, print_table},
     progress::Progress,
@@ -139,12 +138,7 @@ fn read_prompts(args: &Detect) -> anyhow::Result<PromptFile> {
 
 /// Writes every row of the input that holds anything, in its order, once for each seed: its columns, then the seed and the
 /// scores. A row without a prompt has no scores.
-fn write_scores(
-    path: &Path,
-    table: &Table,
-    rows: &[Option<usize>],
-    result: &DetectionResult,
-) -> anyhow::Result<()> {
+fn write_scores(path: &Path, table: &Table, rows: &[Option<usize>], result: &DetectionResult) -> anyhow::Result<()> {
     let is_blank = |row: usize| table.columns.iter().all(|column| column.cells[row].text().is_none());
     let seeds = result.seeds.len();
     let (mut from, mut scores) = (vec![], vec![]);

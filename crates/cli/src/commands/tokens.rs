@@ -28,6 +28,8 @@ use crate::{
 #[derive(Serialize)]
 struct Significance {
     token: String,
+    /// The word that it is a part of, or is.
+    word: String,
     gradient_norm: f64,
 }
 
@@ -66,8 +68,10 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
         let texts = model.tokenizer().token_texts(&tokens);
         let gradients = gradients.filter(|gradients| gradients.len() == texts.len());
         let gradients = gradients.context("a stored record has not one number for each token; run with --fresh")?;
-        let token = |(token, gradient_norm): (String, f64)| Significance { token, gradient_norm };
-        reports.push(Report { prompt: text.clone(), tokens: texts.into_iter().zip(gradients).map(token).collect() });
+        let words = model.tokenizer().token_words(&tokens);
+        let token = |((token, word), gradient_norm)| Significance { token, word, gradient_norm };
+        let tokens = texts.into_iter().zip(words).zip(gradients).map(token).collect();
+        reports.push(Report { prompt: text.clone(), tokens });
     }
     if let Some(path) = &args.figure {
         draw(args, &model, &reports, path)?;
@@ -133,6 +137,7 @@ fn table(args: &Tokens, model: &LatentDiffusion, report: &Report) -> anyhow::Res
     const WIDTH: f64 = 30.0;
     let columns = vec![
         Column::new("token", "Token", ColumnKind::Text),
+        Column::new("word", "Word", ColumnKind::Text),
         Column::new("gradient_norm", "Gradient norm", ColumnKind::Number),
         Column::new("strip", "", ColumnKind::Text),
     ];
@@ -141,7 +146,12 @@ fn table(args: &Tokens, model: &LatentDiffusion, report: &Report) -> anyhow::Res
     let largest = report.tokens.iter().map(|token| token.gradient_norm).fold(f64::MIN_POSITIVE, f64::max);
     for token in &report.tokens {
         let bar = "█".repeat((WIDTH * token.gradient_norm / largest).round() as usize);
-        table.push_row(vec![Cell::text(&token.token), Cell::number(token.gradient_norm, 4), Cell::text(bar)])?;
+        table.push_row(vec![
+            Cell::text(&token.token),
+            Cell::text(&token.word),
+            Cell::number(token.gradient_norm, 4),
+            Cell::text(bar),
+        ])?;
     }
     table.set_provenance("model", format!("{}, {}", model.source(), model.weights_label()));
     let several = match (args.generations, args.one_norm) {

@@ -95,7 +95,12 @@ mod tests {
     fn keys_are_written_as_digits() {
         let key = Key::new(&["model"]);
         assert_eq!(key.to_string().parse(), Ok(key));
-        for wrong in ["", "00112233445566778899aabbccddeef", "00112233445566778899AABBCCDDEEFF", "é0112233445566778899aabbccddeef"] {
+        for wrong in [
+            "",
+            "00112233445566778899aabbccddeef",
+            "00112233445566778899AABBCCDDEEFF",
+            "é0112233445566778899aabbccddeef",
+        ] {
             assert!(wrong.parse::<Key>().is_err(), "{wrong}");
         }
     }

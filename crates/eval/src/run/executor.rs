@@ -52,7 +52,7 @@ pub fn execute(
                 return Err(Error::Stopped);
             }
             let measured = execution.execute(unit, &mut calls)?;
-            store.append(measured.into_iter().filter(|(key, _)| store.get(key).is_none()).collect())?;
+            store.append(measured.into_iter().filter(|(key, _)| !store.contains(key)).collect())?;
             session.finish(task.weight(unit.unit));
         }
     }

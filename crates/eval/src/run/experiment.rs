@@ -266,7 +266,10 @@ impl Run<'_> {
             let classes = (&*resolved.memorized.texts(), &*resolved.non_memorized.texts());
             let frames = match &mut self.frames {
                 Some(frames) => frames,
-                None => self.frames.insert(frames::Collector::create(&self.open.folder().measurements(), &self.open.folder().scores())?),
+                None => self.frames.insert(frames::Collector::create(
+                    &self.open.folder().measurements(),
+                    &self.open.folder().scores(),
+                )?),
             };
             for (_, plan) in &tasks.measurements {
                 frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes)?;

@@ -33,11 +33,7 @@ struct Progress<'s> {
 }
 
 impl<'s> Session<'s> {
-    pub(crate) fn new(
-        model: &'s LatentDiffusion,
-        watch: &'s mut dyn Watch,
-        (done, total): (usize, usize),
-    ) -> Self {
+    pub(crate) fn new(model: &'s LatentDiffusion, watch: &'s mut dyn Watch, (done, total): (usize, usize)) -> Self {
         let progress = RefCell::new(Progress { watch, done, total });
         let (empty, embeddings, calls) = (OnceCell::new(), RefCell::default(), NetworkCalls::default());
         Self { model, empty, embeddings, calls, progress }

@@ -1,6 +1,6 @@
 //! The stored numbers of a measurement plan.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use memscope_metric::{Detector, Quantity, Score};
 
@@ -62,11 +62,7 @@ impl<'a> StoredPlan<'a> {
     ///
     /// # Errors
     /// The first error of `visit`.
-    pub fn try_for_each(
-        &self,
-        prompts: &[String],
-        mut visit: impl FnMut(&StoredValues) -> Result<()>,
-    ) -> Result<()> {
+    pub fn try_for_each(&self, prompts: &[String], mut visit: impl FnMut(&StoredValues) -> Result<()>) -> Result<()> {
         let noise = self.plan.noise();
         for prompt in prompts {
             let Some(known) = self.prompts.get(prompt.as_str()) else { continue };
@@ -74,7 +70,7 @@ impl<'a> StoredPlan<'a> {
                 for generation in 0..noise.generations {
                     for PlannedMeasure { id, names, .. } in self.plan.under(seed) {
                         if let Some(values) = self.store.get(&self.plan.key(id, known, seed, generation)) {
-                            visit(&StoredValues { prompt, seed, generation, measure: id, names, values })?;
+                            visit(&StoredValues { prompt, seed, generation, measure: id, names, values: &values })?;
                         }
                     }
                 }
@@ -103,11 +99,19 @@ impl StoredQuantities<'_> {
     pub(crate) fn read(&self, prompt: &str, seed: u64, generations: usize) -> Result<Vec<Vec<f64>>> {
         let StoredPlan { plan, store, prompts } = self.stored;
         let known = prompts.get(prompt).ok_or_else(|| missing(&self.name, prompt))?;
-        let value = |place: &Located, generation| {
-            let measure = plan.measure(place.measure)?;
-            store.get(&plan.key(&measure.id, known, seed, generation))?.get(place.value).copied()
+        // Quantities of one measure stand in one record, which is looked up once.
+        let of_generation = |generation| {
+            let mut record: Option<(usize, Cow<[f64]>)> = None;
+            let value = |place: &Located| {
+                if record.as_ref().is_none_or(|(measure, _)| *measure != place.measure) {
+                    let measure = plan.measure(place.measure)?;
+                    let values = store.get(&plan.key(&measure.id, known, seed, generation))?;
+                    record = Some((place.measure, values));
+                }
+                record.as_ref()?.1.get(place.value).copied()
+            };
+            self.places.iter().map(value).collect()
         };
-        let of_generation = |generation| self.places.iter().map(|place| value(place, generation)).collect();
         let values: Option<Vec<Vec<f64>>> = (0..generations).map(of_generation).collect();
         values.ok_or_else(|| missing(&self.name, prompt))
     }

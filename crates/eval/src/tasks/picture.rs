@@ -28,7 +28,8 @@ pub(super) fn draw(
 ) -> Result<()> {
     let model = session.model();
     let mut stopped = false;
-    let drawn = model.sample(latents, &session.embedding(prompt)?, session.empty()?, sampling, |step| {
+    let embedding = session.embedding(prompt)?;
+    let drawn = model.sample(latents, &embedding, session.empty()?, sampling, |step| {
         each_step(step.index);
         stopped |= session.stop_requested();
         if stopped { Err(memscope_model::Error::Argument("stopped".into())) } else { Ok(()) }

@@ -79,7 +79,7 @@ impl TokenGradients {
             for part in 0..parts {
                 let norms = store.get(&self.key(prompt, part))?;
                 sums.resize(norms.len().max(sums.len()), 0.0);
-                sums.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
+                sums.iter_mut().zip(&*norms).for_each(|(sum, norm)| *sum += norm);
             }
             Some(sums.into_iter().map(|sum| sum / parts as f64).collect())
         };
