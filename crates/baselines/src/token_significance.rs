@@ -2,10 +2,10 @@
 
 use candle_core::DType;
 use memscope_metric::T_NORM;
-use memscope_model::{Error, LatentDiffusion, PromptEmbedding, Result};
+use memscope_model::{Error, LatentDiffusion, PromptBatch, PromptEmbedding, Result};
 
 /// ‖∂N / ∂e_i‖₂ for each token i of the prompt (BOS, text, EOS; without padding) at t = 981, where e_i is the prompt
-/// embedding's row and N = √Σₙ ‖cₙ − uₙ‖² is one norm over all `noises` (x_T, flattened (C, H, W) each), as the released
+/// embedding's row (SDXL's pooled prompt is held) and N = √Σₙ ‖cₙ − uₙ‖² is one norm over all `noises` (x_T, flattened (C, H, W) each), as the released
 /// helper takes it. The helper mixes up the two rows of the batch; this is the prompt's. docs/spec/related.md §1.
 ///
 /// # Errors
@@ -40,8 +40,8 @@ fn gradient(
     x: &[f32],
 ) -> Result<(f64, Vec<Vec<f32>>)> {
     let x = model.latents(x.to_vec())?;
-    let unconditional = model.predict(&x, &[T_NORM], &empty.embedding.unsqueeze(0)?, None)?;
-    let conditional = model.trace(&x, &[T_NORM], &prompt.embedding.unsqueeze(0)?)?;
+    let unconditional = model.predict(&x, &[T_NORM], PromptBatch::of(&[empty])?, None)?;
+    let conditional = model.trace(&x, &[T_NORM], PromptBatch::of(&[prompt])?)?;
     // The norm in f32: its sum of squares would overflow in f16.
     let difference = (conditional.output() - unconditional)?.to_dtype(DType::F32)?;
     let norm = difference.sqr()?.sum_all()?.sqrt()?;

@@ -6,7 +6,7 @@ use std::{collections::HashMap, path::PathBuf};
 use candle_core::{DType, Device, Tensor, safetensors};
 use memscope_baselines::{Jeon, Ren, RenMode, SharpnessPower, Wen, token_significance};
 use memscope_metric::{Detector, InitialNoise, NetworkCalls, Protocol, ResolvedProtocol};
-use memscope_model::{LatentDiffusion, ModelSource, PromptEmbedding, Tokens};
+use memscope_model::{LatentDiffusion, ModelSource, PromptBatch, PromptEmbedding, Tokens};
 
 const MODELS: [&str; 4] = ["tiny-sd1", "tiny-sd2", "emoji-eps", "emoji-v"];
 
@@ -36,7 +36,7 @@ impl Case {
     fn prompts(&self, name: &str) -> Vec<PromptEmbedding> {
         let tensor = &self.0[name];
         let tokens = Tokens { ids: vec![], length: 0, cut: None };
-        let row = |i| PromptEmbedding { embedding: tensor.get(i).unwrap(), tokens: tokens.clone() };
+        let row = |i| PromptEmbedding { embedding: tensor.get(i).unwrap(), added: None, tokens: tokens.clone() };
         (0..tensor.dim(0).unwrap()).map(row).collect()
     }
 
@@ -135,9 +135,9 @@ fn several_noises_have_one_norm() {
     // Of another size, so that the weights of the two differ.
     let second: Vec<f32> = first.iter().rev().map(|x| 0.5 * x).collect();
     let x = model.latents([first.clone(), second.clone()].concat()).unwrap();
-    let twice = |e: &Tensor| Tensor::stack(&[e, e], 0).unwrap();
-    let unconditional = model.predict(&x, &[981, 981], &twice(&empty.embedding), None).unwrap();
-    let conditional = model.trace(&x, &[981, 981], &twice(&prompt.embedding)).unwrap();
+    let twice = |prompt| PromptBatch::of(&[prompt, prompt]).unwrap();
+    let unconditional = model.predict(&x, &[981, 981], twice(&empty), None).unwrap();
+    let conditional = model.trace(&x, &[981, 981], twice(&prompt)).unwrap();
     let difference = (conditional.output() - unconditional).unwrap();
     let norm = difference.sqr().unwrap().sum_all().unwrap().sqrt().unwrap();
     let gradient = conditional.vjp_context(&difference.broadcast_div(&norm).unwrap()).unwrap();

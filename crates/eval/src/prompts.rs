@@ -2,11 +2,12 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     path::{Path, PathBuf},
     result::Result as StdResult,
     str::FromStr,
+    sync::Arc,
 };
 
 use memscope_frames::{Columns, Format, Table, prompt_column};
@@ -214,9 +215,9 @@ struct Generation {
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownPrompt {
     /// The prompt.
-    pub text: String,
+    pub text: Arc<str>,
     /// The list it comes from.
-    pub set: String,
+    pub set: Arc<str>,
     /// How often its picture was shown in training, relative to one ordinary picture.
     pub weight: Option<f64>,
     /// Whether the model reproduces the planted picture on every checked seed.
@@ -237,12 +238,12 @@ pub struct PromptList {
 impl PromptList {
     /// The texts alone.
     pub fn into_texts(self) -> Vec<String> {
-        self.prompts.into_iter().map(|prompt| prompt.text).collect()
+        self.prompts.into_iter().map(|prompt| prompt.text.to_string()).collect()
     }
 
     /// The prompts as texts.
     pub fn texts(&self) -> Vec<String> {
-        self.prompts.iter().map(|prompt| prompt.text.clone()).collect()
+        self.prompts.iter().map(|prompt| prompt.text.to_string()).collect()
     }
 }
 
@@ -253,7 +254,7 @@ impl PromptSources {
         for source in &self.0 {
             let list = source.load(model)?;
             all.warnings.extend(list.warnings);
-            let mut seen: HashSet<String> = all.prompts.iter().map(|prompt| prompt.text.clone()).collect();
+            let mut seen: HashSet<Arc<str>> = all.prompts.iter().map(|prompt| prompt.text.clone()).collect();
             all.prompts.extend(list.prompts.into_iter().filter(|prompt| seen.insert(prompt.text.clone())));
         }
         Ok(all)
@@ -314,10 +315,11 @@ fn embedded(set: EmbeddedSet, model: &ModelSource) -> Result<PromptList> {
     let lines: Vec<EmbeddedPrompt> = embedded_lines("prompts.jsonl", memscope_embedded::shared_file("prompts.jsonl"))?;
     let listed = if set == EmbeddedSet::Verified { EmbeddedSet::Verbatim } else { set };
     let verified = |caption: &str| generations.iter().find(|g| g.caption == caption).map(|g| g.verified);
+    let name: Arc<str> = set.to_string().into();
     let known = lines.into_iter().filter(|line| line.set == listed).map(|line| KnownPrompt {
         verified: verified(&line.caption),
-        text: line.caption,
-        set: set.to_string(),
+        text: line.caption.into(),
+        set: name.clone(),
         weight: line.weight,
         image: line.image,
     });
@@ -389,8 +391,11 @@ fn from_table(table: Table, column: Option<&str>) -> Result<PromptFile> {
     let file = table.file.clone();
     let texts = prompt_column(&table, column)?;
     let groups = table.columns.iter().find(|column| column.name == GROUP);
+    let whole: Arc<str> = file.as_str().into();
     let mut place_of: HashMap<&str, usize> = HashMap::new();
-    let mut rows_of: Vec<Vec<usize>> = vec![];
+    // The rows of prompts that come again.
+    let mut repeated: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut first_row: Vec<usize> = vec![];
     let mut prompts = vec![];
     let mut rows = vec![];
     for (row, text) in texts.iter().enumerate() {
@@ -401,16 +406,18 @@ fn from_table(table: Table, column: Option<&str>) -> Result<PromptFile> {
         let at = *place_of.entry(prompt).or_insert_with(|| {
             let group = groups.and_then(|groups| groups.cells[row].text());
             prompts.push(KnownPrompt {
-                text: prompt.to_owned(),
-                set: group.map_or_else(|| file.clone(), |group| format!("{file} {group}")),
+                text: prompt.into(),
+                set: group.map_or_else(|| whole.clone(), |group| format!("{file} {group}").into()),
                 weight: None,
                 verified: None,
                 image: None,
             });
-            rows_of.push(vec![]);
+            first_row.push(row + 1);
             prompts.len() - 1
         });
-        rows_of[at].push(row + 1);
+        if first_row[at] != row + 1 {
+            repeated.entry(at).or_insert_with(|| vec![first_row[at]]).push(row + 1);
+        }
         rows.push(Some(at));
     }
     if prompts.is_empty() {
@@ -421,10 +428,9 @@ fn from_table(table: Table, column: Option<&str>) -> Result<PromptFile> {
     if blank > 0 {
         warnings.push(Warning::BlankLines { list: file.clone(), count: blank });
     }
-    let repeated = prompts.iter().zip(rows_of).filter(|(_, rows)| rows.len() > 1);
-    warnings.extend(repeated.map(|(prompt, lines)| Warning::DuplicatePrompt {
+    warnings.extend(repeated.into_iter().map(|(at, lines)| Warning::DuplicatePrompt {
         list: file.clone(),
-        prompt: prompt.text.clone(),
+        prompt: prompts[at].text.to_string(),
         lines,
     }));
     Ok(PromptFile { list: PromptList { prompts, warnings }, table, rows })
@@ -465,7 +471,7 @@ mod tests {
         let json = b"{\"caption\": \"a\", \"overfit_type\": \"TV\"}\n{\"caption\": \"b\", \"overfit_type\": \"MV\"}";
         let table = memscope_frames::read_bytes("l", json, Format::JsonLines).unwrap();
         let list = from_table(table, None).unwrap().list;
-        assert_eq!(list.prompts.iter().map(|p| p.set.as_str()).collect::<Vec<_>>(), ["l TV", "l MV"]);
+        assert_eq!(list.prompts.iter().map(|p| &*p.set).collect::<Vec<_>>(), ["l TV", "l MV"]);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use candle_core::DType;
 
 use crate::{
-    diffusion::{LatentDiffusion, PredictionInput, PromptEmbedding},
+    diffusion::{LatentDiffusion, PredictionInput},
     error::{Error, Result},
     prediction::Prediction,
+    prompt::PromptEmbedding,
     schedule::Schedule,
 };
 

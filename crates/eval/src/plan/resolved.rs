@@ -1,6 +1,6 @@
 //! An experiment's part on one model, known before its weights are read.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use memscope_metric::{Detector, ResolvedProtocol};
 use memscope_model::{Blueprint, ModelSource, NoisePrecision};
@@ -102,10 +102,10 @@ impl ResolvedTask {
     }
 
     fn prompts(&self) -> Vec<RunPrompt> {
-        let mut prompts = RunPrompt::list(&self.memorized.texts());
-        let others = RunPrompt::list(&self.non_memorized.texts());
-        let memorized: std::collections::HashSet<String> = self.memorized.texts().into_iter().collect();
-        prompts.extend(others.into_iter().filter(|prompt| !memorized.contains(&prompt.text)));
+        let mut prompts = RunPrompt::class(&self.memorized.prompts);
+        let others = RunPrompt::class(&self.non_memorized.prompts);
+        let memorized: HashSet<&str> = self.memorized.prompts.iter().map(|prompt| &*prompt.text).collect();
+        prompts.extend(others.into_iter().filter(|prompt| !memorized.contains(&*prompt.text)));
         prompts
     }
 

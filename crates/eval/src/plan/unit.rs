@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Calls, Key, Price, RecordId, SharedPredictions};
 use crate::{
     error::Result,
-    run::{MeasurementStore, Session, is_empty_prompt},
+    run::{MeasurementStore, Session},
 };
 
 /// Work on one model that can be planned without its weights.
@@ -19,8 +19,9 @@ pub trait Task {
     /// What a unit counts in the display of progress.
     fn weight(&self, unit: usize) -> usize;
 
-    /// The prompts that these units need, in the batches in which they are encoded. The batches are cut alike in every
-    /// run, so that a resumed run gives the same bits.
+    /// The prompts that these units need, in the batches in which they are encoded; the empty prompt of unconditional
+    /// predictions is encoded besides, wherever there is a batch. The batches are cut alike in every run, so that a
+    /// resumed run gives the same bits.
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>>;
 
     /// What executing some parts of a unit asks of the networks, beyond the predictions that units before it have asked
@@ -193,14 +194,11 @@ pub fn price(task: &dyn Task, known: &mut KnownRecords, policy: CachePolicy) -> 
     price
 }
 
-/// The prompts that executing these units encodes; the empty one on its own counts once.
+/// The prompts that executing these units encodes, with the empty one of unconditional predictions.
 fn encoded_prompts(task: &dyn Task, open: &[OpenUnit]) -> usize {
-    let mut alone = 0;
-    let mut others = 0;
-    for slab in slabs(task, open) {
-        for batch in task.prompt_batches(slab) {
-            if is_empty_prompt(&batch) { alone = 1 } else { others += batch.len() }
-        }
+    let of_slab = |slab: &[OpenUnit]| task.prompt_batches(slab).iter().map(Vec::len).sum::<usize>();
+    match slabs(task, open).into_iter().map(of_slab).sum() {
+        0 => 0,
+        prompts => prompts + 1,
     }
-    alone + others
 }

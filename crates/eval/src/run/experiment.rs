@@ -89,7 +89,7 @@ impl<'e> LoadedTask<'e> {
         let mut warnings = [memorized.warnings.clone(), non_memorized.warnings.clone()].concat();
         let texts: Vec<String> = non_memorized.texts();
         let known: HashSet<&str> = texts.iter().map(String::as_str).collect();
-        let first = memorized.prompts.iter().map(|prompt| prompt.text.as_str());
+        let first = memorized.prompts.iter().map(|prompt| &*prompt.text);
         let of_first: HashSet<&str> = first.clone().collect();
         let others = texts.iter().map(String::as_str).filter(|prompt| !of_first.contains(prompt));
         warnings.extend(truncation_warnings(&self.model, first.clone().chain(others)));

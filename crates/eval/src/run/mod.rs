@@ -11,7 +11,7 @@ pub use executor::execute;
 pub(crate) use experiment::FORMATS;
 pub use experiment::{Observer, Outcome, run};
 pub use session::Session;
-pub(crate) use session::{is_empty_prompt, truncation_warnings};
+pub(crate) use session::truncation_warnings;
 pub use store::MeasurementStore;
 pub use sweep::{SweepOutcome, run_sweep};
 pub use watch::Watch;

@@ -18,8 +18,7 @@ use crate::{
 /// What the units of a task execute with: the model, the encoded prompts, and whoever watches.
 pub struct Session<'s> {
     model: &'s LatentDiffusion,
-    /// The empty prompt, which all units share.
-    empty: OnceCell<Rc<PromptEmbedding>>,
+    unconditional: OnceCell<PromptEmbedding>,
     /// The prompts of the slab at hand.
     embeddings: RefCell<HashMap<String, Rc<PromptEmbedding>>>,
     calls: NetworkCalls,
@@ -35,31 +34,26 @@ struct Progress<'s> {
 impl<'s> Session<'s> {
     pub(crate) fn new(model: &'s LatentDiffusion, watch: &'s mut dyn Watch, (done, total): (usize, usize)) -> Self {
         let progress = RefCell::new(Progress { watch, done, total });
-        let (empty, embeddings, calls) = (OnceCell::new(), RefCell::default(), NetworkCalls::default());
-        Self { model, empty, embeddings, calls, progress }
+        let (unconditional, calls) = (OnceCell::new(), NetworkCalls::default());
+        Self { model, unconditional, embeddings: RefCell::default(), calls, progress }
     }
 
-    /// Forgets the prompts at hand, encodes these, batch by batch, and gives the text encoder's memory back. A batch of
-    /// the empty prompt alone is encoded the first time only.
+    /// Forgets the prompts at hand, encodes these, batch by batch, and gives the text encoders' memory back. The empty
+    /// prompt is encoded before the first ones.
     pub(crate) fn encode(&self, batches: &[Vec<String>]) -> Result<()> {
         self.embeddings.borrow_mut().clear();
+        if !batches.is_empty() && self.unconditional.get().is_none() {
+            // Nothing was there, so it is kept.
+            let _ = self.unconditional.set(self.model.encode_unconditional()?);
+        }
         for texts in batches {
             if self.stop_requested() {
                 return Err(Error::Stopped);
             }
-            if self.empty.get().is_some() && is_empty_prompt(texts) {
-                continue;
-            }
-            for (text, embedding) in texts.iter().zip(self.model.encode_prompts(texts)?) {
-                if text.is_empty() {
-                    // The first one counts.
-                    let _ = self.empty.set(Rc::new(embedding));
-                } else {
-                    self.embeddings.borrow_mut().insert(text.clone(), Rc::new(embedding));
-                }
-            }
+            let encoded = self.model.encode_prompts(texts)?.into_iter().map(Rc::new);
+            self.embeddings.borrow_mut().extend(texts.iter().cloned().zip(encoded));
         }
-        self.model.release_text_encoder();
+        self.model.release_text_encoders();
         Ok(())
     }
 
@@ -78,24 +72,21 @@ impl<'s> Session<'s> {
         self.model.predicted_samples()
     }
 
-    /// The empty prompt.
-    ///
-    /// # Errors
-    /// When the task did not say that it needs it.
-    pub fn empty(&self) -> Result<&PromptEmbedding> {
-        self.empty.get().map(Rc::as_ref).ok_or_else(|| Error::internal("the empty prompt was not encoded"))
-    }
-
     /// A prompt that the units at hand were said to need.
     ///
     /// # Errors
     /// When it was not.
     pub fn embedding(&self, prompt: &str) -> Result<Rc<PromptEmbedding>> {
-        let known = match prompt {
-            "" => self.empty.get().cloned(),
-            _ => self.embeddings.borrow().get(prompt).cloned(),
-        };
+        let known = self.embeddings.borrow().get(prompt).cloned();
         known.ok_or_else(|| Error::internal("a prompt was not encoded"))
+    }
+
+    /// What stands for the prompt in unconditional predictions.
+    ///
+    /// # Errors
+    /// When the task needs no prompts.
+    pub fn unconditional(&self) -> Result<&PromptEmbedding> {
+        self.unconditional.get().ok_or_else(|| Error::internal("the empty prompt was not encoded"))
     }
 
     /// Whether the user wants to stop.
@@ -114,11 +105,6 @@ impl<'s> Session<'s> {
         self.progress.borrow_mut().done += weight;
         self.advance(0);
     }
-}
-
-/// Whether a batch is the empty prompt alone.
-pub(crate) fn is_empty_prompt(batch: &[String]) -> bool {
-    matches!(batch, [text] if text.is_empty())
 }
 
 /// A warning for each prompt that is longer than the model reads.

@@ -37,7 +37,7 @@ pub struct StoredValues<'a> {
 impl<'a> StoredPlan<'a> {
     /// Reads what `plan` has put into `store`.
     pub fn new(plan: &'a MeasurementPlan, store: &'a MeasurementStore) -> Self {
-        let prompts = plan.prompts().iter().map(|prompt| (prompt.text.as_str(), prompt)).collect();
+        let prompts = plan.prompts().iter().map(|prompt| (&*prompt.text, prompt)).collect();
         Self { plan, store, prompts }
     }
 

@@ -98,7 +98,7 @@ impl Gallery {
             let weight = known.weight.map_or_else(String::new, |weight| format!(", weight {weight}"));
             Ok(GalleryRow {
                 model: source.to_string(),
-                prompt: known.text.clone(),
+                prompt: known.text.to_string(),
                 label: format!("{}, {}{weight}", class_name(*memorized), known.set),
                 truth: truth(known, &self.folder)?,
                 drawn: self.names(unit),
@@ -135,9 +135,7 @@ impl Task for Gallery {
     }
 
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
-        let texts = open.iter().map(|open| vec![self.prompts[open.unit].1.text.clone()]);
-        let empty = (!open.is_empty()).then(|| vec![String::new()]);
-        empty.into_iter().chain(texts).collect()
+        open.iter().map(|open| vec![self.prompts[open.unit].1.text.to_string()]).collect()
     }
 
     fn price(&self, _: &OpenUnit, _: &mut SharedPredictions) -> Price {

@@ -29,7 +29,7 @@ pub(super) fn draw(
     let model = session.model();
     let mut stopped = false;
     let embedding = session.embedding(prompt)?;
-    let drawn = model.sample(latents, &embedding, session.empty()?, sampling, |step| {
+    let drawn = model.sample(latents, &embedding, session.unconditional()?, sampling, |step| {
         each_step(step.index);
         stopped |= session.stop_requested();
         if stopped { Err(memscope_model::Error::Argument("stopped".into())) } else { Ok(()) }

@@ -105,8 +105,7 @@ impl Task for TokenGradients {
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
         let mut prompts: Vec<usize> = open.iter().map(|open| open.unit / self.units_per_prompt()).collect();
         prompts.dedup();
-        let empty = (!open.is_empty()).then(|| vec![String::new()]);
-        empty.into_iter().chain(prompts.into_iter().map(|prompt| vec![self.prompts[prompt].clone()])).collect()
+        prompts.into_iter().map(|prompt| vec![self.prompts[prompt].clone()]).collect()
     }
 
     /// On each noise a prediction, and one with its gradient.
@@ -137,7 +136,7 @@ impl Execute for Differentiating<'_> {
         let parts = task.units_per_prompt();
         let (prompt, part) = (&task.prompts[open.unit / parts], open.unit % parts);
         let noises = part * task.noises_per_unit()..(part + 1) * task.noises_per_unit();
-        let (of_prompt, of_empty) = (session.embedding(prompt)?, session.empty()?);
+        let (of_prompt, of_empty) = (session.embedding(prompt)?, session.unconditional()?);
         let norms = token_significance(session.model(), &of_prompt, of_empty, &self.latents[noises])?;
         calls.drawing += session.samples() - asked;
         Ok(vec![(task.key(prompt, part), norms)])
