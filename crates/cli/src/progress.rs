@@ -1,8 +1,11 @@
-//! Progress on a terminal, and a clean stop on Ctrl-C.
+//! Progress on a terminal, and a stop on Ctrl-C.
 
 use std::{
+    collections::HashMap,
     io::IsTerminal,
+    mem::{Discriminant, discriminant},
     sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::Duration,
 };
 
@@ -13,6 +16,15 @@ use memscope_eval::{
     run::{Observer, Watch},
 };
 use memscope_model::ModelSource;
+
+use crate::{exit_code::ExitCode, messages::note};
+
+/// What is under way when the user stops is given this long to come to the end of a step.
+const GRACE: Duration = Duration::from_millis(700);
+
+/// Warnings of one kind that are shown; the manifest of an experiment has all.
+const MOST_WARNINGS: usize = 20;
+const MORE_WARNINGS: usize = MOST_WARNINGS + 1;
 
 /// Ctrl-C belongs to the process, and so does what it asks for.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -26,15 +38,23 @@ pub(crate) fn stop_requested() -> bool {
 pub(crate) struct Progress {
     bar: ProgressBar,
     stage: String,
+    /// Warnings by kind.
+    warned: HashMap<Discriminant<Warning>, usize>,
 }
 
 impl Progress {
-    /// Installs the Ctrl-C handler: the first one stops at the next batch, a second one at once.
+    /// Installs the Ctrl-C handler: the first one stops at the next batch, or within a second where that takes longer; a
+    /// second one at once. Nothing on the disk depends on how a run ends, so that it may end anywhere.
     pub(crate) fn install() -> anyhow::Result<Self> {
         ctrlc::set_handler(|| {
             if STOP.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
+                std::process::exit(ExitCode::Interrupted as i32);
             }
+            thread::spawn(|| {
+                thread::sleep(GRACE);
+                note("error: stopped in the middle of a step; what was measured before it is kept");
+                std::process::exit(ExitCode::Interrupted as i32);
+            });
         })
         .context("cannot handle Ctrl-C")?;
         let target = match std::io::stderr().is_terminal() {
@@ -43,7 +63,7 @@ impl Progress {
         };
         let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").context("progress style")?;
         let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style);
-        Ok(Self { bar, stage: String::new() })
+        Ok(Self { bar, stage: String::new(), warned: HashMap::new() })
     }
 
     /// Says which of several stages runs.
@@ -81,6 +101,12 @@ impl Observer for Progress {
     }
 
     fn warn(&mut self, warning: &Warning) {
-        self.bar.suspend(|| tracing::warn!("{warning}"));
+        let count = self.warned.entry(discriminant(warning)).or_default();
+        *count += 1;
+        match *count {
+            ..=MOST_WARNINGS => self.bar.suspend(|| tracing::warn!("{warning}")),
+            MORE_WARNINGS => self.bar.suspend(|| tracing::warn!("further warnings of this kind are not shown")),
+            _ => {}
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod report;
 pub mod run;
 pub mod score;
 pub mod spec;
+mod table_file;
 pub mod tasks;
 
 pub use error::{Error, Result};
@@ -21,3 +22,4 @@ pub use frames::{LabelledScores, read_labelled_scores};
 pub use memscope_results::{ResultTable, Warning, export, paper, stats, table, warning};
 pub use run::MeasurementStore;
 pub use spec::{Experiment, ExperimentFile};
+pub use table_file::{TableFile, write_columns};

@@ -1,7 +1,5 @@
 //! DDIM sampling with classifier-free guidance, and decoding to images.
 
-use std::path::Path;
-
 use candle_core::DType;
 
 use crate::{
@@ -129,14 +127,22 @@ pub struct RgbImage {
 }
 
 impl RgbImage {
-    /// Writes a PNG file.
+    /// The content of a PNG file.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written, or `data` is not width · height · 3 bytes.
-    pub fn save_png(&self, path: &Path) -> Result<()> {
+    /// When `data` is not width · height · 3 bytes.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
         let (width, height) = (self.width as u32, self.height as u32);
-        image::save_buffer_with_format(path, &self.data, width, height, image::ColorType::Rgb8, image::ImageFormat::Png)
-            .map_err(|source| Error::Image { path: path.to_owned(), source })
+        let mut png = std::io::Cursor::new(vec![]);
+        image::write_buffer_with_format(
+            &mut png,
+            &self.data,
+            width,
+            height,
+            image::ColorType::Rgb8,
+            image::ImageFormat::Png,
+        )?;
+        Ok(png.into_inner())
     }
 }

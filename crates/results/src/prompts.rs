@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// File name below an experiment's folder.
 pub const FILE: &str = "prompts.json";
+/// The most prompts of a model that are written: a page lists no more.
+pub const MOST: usize = 20_000;
 /// Most bytes of the file that a reader takes.
 pub const LIMIT: u64 = 256 << 20;
 

@@ -114,11 +114,11 @@ impl ResolvedTask {
     }
 
     fn prompts(&self) -> Vec<RunPrompt> {
-        let mut prompts = RunPrompt::list(&self.memorized.texts());
-        let mut known: HashSet<String> = self.memorized.texts().into_iter().collect();
+        let mut prompts = RunPrompt::class(&self.memorized.prompts);
+        let mut known: HashSet<&str> = self.memorized.prompts.iter().map(|prompt| &*prompt.text).collect();
         for list in [&self.non_memorized, &self.graded] {
-            let others = RunPrompt::list(&list.texts());
-            prompts.extend(others.into_iter().filter(|prompt| known.insert(prompt.text.clone())));
+            let new = RunPrompt::class(&list.prompts).into_iter().zip(&list.prompts);
+            prompts.extend(new.filter(|(_, listed)| known.insert(&*listed.text)).map(|(prompt, _)| prompt));
         }
         prompts
     }

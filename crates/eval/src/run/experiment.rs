@@ -92,7 +92,7 @@ impl<'e> LoadedTask<'e> {
         let mut warnings = [memorized.warnings.clone(), non_memorized.warnings.clone()].concat();
         let texts: Vec<String> = non_memorized.texts();
         let known: HashSet<&str> = texts.iter().map(String::as_str).collect();
-        let first = memorized.prompts.iter().map(|prompt| prompt.text.as_str());
+        let first = memorized.prompts.iter().map(|prompt| &*prompt.text);
         let of_first: HashSet<&str> = first.clone().collect();
         let others = texts.iter().map(String::as_str).filter(|prompt| !of_first.contains(prompt));
         warnings.extend(truncation_warnings(&self.model, first.clone().chain(others)));
@@ -208,7 +208,7 @@ pub(super) fn run_into(
         records: vec![],
         scores: vec![],
         timings: vec![],
-        frames: frames::Collector::default(),
+        frames: None,
         warnings: vec![],
         device: String::new(),
         calls: Calls::default(),
@@ -241,7 +241,7 @@ struct Run<'a> {
     records: Vec<ModelRecord>,
     scores: Vec<ModelScores>,
     timings: Vec<(String, ModelTiming)>,
-    frames: frames::Collector,
+    frames: Option<frames::Collector>,
     warnings: Vec<Warning>,
     /// The device that the networks ran on.
     device: String,
@@ -281,10 +281,17 @@ impl Run<'_> {
             analyses = loaded.analyses(&tasks, &store)?;
             graded = loaded.graded(&tasks, &store)?;
             let classes = (&*resolved.memorized.texts(), &*resolved.non_memorized.texts());
+            let frames = match &mut self.frames {
+                Some(frames) => frames,
+                None => self.frames.insert(frames::Collector::create(
+                    &self.open.folder().measurements(),
+                    &self.open.folder().scores(),
+                )?),
+            };
             for (_, plan) in &tasks.measurements {
-                self.frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes);
+                frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes)?;
             }
-            detectors.iter().for_each(|scores| self.frames.add_scores(&name, scores, classes));
+            detectors.iter().try_for_each(|scores| frames.add_scores(&name, scores, classes))?;
             if let Some(gallery) = &tasks.gallery {
                 self.pictures.extend(gallery.rows(source)?);
             }
@@ -320,11 +327,13 @@ impl Run<'_> {
             self.open.adopt(target.write(&table)?)?;
             tables.push(table);
         }
-        if self.experiment.needs_scores() {
-            let written = std::mem::take(&mut self.frames).write(self.open.folder().path())?;
-            self.open.adopt(written)?;
+        if let Some(frames) = self.frames.take() {
+            frames.finish()?;
+            self.open.adopt([self.open.folder().measurements(), self.open.folder().scores()])?;
             let scored = self.scores.iter().filter(|model| !model.detectors.is_empty());
-            let prompts: Vec<_> = scored
+            let few = scored
+                .filter(|model| model.memorized.len() + model.non_memorized.len() <= memscope_results::prompts::MOST);
+            let prompts: Vec<_> = few
                 .map(|model| prompt_records(&model.model, (&model.memorized, &model.non_memorized), &model.detectors))
                 .collect();
             if !prompts.is_empty() {

@@ -24,9 +24,9 @@ pub(crate) fn prompt_records(
             scores.runs.iter().map(class).collect()
         };
         PromptRecord {
-            prompt: known.text.clone(),
+            prompt: known.text.to_string(),
             class: class.to_owned(),
-            set: known.set.clone(),
+            set: known.set.to_string(),
             weight: known.weight,
             reproduction_rate: known.reproduction.as_ref().map(|reproduction| reproduction.rate),
             scores: detectors.iter().map(of_detector).collect(),

@@ -1,6 +1,6 @@
 //! The stored numbers of a measurement plan.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use memscope_metric::{Detector, Quantity, Score};
 
@@ -37,7 +37,7 @@ pub struct StoredValues<'a> {
 impl<'a> StoredPlan<'a> {
     /// Reads what `plan` has put into `store`.
     pub fn new(plan: &'a MeasurementPlan, store: &'a MeasurementStore) -> Self {
-        let prompts = plan.prompts().iter().map(|prompt| (prompt.text.as_str(), prompt)).collect();
+        let prompts = plan.prompts().iter().map(|prompt| (&*prompt.text, prompt)).collect();
         Self { plan, store, prompts }
     }
 
@@ -59,7 +59,10 @@ impl<'a> StoredPlan<'a> {
     }
 
     /// Visits every stored group of values of these prompts, in the order prompt, seed, generation, measure.
-    pub fn for_each(&self, prompts: &[String], mut visit: impl FnMut(&StoredValues)) {
+    ///
+    /// # Errors
+    /// The first error of `visit`.
+    pub fn try_for_each(&self, prompts: &[String], mut visit: impl FnMut(&StoredValues) -> Result<()>) -> Result<()> {
         let noise = self.plan.noise();
         for prompt in prompts {
             let Some(known) = self.prompts.get(prompt.as_str()) else { continue };
@@ -67,12 +70,13 @@ impl<'a> StoredPlan<'a> {
                 for generation in 0..noise.generations {
                     for PlannedMeasure { id, names, .. } in self.plan.under(seed) {
                         if let Some(values) = self.store.get(&self.plan.key(id, known, seed, generation)) {
-                            visit(&StoredValues { prompt, seed, generation, measure: id, names, values });
+                            visit(&StoredValues { prompt, seed, generation, measure: id, names, values: &values })?;
                         }
                     }
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -110,9 +114,15 @@ impl StoredQuantities<'_> {
 
     fn of_generation(&self, prompt: &RunPrompt, seed: u64, generation: usize) -> Option<Vec<f64>> {
         let StoredPlan { plan, store, .. } = self.stored;
+        // Quantities of one measure stand in one record, which is looked up once.
+        let mut record: Option<(usize, Cow<[f64]>)> = None;
         let value = |place: &Located| {
-            let measure = plan.measure(place.measure)?;
-            store.get(&plan.key(&measure.id, prompt, seed, generation))?.get(place.value).copied()
+            if record.as_ref().is_none_or(|(measure, _)| *measure != place.measure) {
+                let measure = plan.measure(place.measure)?;
+                let values = store.get(&plan.key(&measure.id, prompt, seed, generation))?;
+                record = Some((place.measure, values));
+            }
+            record.as_ref()?.1.get(place.value).copied()
         };
         self.places.iter().map(value).collect()
     }

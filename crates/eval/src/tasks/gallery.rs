@@ -11,6 +11,8 @@ use memscope_model::{
 };
 pub use memscope_results::gallery::{GalleryRow, INDEX};
 
+use memscope_results::files::{Existing, write_file};
+
 use super::picture;
 use crate::{
     error::{Error, Result},
@@ -69,7 +71,7 @@ fn label(memorized: bool, prompt: &KnownPrompt) -> String {
         (None, Some(false)) => parts.push("not reproduced in every checked draw".to_owned()),
         (None, None) => parts.push(class_name(memorized).to_owned()),
     }
-    parts.push(prompt.set.clone());
+    parts.push(prompt.set.to_string());
     parts.extend(prompt.weight.map(|weight| format!("weight {weight}")));
     parts.join(", ")
 }
@@ -116,7 +118,7 @@ impl Gallery {
             &known.text,
         ]);
         let model = &self.model.fingerprint[..self.model.fingerprint.len().min(8)];
-        let start = format!("{model}-{seed}-{}-{}", class_name(*memorized), &key.as_str()[..12]);
+        let start = format!("{model}-{seed}-{}-{}", class_name(*memorized), &key.to_string()[..12]);
         (0..self.images).map(|g| format!("{start}-{g}.png")).collect()
     }
 
@@ -130,7 +132,7 @@ impl Gallery {
             let (memorized, known) = &self.prompts[unit];
             Ok(GalleryRow {
                 model: source.to_string(),
-                prompt: known.text.clone(),
+                prompt: known.text.to_string(),
                 label: label(*memorized, known),
                 truth: truth(known, &self.folder)?,
                 drawn: self.names(unit),
@@ -149,7 +151,7 @@ fn truth(known: &KnownPrompt, folder: &Path) -> Result<Option<String>> {
     let Some(bytes) = known.image.as_deref().and_then(memscope_embedded::shared_file) else { return Ok(None) };
     let name = known.image.as_deref().and_then(|path| Path::new(path).file_name()?.to_str()).unwrap_or("truth.png");
     let path: PathBuf = folder.join(name);
-    fs::write(&path, bytes).map_err(Error::write(&path))?;
+    write_file(&path, bytes)?;
     Ok(Some(name.to_owned()))
 }
 
@@ -167,7 +169,7 @@ impl Task for Gallery {
     }
 
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
-        open.iter().map(|open| vec![self.prompts[open.unit].1.text.clone()]).collect()
+        open.iter().map(|open| vec![self.prompts[open.unit].1.text.to_string()]).collect()
     }
 
     fn price(&self, _: &OpenUnit, _: &mut SharedPredictions) -> Price {
@@ -194,7 +196,8 @@ impl Execute for Drawing<'_> {
     fn execute(&mut self, open: &OpenUnit, calls: &mut Calls) -> Result<Vec<(Key, Vec<f64>)>> {
         let asked = self.session.samples();
         let (prompt, paths) = (&self.gallery.prompts[open.unit].1.text, self.gallery.paths(open.unit));
-        picture::draw(self.session, prompt, self.latents.clone(), Sampling::default(), &paths, |_| ())?;
+        let from = (self.latents.clone(), Sampling::default());
+        picture::draw(self.session, prompt, from, (&paths, Existing::Replace), |_| ())?;
         calls.drawing += self.session.samples() - asked;
         Ok(vec![])
     }

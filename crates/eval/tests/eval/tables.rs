@@ -12,8 +12,8 @@ use memscope_metric::{Gammas, Score};
 
 fn prompts(set: &str, weights: &[Option<f64>]) -> Vec<KnownPrompt> {
     let known = |(i, weight): (usize, &Option<f64>)| KnownPrompt {
-        text: format!("{set} {i}"),
-        set: set.to_owned(),
+        text: format!("{set} {i}").into(),
+        set: set.into(),
         weight: *weight,
         verified: weight.map(|weight| weight > 1.0),
         reproduction: None,

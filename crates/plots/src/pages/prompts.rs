@@ -2,13 +2,11 @@
 
 use memscope_results::{
     Folder, Manifest, files,
-    prompts::{FILE, LIMIT, ModelPrompts, PromptRecord},
+    prompts::{FILE, LIMIT, MOST, ModelPrompts, PromptRecord},
 };
 
 use crate::report::PromptBrowser;
 
-/// Most prompts that the page lists; a larger list makes it slow to open.
-const MOST: usize = 20_000;
 /// Significant digits of a score.
 const DIGITS: usize = 5;
 

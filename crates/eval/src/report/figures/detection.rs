@@ -135,9 +135,9 @@ pub(super) fn histograms(subject: &Subject) -> Vec<FigureData> {
 /// AUC on prompts memorized as templates against AUC on those memorized verbatim, every detector a point.
 pub(super) fn local_verbatim(subject: &Subject) -> Result<ScatterFigure> {
     let memorized = &subject.model.memorized;
-    let template = rows(memorized, |prompt| prompt.set == TEMPLATE);
+    let template = rows(memorized, |prompt| &*prompt.set == TEMPLATE);
     let as_often = |prompt: &KnownPrompt| template.iter().any(|row| memorized[*row].weight == prompt.weight);
-    let verbatim = rows(memorized, |prompt| prompt.set != TEMPLATE && as_often(prompt));
+    let verbatim = rows(memorized, |prompt| &*prompt.set != TEMPLATE && as_often(prompt));
     let others: Vec<usize> = (0..subject.model.non_memorized.len()).collect();
     let bootstrap = Bootstrap { resamples: BAND_RESAMPLES, ..Bootstrap::default() };
     let mut points = vec![];
@@ -177,7 +177,7 @@ pub(super) fn dose_response(subject: &Subject) -> Result<LinesFigure> {
     let mut weights: Vec<f64> = memorized.iter().filter_map(|prompt| prompt.weight).collect();
     weights.sort_by(f64::total_cmp);
     weights.dedup();
-    let planted = |weight: f64| rows(memorized, |prompt| prompt.weight == Some(weight) && prompt.set != TEMPLATE);
+    let planted = |weight: f64| rows(memorized, |prompt| prompt.weight == Some(weight) && &*prompt.set != TEMPLATE);
     weights.retain(|weight| !planted(*weight).is_empty());
     let others: Vec<usize> = (0..subject.model.non_memorized.len()).collect();
     let bootstrap = Bootstrap { resamples: BAND_RESAMPLES, ..Bootstrap::default() };
