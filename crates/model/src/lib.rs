@@ -43,6 +43,7 @@ pub mod memory;
 pub mod noise;
 mod numbers;
 mod origin;
+mod png_text;
 mod prediction;
 mod safetensors_file;
 mod sampler;

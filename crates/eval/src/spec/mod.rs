@@ -6,7 +6,9 @@ mod detectors;
 mod file;
 mod limits;
 mod missing;
+mod mitigation;
 mod model;
+mod named;
 mod network;
 mod noise;
 mod overrides;
@@ -20,6 +22,9 @@ pub use analysis::AnalysisEntry;
 pub use check::{Experiment, noise_precision};
 pub use detectors::{DetectorEntry, DetectorName, UnknownDetector};
 pub use file::{ExperimentFile, FigureKind, GallerySettings, PromptClasses, TableKind, schema};
+pub use mitigation::{
+    JudgeSource, MitigationEntry, MitigationName, MitigationSettings, SheetSettings, UnknownMitigation, entry_of_text,
+};
 pub use model::{ModelEntry, NamedSource};
 pub use network::NetworkSettings;
 pub use noise::{NoiseSettings, NoiseSharing};

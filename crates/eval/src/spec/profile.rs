@@ -47,7 +47,8 @@ impl ModelProfile {
 
     /// Whether a target asks nothing that only the embedded models can answer, such as duplication weights.
     pub fn fits(target: &ExperimentFile) -> bool {
-        target.tables.contains(&TableKind::Detection) && target.gallery.is_none()
+        let is_embedded = target.gallery.is_some();
+        (target.tables.contains(&TableKind::Detection) || target.mitigation.is_some()) && !is_embedded
     }
 
     /// The target with this model; its results are kept apart.

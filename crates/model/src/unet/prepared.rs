@@ -48,8 +48,27 @@ impl<'a, V: Value> Prepared<'a, V> {
     ///
     /// When the shapes do not fit, or the observer fails.
     pub fn forward(&self, context: &V, observer: Option<&mut dyn AttentionObserver>) -> Result<V> {
+        self.observed(context, &mut Observe::by(observer))
+    }
+
+    /// The same with the logits of the first token, the start of the text, multiplied in every cross-attention: by
+    /// `factors[i]` for prompt i (docs/spec/mitigation.md §4).
+    ///
+    /// # Errors
+    ///
+    /// When the shapes do not fit, or there is not one factor for each prompt.
+    pub fn forward_rescaled(&self, context: &V, factors: &[f32]) -> Result<V> {
+        let context_tensor = context.primal();
+        if factors.len() != context_tensor.dim(0)? {
+            let (factors, prompts) = (factors.len(), context_tensor.dim(0)?);
+            return Err(Error::Argument(format!("{factors} factors and {prompts} prompt embeddings do not fit")));
+        }
+        let factors = Tensor::from_slice(factors, (factors.len(), 1, 1), context_tensor.device())?;
+        self.observed(context, &mut Observe::rescaling(factors))
+    }
+
+    fn observed(&self, context: &V, observe: &mut Observe) -> Result<V> {
         check_batch(&self.time, context.primal())?;
-        let observe = &mut Observe(observer);
         let (transformer, index) = self.waiting;
         let h = transformer.with_prompt(self.state.clone(), context, observe)?;
         let mut skips = self.skips.clone();

@@ -78,7 +78,7 @@ impl<'a> Trace<'a> {
         let time = unet.time(x, timesteps)?;
         let mut inputs = Vec::with_capacity(unet.steps.len());
         let keep = |h: &Tensor, skip: Option<&Tensor>| inputs.push(Input { h: h.clone(), skip: skip.cloned() });
-        let output = UNet::fold(&unet.steps, (x.clone(), vec![]), &time, context, &mut Observe(None), keep)?;
+        let output = UNet::fold(&unet.steps, (x.clone(), vec![]), &time, context, &mut Observe::default(), keep)?;
         Ok(Self { unet, time, context: context.clone(), inputs, output })
     }
 
@@ -154,7 +154,7 @@ impl<'a> Trace<'a> {
             skip.as_deref().cloned(),
             &self.time,
             &given(&context, &self.context),
-            &mut Observe(None),
+            &mut Observe::default(),
         )?;
         // candle's reverse mode starts from a number; the gradient of this one in the output is the cotangent.
         let mut gradients = (output * cotangent)?.sum_all()?.backward()?;
