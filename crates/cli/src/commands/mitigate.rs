@@ -60,20 +60,20 @@ pub(crate) fn run(args: &Mitigate) -> anyhow::Result<()> {
         tracing::warn!("this version of memscope has no judges of its own; give a folder with --judges");
     }
     let mut progress = Progress::install()?;
-    let blueprint = loading::blueprint(&args.model, &progress)?;
     let mut store = MeasurementStore::in_memory();
-    let plan = |identity: ModelIdentity| -> anyhow::Result<ModelPlan> {
-        let task = task(args, &blueprint, prompts.clone(), identity)?;
-        let (execution, stored) = (args.model.options().execution, (&store, StoredMeasurements::Known));
+    let plan = || -> anyhow::Result<ModelPlan> {
+        let (blueprint, execution) = (loading::blueprint(&args.model, &progress)?, args.model.options().execution);
+        let model = ModelIdentity::planned(&blueprint, execution, String::new());
+        let (task, stored) = (task(args, &blueprint, prompts.clone(), model)?, (&store, StoredMeasurements::Known));
         Ok(ModelPlan::of_task(&blueprint, execution, &task, stored, CachePolicy::Replace))
     };
-    let planned = plan(ModelIdentity::planned(&blueprint, args.model.options().execution, String::new()))?;
     if args.model.costs.dry_run {
-        return costs::show_one(&args.model, args.json, || Ok(planned));
+        return costs::show_one(&args.model, args.json, plan);
     }
+    let planned = plan()?;
     say_costs(&planned)?;
     let model = loading::open(&args.model, &planned)?;
-    let task = Rc::new(task(args, &blueprint, prompts, ModelIdentity::of(&model))?);
+    let task = Rc::new(task(args, model.blueprint(), prompts, ModelIdentity::of(&model))?);
     check_free(args, &task)?;
     for known in &task.prompts {
         if let Some(cut) = model.tokenizer().encode(&known.text).cut {

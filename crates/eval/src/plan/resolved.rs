@@ -137,10 +137,8 @@ impl ResolvedTask {
         let all = &self.memorized.prompts;
         let count = settings.prompts.unwrap_or(all.len()).min(all.len());
         let prompts: Vec<KnownPrompt> = (0..count).map(|i| all[i * all.len() / count].clone()).collect();
-        let detectors = match file.tables.contains(&TableKind::MitigationDetection) {
-            true => self.detectors.iter().map(|built| built.entry.build(built.protocol, &self.blueprint)).collect(),
-            false => Ok(vec![]),
-        };
+        let scored = if file.tables.contains(&TableKind::MitigationDetection) { &self.detectors[..] } else { &[] };
+        let detectors = scored.iter().map(|built| built.entry.build(built.protocol, &self.blueprint));
         let training = TrainingPictures::find(&prompts, settings.training_pictures.as_deref())?;
         let judges = settings.judges.as_ref().map(JudgeFiles::find).transpose()?.flatten();
         let noise = NoisePlan { generations: settings.images, ..noise_plan(experiment, ANALYSIS_PRECISION) };
@@ -150,7 +148,7 @@ impl ResolvedTask {
             methods: settings.methods.iter().map(method).collect::<Result<_>>()?,
             prompts,
             sampling: settings.sampling(),
-            detectors: detectors?,
+            detectors: detectors.collect::<Result<_>>()?,
             names: PictureNames::ByContent(pictures.to_owned()),
         });
         Ok((task.clone(), Judging::new(task, training, judges)))

@@ -276,11 +276,11 @@ impl Run<'_> {
             detectors.iter().for_each(|scores| self.frames.add_scores(&name, scores, classes));
             if let Some((settings, (task, judging))) = file.mitigation.as_ref().zip(tasks.mitigation.as_ref()) {
                 let entries = if task.detectors.is_empty() { &[][..] } else { &file.detectors };
-                let mut result = read_mitigation(settings, (task, judging), entries, &store);
+                let mut result = read_mitigation(settings, (&**task, judging), entries, &store);
                 result.judges = judging.judges()?;
                 warn_of_mitigation(&name, &result);
                 if let Some(sheets) = settings.sheets {
-                    self.pictures.extend(sheet_rows(source, sheets, (task, judging), &mut self.open)?);
+                    self.pictures.extend(sheet_rows(source, sheets, (&**task, judging), &mut self.open)?);
                 }
                 mitigation = Some(result);
             }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{DetectorEntry, ExperimentFile, ModelEntry, TableKind};
+use super::{DetectorEntry, ExperimentFile, JudgeSource, ModelEntry, TableKind};
 use crate::{
     error::{Error, Result},
     prompts::PromptSources,
@@ -60,6 +60,10 @@ impl ModelProfile {
         target.prompts.memorized.clone_from(&self.prompts.memorized);
         target.prompts.non_memorized.clone_from(&self.prompts.non_memorized);
         target.batch = target.batch.min(self.batch);
+        // Judges of the embedded models' pictures cannot judge those of real ones.
+        if let Some(mitigation) = &mut target.mitigation {
+            mitigation.judges.take_if(|judges| *judges == JudgeSource::Embedded);
+        }
         for own in &self.detectors {
             for entry in &mut target.detectors {
                 let seeds = entry.seeds().map(<[u64]>::to_vec);

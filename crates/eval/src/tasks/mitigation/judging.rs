@@ -6,7 +6,7 @@ use std::rc::Rc;
 use memscope_judges::Picture;
 
 use super::{
-    Mitigations, TrainingPictures,
+    Mitigations, TrainingPicture, TrainingPictures,
     looks::{JudgeFiles, Look, LookPlan, Looks},
 };
 use crate::{
@@ -102,8 +102,8 @@ impl Execute for Looking<'_> {
         let task = self.task;
         let prompt = task.mitigations.place(open.unit).prompt;
         let paths = task.mitigations.pictures(open.unit);
-        let pictures: Vec<Picture> = paths.iter().map(|path| Picture::open(path)).collect::<Result<_, _>>()?;
-        let training: Vec<Picture> = task.training.of(prompt).iter().map(|picture| picture.open()).collect::<Result<_>>()?;
+        let pictures = paths.iter().map(|path| Picture::open(path)).collect::<memscope_judges::Result<Vec<_>>>()?;
+        let training = task.training.of(prompt).iter().map(TrainingPicture::open).collect::<Result<Vec<_>>>()?;
         let text = &task.mitigations.prompts[prompt].text;
         let mut records = vec![];
         for &part in &open.parts {

@@ -16,7 +16,7 @@ use crate::{
 
 /// Something that looks at the pictures of one prompt.
 pub trait Look {
-    /// Numbers for each picture, then numbers for all of them: see [`LookPlan::numbers`].
+    /// The numbers of a record: as many for every prompt with so many pictures.
     ///
     /// # Errors
     /// When a network fails.
