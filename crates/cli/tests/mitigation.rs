@@ -105,7 +105,8 @@ fn mitigate_writes_pictures_losses_and_a_summary_and_replaces_nothing() {
     let losses = String::from_utf8(made["loss.csv"].clone()).unwrap();
     assert_eq!(losses.lines().count(), 1 + 3, "{losses}");
     for text in ["letter n", "seed", "sha256", "3 DDIM steps"] {
-        let found = made["001-wen-seed42-00.png"].windows(text.len()).any(|bytes| bytes.eq_ignore_ascii_case(text.as_bytes()));
+        let found =
+            made["001-wen-seed42-00.png"].windows(text.len()).any(|bytes| bytes.eq_ignore_ascii_case(text.as_bytes()));
         assert!(found, "the picture does not say '{text}'");
     }
     let refused = mitigate(&out, &methods).failure().code(5);
@@ -157,7 +158,8 @@ fn training_pictures_come_from_a_folder() {
     let given = [&more[..], &["--training-pictures", pictures.to_str().unwrap(), "--json"]].concat();
     let assert = mitigate(&out, &given).success();
     let reports: serde_json::Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
-    let none = reports.as_array().unwrap().iter().find(|r| r["prompt"] == "a green fish" && r["method"] == "None").unwrap();
+    let none =
+        reports.as_array().unwrap().iter().find(|r| r["prompt"] == "a green fish" && r["method"] == "None").unwrap();
     assert_eq!(none["distance_to_training_picture"][1], 0.0);
     assert!(none["distance_to_training_picture"][0].as_f64().unwrap() > 0.0);
     fs::write(pictures.join("pictures.csv"), "prompt,file\na green fish,gone.png\n").unwrap();

@@ -303,7 +303,11 @@ mod tests {
                     for conditional in [true, false] {
                         let moved = |by: f32| {
                             let (mut u, mut c) = (u.clone(), c.clone());
-                            if conditional { c[latent].output[i] += by } else { u[latent].output[i] += by }
+                            if conditional {
+                                c[latent].output[i] += by
+                            } else {
+                                u[latent].output[i] += by
+                            }
                             of(&u, &c).value
                         };
                         let slope = (moved(0.0078125) - moved(-0.0078125)) / 0.015625;

@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn each_rule_ends_where_it_says() {
-        let at = |guidance: &Guidance, step: usize, norms: &[f64]| guidance.scale(7.5, (1, step, 981 - 20 * step), norms);
+        let at =
+            |guidance: &Guidance, step: usize, norms: &[f64]| guidance.scale(7.5, (1, step, 981 - 20 * step), norms);
         let above = Guidance::AboveTimestep { before: 0.0, timestep: 500 };
         assert_eq!([24, 25].map(|step| at(&above, step, &[])), [0.0, 7.5]);
         let steps = Guidance::BeforeStep { before: -7.5, steps: vec![0, 3] };

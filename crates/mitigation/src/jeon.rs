@@ -149,7 +149,8 @@ impl<'m> Difference<'m> {
         };
         let by_c = self.conditional.latent_gradient(&cotangents(1.0))?;
         let by_u = self.unconditional.latent_gradient(&cotangents(-1.0))?;
-        let sum = |(c, u): (Vec<f32>, Vec<f32>)| c.into_iter().zip(u).map(|(c, u)| f64::from(c) + f64::from(u)).collect();
+        let sum =
+            |(c, u): (Vec<f32>, Vec<f32>)| c.into_iter().zip(u).map(|(c, u)| f64::from(c) + f64::from(u)).collect();
         Ok(by_c.into_iter().zip(by_u).map(sum).collect())
     }
 
@@ -204,7 +205,8 @@ impl Sail {
             };
             let sizes: Vec<f64> =
                 latents.iter().map(|x| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()).collect();
-            let losses: Vec<f64> = at.lengths.iter().zip(&sizes).map(|(length, size)| length + penalty * size).collect();
+            let losses: Vec<f64> =
+                at.lengths.iter().zip(&sizes).map(|(length, size)| length + penalty * size).collect();
             round.losses.push(losses.iter().sum::<f64>() / losses.len() as f64);
             round.others.clear();
             for (i, loss) in losses.iter().enumerate() {

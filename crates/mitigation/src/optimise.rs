@@ -60,7 +60,9 @@ impl EmbeddingOptimisation {
                 refuse(format!("learning_rate {learning_rate} must lie above 0 and be at most 1000"))
             }
             () if !in_range(weight_decay, 1e3) => refuse(format!("weight_decay {weight_decay} must lie in 0..=1000")),
-            () if !(1..=10_000).contains(&iterations) => refuse(format!("iterations {iterations} must lie in 1..=10000")),
+            () if !(1..=10_000).contains(&iterations) => {
+                refuse(format!("iterations {iterations} must lie in 1..=10000"))
+            }
             () if target.is_some_and(|target| !target.is_finite()) => refuse("target must be a number".into()),
             () if batch == Some(0) => refuse("batch must be at least 1".into()),
             () => Ok(Self { name, loss, settings }),

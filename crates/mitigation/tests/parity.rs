@@ -6,8 +6,8 @@ use std::{collections::HashMap, path::PathBuf};
 use candle_core::{DType, Device, Tensor, safetensors};
 use memscope_metric::{Gammas, Protocol};
 use memscope_mitigation::{
-    BatchWise, Changed, EmbeddingSettings, Ending, Han, Jain, Mitigation, Padding, PaddingMode, PerSample, Release, Ren,
-    Rows, Sail, Subject, Tokens as KeptTokens, Unmitigated, anisotropy, sample, wen,
+    BatchWise, Changed, EmbeddingSettings, Ending, Han, Jain, Mitigation, Padding, PaddingMode, PerSample, Release,
+    Ren, Rows, Sail, Subject, Tokens as KeptTokens, Unmitigated, anisotropy, sample, wen,
 };
 use memscope_model::{LatentDiffusion, ModelSource, PredictionInput, PromptEmbedding, Sampling, Tokens};
 
@@ -261,10 +261,8 @@ fn nothing_changed_draws_what_the_model_draws() {
     let case = Case::open("tiny-sd2");
     let changed = case.apply(&Unmitigated, 2);
     let drawn = sample(&case.model, &changed, &case.empty, Sampling::default(), |_| false).unwrap();
-    let own = case
-        .model
-        .sample(changed.latents.clone(), &case.prompt, &case.empty, Sampling::default(), |_| Ok(()))
-        .unwrap();
+    let own =
+        case.model.sample(changed.latents.clone(), &case.prompt, &case.empty, Sampling::default(), |_| Ok(())).unwrap();
     assert_eq!(drawn, own);
     let stopped = sample(&case.model, &changed, &case.empty, Sampling::default(), |step| step == 3).unwrap_err();
     assert!(matches!(stopped, memscope_mitigation::Error::Stopped));

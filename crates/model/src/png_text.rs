@@ -42,12 +42,8 @@ mod tests {
         let image = RgbImage { width: 2, height: 1, data: vec![1, 2, 3, 4, 5, 6] };
         let bytes = image.png(&[("Prompt", "ein Bär, 東京".to_owned()), ("Seed", "42".to_owned())]).unwrap();
         let mut reader = png::Decoder::new(io::Cursor::new(&bytes)).read_info().unwrap();
-        let texts: Vec<(String, String)> = reader
-            .info()
-            .utf8_text
-            .iter()
-            .map(|chunk| (chunk.keyword.clone(), chunk.get_text().unwrap()))
-            .collect();
+        let texts: Vec<(String, String)> =
+            reader.info().utf8_text.iter().map(|chunk| (chunk.keyword.clone(), chunk.get_text().unwrap())).collect();
         assert_eq!(texts[0], ("Prompt".to_owned(), "ein Bär, 東京".to_owned()));
         assert_eq!(texts[1].1, "42");
         let mut data = vec![0; 6];

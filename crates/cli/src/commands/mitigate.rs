@@ -13,7 +13,10 @@ use memscope_eval::{
 use memscope_metric::Protocol;
 use memscope_mitigation::Ending;
 use memscope_model::{Blueprint, LatentDiffusion, NoisePrecision, Sampling, memory::size};
-use memscope_plots::{AxisSpec, Figure, Meta, Theme, figures::{LinesFigure, LinesPanel, Series}};
+use memscope_plots::{
+    AxisSpec, Figure, Meta, Theme,
+    figures::{LinesFigure, LinesPanel, Series},
+};
 use serde::Serialize;
 
 use crate::{
@@ -235,6 +238,9 @@ fn warn(report: &Report) {
     }
 }
 
+/// A figure with more lines than can be told apart helps nobody.
+const MOST: usize = 12;
+
 /// loss.csv and loss.svg, where something was optimised.
 fn write_losses(args: &Mitigate, model: &LatentDiffusion, reports: &[Report]) -> anyhow::Result<()> {
     let curves: Vec<&Report> = reports.iter().filter(|report| !report.losses.is_empty()).collect();
@@ -253,8 +259,6 @@ fn write_losses(args: &Mitigate, model: &LatentDiffusion, reports: &[Report]) ->
         }
     }
     memscope_results::files::write_file(&args.out.join("loss.csv"), csv.as_bytes())?;
-    // A figure with more lines than can be told apart helps nobody.
-    const MOST: usize = 12;
     let panel = |method: &&str| LinesPanel {
         title: (*method).to_owned(),
         x: AxisSpec::linear("Step"),

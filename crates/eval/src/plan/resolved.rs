@@ -65,7 +65,8 @@ impl ModelTasks<'_> {
     /// All tasks, in the order in which they run.
     pub(crate) fn all(&self) -> impl Iterator<Item = &dyn Task> {
         let measurements = self.measurements.iter().map(|(_, plan)| plan as &dyn Task);
-        let mitigation = self.mitigation.iter().flat_map(|(task, judging)| [&**task as &dyn Task, judging as &dyn Task]);
+        let mitigation =
+            self.mitigation.iter().flat_map(|(task, judging)| [&**task as &dyn Task, judging as &dyn Task]);
         let gallery = self.gallery.iter().map(|gallery| gallery as &dyn Task);
         measurements.chain(mitigation).chain(gallery).chain(self.timing.iter().map(|timing| timing as &dyn Task))
     }

@@ -27,7 +27,10 @@ use crate::{
         figures,
         tables::{ModelHyperparameters, ModelScores, ModelTiming, mitigation_times, timing_table},
     },
-    score::{AnalysisResult, DetectorScores, DetectorTiming, StoredPlan, read_analysis, read_mitigation, read_scores, read_timings},
+    score::{
+        AnalysisResult, DetectorScores, DetectorTiming, StoredPlan, read_analysis, read_mitigation, read_scores,
+        read_timings,
+    },
     spec::{DetectorName, Experiment, ExperimentFile, ModelEntry, TableKind},
     table::ResultTable,
     tasks::{GALLERY_INDEX, GalleryRow, MeasurementPlan},

@@ -104,7 +104,9 @@ fn composed(rows: &[Vec<Option<Picture>>]) -> Option<RgbImage> {
     let mut data = vec![255; 3 * total_width * total_height];
     for (row, line) in rows.iter().enumerate() {
         for (column, picture) in line.iter().enumerate() {
-            let Some(picture) = picture.as_ref().filter(|p| (p.width(), p.height()) == (width, height)) else { continue };
+            let Some(picture) = picture.as_ref().filter(|p| (p.width(), p.height()) == (width, height)) else {
+                continue;
+            };
             for y in 0..zoom * height {
                 for x in 0..zoom * width {
                     let from = 3 * ((y / zoom) * width + x / zoom);

@@ -102,7 +102,9 @@ impl Quantity {
         match self {
             Self::Verbatim => share(&looks.distance, &|distance| distance <= VERBATIM),
             Self::Distance => mean(&looks.distance),
-            Self::Similarity => looks.similarity.as_ref().map(|all| all.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+            Self::Similarity => {
+                looks.similarity.as_ref().map(|all| all.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+            }
             Self::Copies => share(&looks.similarity, &|similarity| similarity > COPY),
             Self::Diversity => looks.diversity,
             Self::Alignment => mean(&looks.alignment),

@@ -26,10 +26,7 @@ impl ExperimentFile {
         };
         not_empty("models", self.models.len())?;
         let pictures = usize::from(self.gallery.is_some()) + usize::from(self.mitigation.is_some());
-        not_empty(
-            "detectors, analyses, gallery or mitigation",
-            self.detectors.len() + self.analyses.len() + pictures,
-        )?;
+        not_empty("detectors, analyses, gallery or mitigation", self.detectors.len() + self.analyses.len() + pictures)?;
         not_empty("tables, figures, gallery or mitigation", self.tables.len() + self.figures.len() + pictures)?;
         self.check_mitigation().map_err(fail)?;
         self.analyses

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnalysisEntry, DetectorEntry, MitigationSettings, ModelEntry, NetworkSettings, NoiseSettings, ReportSettings, SweepAxis, limits,
+    AnalysisEntry, DetectorEntry, MitigationSettings, ModelEntry, NetworkSettings, NoiseSettings, ReportSettings,
+    SweepAxis, limits,
 };
 use crate::prompts::PromptSources;
 

@@ -148,7 +148,8 @@ fn mitigations(model: &LatentDiffusion, methods: &[&str], folder: &Path) -> Miti
         let entry: MitigationEntry = entry_of_text(text).unwrap();
         PlannedMethod { label: entry.label(), method: entry.build(&protocol, model.blueprint()).unwrap() }
     };
-    let list = "embedded:verbatim".parse::<memscope_eval::prompts::PromptSource>().unwrap().load(model.source()).unwrap();
+    let list =
+        "embedded:verbatim".parse::<memscope_eval::prompts::PromptSource>().unwrap().load(model.source()).unwrap();
     let detection = detection(model, &[DetectorName::Wen, DetectorName::Jeon], NoiseSharing::Shared);
     Mitigations {
         model: ModelIdentity::of(model),

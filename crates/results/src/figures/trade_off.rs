@@ -75,7 +75,8 @@ impl TradeOffFigure {
                 check.text(&field("lines.name"), &line.name)?;
                 check.parts(&field("lines.points"), &line.points)?;
                 line.points.iter().try_for_each(|point| check.text(&field("lines.points.name"), &point.name))?;
-                let column = |value: &dyn Fn(&TradeOffPoint) -> f64| line.points.iter().map(value).collect::<Vec<f64>>();
+                let column =
+                    |value: &dyn Fn(&TradeOffPoint) -> f64| line.points.iter().map(value).collect::<Vec<f64>>();
                 for (axis, place, own) in [("x", 0, &panel.x), ("y", 1, &panel.y)] {
                     let value = column(&|point| if place == 0 { point.x } else { point.y });
                     check_scaled(check, &field(&format!("lines.points.{axis}")), &value, own.scale)?;

@@ -122,9 +122,10 @@ pub(super) fn mitigation(
                 cell(row.target_loss, 1),
                 cell(row.guidance_scale, 1),
             ];
-            let run = model.mitigation.as_ref().and_then(|result| {
-                Some((result, result.methods.iter().find(|method| method.table6 == Some(config))?))
-            });
+            let run = model
+                .mitigation
+                .as_ref()
+                .and_then(|result| Some((result, result.methods.iter().find(|method| method.table6 == Some(config))?)));
             match run {
                 Some((result, method)) => {
                     cells.push(plain(method, result, Quantity::Steps, 1, "nothing is optimised"));

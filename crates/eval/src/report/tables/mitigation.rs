@@ -24,7 +24,13 @@ const NO_JUDGE: &str = "no judge: give mitigation.judges";
 const SHOWN: [Shown; 7] = [
     Shown { key: "verbatim", header: "Verbatim", quantity: Quantity::Verbatim, decimals: 3, absent: NO_PICTURE },
     Shown { key: "distance", header: "RMS to training", quantity: Quantity::Distance, decimals: 3, absent: NO_PICTURE },
-    Shown { key: "diversity", header: "Diversity", quantity: Quantity::Diversity, decimals: 3, absent: "one picture a prompt" },
+    Shown {
+        key: "diversity",
+        header: "Diversity",
+        quantity: Quantity::Diversity,
+        decimals: 3,
+        absent: "one picture a prompt",
+    },
     Shown { key: "similarity", header: "Similarity", quantity: Quantity::Similarity, decimals: 3, absent: NO_JUDGE },
     Shown { key: "copies", header: "Copies", quantity: Quantity::Copies, decimals: 3, absent: NO_JUDGE },
     Shown { key: "alignment", header: "Alignment", quantity: Quantity::Alignment, decimals: 3, absent: NO_JUDGE },
@@ -77,9 +83,11 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
     columns.push(Column::new("calls", "Calls", ColumnKind::Number));
     let mut table = ResultTable::new(name, title, columns)?;
     let spread = table.footnote("mean over prompts [95 % bootstrap interval over prompts]");
-    let verbatim = table.footnote(format!("share of pictures whose pixel RMS to the training picture is at most {VERBATIM}"));
+    let verbatim =
+        table.footnote(format!("share of pictures whose pixel RMS to the training picture is at most {VERBATIM}"));
     let diversity = table.footnote("mean pixel RMS between two pictures of a prompt");
-    let similarity = table.footnote("greatest similarity of a prompt's pictures to a training picture; copies are those above 0.5");
+    let similarity =
+        table.footnote("greatest similarity of a prompt's pictures to a training picture; copies are those above 0.5");
     let calls = table.footnote("network calls (samples) a prompt, mitigation and drawing");
     for (model, result) in mitigated(models) {
         for method in &result.methods {
@@ -104,7 +112,13 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
     Ok(table)
 }
 
-pub(super) fn plain(method: &MethodResult, result: &MitigationResult, quantity: Quantity, decimals: u8, absent: &str) -> Cell {
+pub(super) fn plain(
+    method: &MethodResult,
+    result: &MitigationResult,
+    quantity: Quantity,
+    decimals: u8,
+    absent: &str,
+) -> Cell {
     let values = method.known(result.prompts.len(), quantity);
     match values.is_empty() {
         true => Cell::missing(absent),
@@ -128,9 +142,8 @@ pub(super) fn differences(
         columns.push(Column::new(format!("{}_p", shown.key), "p", ColumnKind::Number));
     }
     let mut table = ResultTable::new(name, format!("{title}: paired differences"), columns)?;
-    let spread = table.footnote(
-        "mean difference over prompts [95 % paired bootstrap interval]; p two-sided from the same resamples",
-    );
+    let spread = table
+        .footnote("mean difference over prompts [95 % paired bootstrap interval]; p two-sided from the same resamples");
     for (model, result) in mitigated(models) {
         let none = result.methods.iter().find(|method| method.is_none);
         let m = result.methods.iter().find(|method| method.is_anisotropy);
@@ -188,7 +201,10 @@ pub fn mitigation_times(name: &str, models: &[ModelScores]) -> Result<Option<Res
                 Cell::text(&method.label),
                 Cell::number(mean(method, &|unit| unit.record.seconds.0), 2),
                 Cell::number(mean(method, &|unit| unit.record.seconds.1), 2),
-                none.map_or_else(|| Cell::missing("none is not among the methods"), |none| Cell::number(total(method) / none, 2)),
+                none.map_or_else(
+                    || Cell::missing("none is not among the methods"),
+                    |none| Cell::number(total(method) / none, 2),
+                ),
                 Cell::number(mean(method, &|unit| unit.record.calls as f64), 0),
             ])?;
         }

@@ -37,7 +37,9 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
          under the same noises",
         report.target_fpr * 100.0
     ));
-    let seen = table.footnote("detectors read the embedding and the latent; what changes attention or guidance leaves their score as it is");
+    let seen = table.footnote(
+        "detectors read the embedding and the latent; what changes attention or guidance leaves their score as it is",
+    );
     let spread = table.footnote("mean over prompts [95 % bootstrap interval over prompts]");
     for model in models {
         let Some(result) = &model.mitigation else { continue };
@@ -53,7 +55,8 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
                 let threshold = threshold(model, entry, result.images, report.target_fpr);
                 let flags = |wanted: Option<bool>| -> Vec<f64> {
                     let Some(threshold) = threshold else { return vec![] };
-                    let chosen = after.iter().zip(&copying).filter(|(_, copying)| wanted.is_none_or(|w| **copying == Some(w)));
+                    let chosen =
+                        after.iter().zip(&copying).filter(|(_, copying)| wanted.is_none_or(|w| **copying == Some(w)));
                     chosen.filter_map(|(score, _)| Some(f64::from(u8::from((*score)? > threshold)))).collect()
                 };
                 let known = |values: Vec<Option<f64>>| values.into_iter().flatten().collect::<Vec<f64>>();
@@ -66,7 +69,11 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
                     Cell::integer(still).with_note(truth),
                     Cell::integer(clean).with_note(truth),
                     Cell::text(entry.label()),
-                    cell(&none.map(|none| known(scores(none))).unwrap_or_default(), 3, "none is not among the methods")?,
+                    cell(
+                        &none.map(|none| known(scores(none))).unwrap_or_default(),
+                        3,
+                        "none is not among the methods",
+                    )?,
                     cell(&known(after.clone()), 3, "not measured")?.with_note(seen),
                     threshold.map_or_else(|| Cell::missing("too few non-memorized prompts"), |t| Cell::number(t, 3)),
                     cell(&flags(None), 2, "no threshold")?.with_note(rule),
@@ -85,9 +92,8 @@ fn count(copying: &[Option<bool>], which: bool) -> i64 {
 
 /// Whether each prompt still draws copies, where that is known.
 fn copying(method: &MethodResult, result: &MitigationResult) -> Vec<Option<bool>> {
-    let shares = method.by_prompt(result.prompts.len(), |unit| {
-        Quantity::Verbatim.of(unit).or_else(|| Quantity::Copies.of(unit))
-    });
+    let shares = method
+        .by_prompt(result.prompts.len(), |unit| Quantity::Verbatim.of(unit).or_else(|| Quantity::Copies.of(unit)));
     shares.into_iter().map(|share| share.map(|share| share >= 0.5)).collect()
 }
 

@@ -128,7 +128,8 @@ impl Look for Opened {
             Some(sscd) if !training.is_empty() => {
                 let (drawn, known) = (sscd.describe(pictures)?, sscd.describe(training)?);
                 let most = |picture: &memscope_judges::Embedding| -> Result<f64> {
-                    let all = known.iter().map(|known| picture.cosine(known)).collect::<memscope_judges::Result<Vec<_>>>()?;
+                    let all =
+                        known.iter().map(|known| picture.cosine(known)).collect::<memscope_judges::Result<Vec<_>>>()?;
                     Ok(all.into_iter().fold(f64::NEG_INFINITY, f64::max))
                 };
                 Some(drawn.iter().map(most).collect::<Result<Vec<f64>>>()?)

@@ -23,7 +23,8 @@ pub use truth::TrainingPictures;
 use crate::{
     error::Result,
     plan::{
-        Calls, Execute, Key, Measures, ModelIdentity, NoisePlan, OpenUnit, Part, Price, RecordId, SharedPredictions, Task,
+        Calls, Execute, Key, Measures, ModelIdentity, NoisePlan, OpenUnit, Part, Price, RecordId, SharedPredictions,
+        Task,
     },
     prompts::KnownPrompt,
     run::{MeasurementStore, Session},
@@ -212,9 +213,10 @@ impl Task for Mitigations {
         let mut pictures = vec![numbers("losses", None), numbers("seconds", Some(2))];
         pictures.extend(self.pictures(unit).into_iter().map(RecordId::Picture));
         let measures = self.measures();
-        let measured = measures.all().iter().map(|planned| Part {
-            records: vec![numbers(&planned.id, Some(self.images() * planned.names.len()))],
-        });
+        let measured = measures
+            .all()
+            .iter()
+            .map(|planned| Part { records: vec![numbers(&planned.id, Some(self.images() * planned.names.len()))] });
         std::iter::once(Part { records: pictures }).chain(measured).collect()
     }
 
