@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Lowers M under the given options and weights. What the paper leaves unsaid, the options say: the timestep and the
-/// reduction of the cosine are those of the preset, the optimiser is that of §1.
+/// reduction of the cosine are those of the preset, the optimiser is that of Wen's method.
 ///
 /// # Errors
 /// When a setting is out of range, or M has no gradient under these options.

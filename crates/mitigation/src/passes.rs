@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use candle_core::{DType, Tensor};
-use memscope_model::{LatentDiffusion, Prediction, PredictionInput, PromptEmbedding, unet::Trace};
+use memscope_model::{LatentDiffusion, Prediction, PredictionInput, PromptBatch, PromptEmbedding, unet::Trace};
 
 use crate::error::{Error, Result};
 
@@ -35,8 +35,8 @@ impl<'m> Traced<'m> {
     ) -> Result<Self> {
         let parts = model.in_parts(latents.len(), |range| {
             let x = model.latents(latents[range.clone()].concat())?;
-            let rows = vec![prompt.embedding.clone(); range.len()];
-            let trace = model.trace(&x, &vec![t; range.len()], &Tensor::stack(&rows, 0)?)?;
+            let prompts = PromptBatch::of(&vec![prompt; range.len()])?;
+            let trace = model.trace(&x, &vec![t; range.len()], &prompts)?;
             Ok((range, trace))
         })?;
         let (schedule, mut predictions) = (model.schedule(), vec![]);

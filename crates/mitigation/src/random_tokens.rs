@@ -95,7 +95,7 @@ impl Mitigation for RandomTokens {
     fn apply(&self, subject: &Subject) -> Result<Changed> {
         let prompt = self.changed(subject.prompt, subject.seed, subject.model.tokenizer());
         let mut embeddings = subject.model.encode_prompts(&[&prompt])?;
-        subject.model.release_text_encoder();
+        subject.model.release_text_encoders();
         let embedding = embeddings.pop().unwrap_or_else(|| subject.embedding.clone());
         Ok(Changed { prompt: Some(prompt), embedding, ..subject.unchanged() })
     }

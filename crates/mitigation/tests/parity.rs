@@ -31,7 +31,11 @@ impl Case {
         let tensors = safetensors::load(path, &Device::Cpu).unwrap();
         let length = tensors["length"].get(0).unwrap().to_scalar::<i64>().unwrap() as usize;
         let tokens = Tokens { ids: vec![], length, cut: None };
-        let prompt = |name: &str| PromptEmbedding { embedding: tensors[name].get(0).unwrap(), tokens: tokens.clone() };
+        let prompt = |name: &str| PromptEmbedding {
+            embedding: tensors[name].get(0).unwrap(),
+            added: None,
+            tokens: tokens.clone(),
+        };
         let (context, empty) = (prompt("context"), prompt("empty"));
         Self { model, prompt: context, empty, tensors }
     }

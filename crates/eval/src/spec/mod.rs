@@ -4,6 +4,7 @@ mod analysis;
 mod check;
 mod detectors;
 mod file;
+mod file_path;
 mod limits;
 mod missing;
 mod mitigation;
@@ -22,10 +23,11 @@ pub use analysis::AnalysisEntry;
 pub use check::{Experiment, noise_precision};
 pub use detectors::{DetectorEntry, DetectorName, UnknownDetector};
 pub use file::{ExperimentFile, FigureKind, GallerySettings, PromptClasses, TableKind, schema};
+pub use file_path::FilePath;
 pub use mitigation::{
     JudgeSource, MitigationEntry, MitigationName, MitigationSettings, SheetSettings, UnknownMitigation, entry_of_text,
 };
-pub use model::{ModelEntry, NamedSource};
+pub use model::{LoraEntry, ModelEntry, NamedSource, SizeSettings, WeightsChoice};
 pub use network::NetworkSettings;
 pub use noise::{NoiseSettings, NoiseSharing};
 pub use profile::{ModelProfile, ProfilePrompts};

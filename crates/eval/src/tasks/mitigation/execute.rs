@@ -36,7 +36,7 @@ impl Mitigating<'_> {
             model: session.model(),
             prompt,
             embedding: session.embedding(prompt)?,
-            empty: session.embedding("")?,
+            empty: session.unconditional()?,
             seed: task.seed(place),
             images: task.images(),
             noise: &noise,
@@ -54,7 +54,7 @@ impl Mitigating<'_> {
             session.advance(step * images / sampling.steps);
             session.stop_requested()
         };
-        let latents = sample(model, changed, session.embedding("")?, sampling, watch)?;
+        let latents = sample(model, changed, session.unconditional()?, sampling, watch)?;
         let method = &task.methods[place.method];
         for (image, (latent, path)) in latents.iter().zip(task.pictures(unit)).enumerate() {
             let texts = [
@@ -84,7 +84,7 @@ impl Mitigating<'_> {
         // Detectors see the embedding, not attention; with tokens masked out it is the prompt's own.
         let is_whole = changed.embedding.embedding.dims() == original.embedding.dims();
         let embedding: &PromptEmbedding = if is_whole { &changed.embedding } else { original };
-        let empty = session.embedding("")?;
+        let empty = session.unconditional()?;
         let noise = |x: &Vec<f32>| InitialNoise::new(session.model(), empty, x.clone(), session.calls());
         let noises: Vec<InitialNoise> = changed.latents.iter().map(noise).collect();
         let generations: Vec<Generation> = noises.iter().map(|noise| noise.generation(embedding)).collect();

@@ -227,8 +227,7 @@ impl Task for Mitigations {
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
         let mut prompts: Vec<usize> = open.iter().map(|open| self.place(open.unit).prompt).collect();
         prompts.dedup();
-        let empty = (!open.is_empty()).then(|| vec![String::new()]);
-        empty.into_iter().chain(prompts.into_iter().map(|prompt| vec![self.prompts[prompt].text.clone()])).collect()
+        prompts.into_iter().map(|prompt| vec![self.prompts[prompt].text.clone()]).collect()
     }
 
     fn price(&self, open: &OpenUnit, _: &mut SharedPredictions) -> Price {
