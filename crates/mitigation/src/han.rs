@@ -219,7 +219,7 @@ impl Mitigation for Han {
             Self::PerSample(settings) => vec![OwnCalls {
                 pass: Pass::CheckpointedVjp,
                 calls: 2 * (settings.iterations + 1) * images,
-                samples_per_call: SamplesPerCall::PerPrompt(2 * images),
+                samples_per_call: SamplesPerCall::Fixed(2 * images),
             }],
         }
     }

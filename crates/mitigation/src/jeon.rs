@@ -257,7 +257,7 @@ impl Mitigation for Sail {
         vec![OwnCalls {
             pass: Pass::CheckpointedVjp,
             calls: self.rounds * (base + self.steps) * 2 * self.budget,
-            samples_per_call: SamplesPerCall::PerPrompt(4 * self.budget),
+            samples_per_call: SamplesPerCall::Fixed(4 * self.budget),
         }]
     }
 
