@@ -3,6 +3,7 @@
 mod analysis;
 mod detection;
 mod graded;
+mod mitigation;
 mod prompts;
 mod records;
 mod stored;
@@ -14,6 +15,8 @@ pub(crate) use detection::read_scores;
 pub use detection::{ClassValues, DetectorScores, SeedScores, score_sets};
 pub use graded::GradedScores;
 pub(crate) use graded::read_graded;
+pub(crate) use mitigation::read_mitigation;
+pub use mitigation::{COPY, MethodResult, MitigatedPrompt, MitigationResult, Quantity, VERBATIM};
 pub use prompts::{DetectionResult, DetectionRow};
 pub(crate) use records::prompt_records;
 pub use stored::{StoredPlan, StoredValues};

@@ -136,6 +136,7 @@ impl Gallery {
                 label: label(*memorized, known),
                 truth: truth(known, &self.folder)?,
                 drawn: self.names(unit),
+                labels: vec![],
             })
         };
         (0..self.prompts.len()).map(row).collect()

@@ -54,6 +54,7 @@ fn model() -> ModelScores {
         graded_prompts: vec![],
         graded: vec![],
         analyses: vec![],
+        mitigation: None,
         latent_shape: (4, 8, 8),
         sigmas: vec![],
     }
