@@ -24,6 +24,8 @@ pub(crate) enum ExitCode {
     Differs = 7,
     /// Less memory than a model needs.
     Memory = 8,
+    /// Shards that are missing, or do not belong together.
+    Shards = 10,
     /// Stopped by the user; the same command goes on.
     Interrupted = 130,
 }
@@ -40,7 +42,8 @@ Exit codes:
     6  NaN or infinity in weights, predictions or scores
     7  compare: the two results folders differ beyond the tolerance
     8  too little memory for a model; nothing was loaded
-  130  stopped by Ctrl-C; the same command goes on where it was
+   10  merge, --shard: shards are missing, or were not made alike
+  130  stopped by Ctrl-C, or by a signal of a batch system; the same command goes on where it was
 ";
 
 impl ExitCode {
@@ -98,6 +101,7 @@ impl ExitCode {
     fn of_results(error: &ResultsError) -> Self {
         match error {
             ResultsError::Write { .. } | ResultsError::InUse { .. } | ResultsError::Export(_) => Self::Output,
+            ResultsError::Shards { .. } | ResultsError::OtherPlan { .. } => Self::Shards,
             ResultsError::Table(_) => Self::Internal,
             _ => Self::Input,
         }

@@ -3,6 +3,7 @@
 //! ```text
 //! results/                   Results
 //! ├── answers/               measured numbers, shared by all experiments
+//! ├── shards/PLAN/           what several processes work on, see [`crate::shards`]
 //! ├── report.html
 //! └── NAME/                  Folder
 //!     ├── experiment.yaml    the experiment with every default filled in

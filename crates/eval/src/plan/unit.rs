@@ -27,6 +27,11 @@ pub trait Task {
     /// for already.
     fn price(&self, open: &OpenUnit, shared: &mut SharedPredictions) -> Price;
 
+    /// Whether its units may be executed on different machines.
+    fn is_divisible(&self) -> bool {
+        true
+    }
+
     /// Makes ready to execute units, in ascending order.
     ///
     /// # Errors

@@ -109,7 +109,7 @@ fn insert(records: &mut HashMap<Key, Vec<f64>>, key: Key, values: Vec<f64>, path
 }
 
 /// Calls `each` with every line, its line end included, in bounded memory.
-fn each_line(path: &Path, file: File, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+pub(super) fn each_line(path: &Path, file: File, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let mut line = vec![];
     loop {
