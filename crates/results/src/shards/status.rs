@@ -113,7 +113,7 @@ impl Shards {
             merged: self.merged()?.is_some_and(|merged| merged.plan == plan.hash && merged.missing.is_empty()),
             done: shards.iter().map(|shard| shard.done).sum(),
             total: shards.iter().map(|shard| shard.total).sum(),
-            rate: running().map(|shard| shard.rate).sum(),
+            rate: running().fold(0.0, |sum, shard| sum + shard.rate),
             seconds_left: running().filter_map(|shard| shard.seconds_left).reduce(f64::max),
             hardware,
             shards,
