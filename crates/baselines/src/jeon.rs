@@ -1,11 +1,10 @@
 //! Sharpness of the log-probability along the guidance direction (Jeon et al. 2025; docs/spec/protocol.md §5).
 
-use candle_core::Tensor;
 use memscope_metric::{
     Detector, Generation, Measure, OwnCalls, PredictionRequest, Quantity, ResolvedProtocol, Score, T_NORM,
 };
 use memscope_model::{
-    Dual, LatentDiffusion, Parameterization, Result, Scales, Value,
+    Dual, LatentDiffusion, Parameterization, PromptBatch, Result, Scales,
     cost::{Pass, SamplesPerCall},
 };
 use schemars::JsonSchema;
@@ -82,17 +81,17 @@ impl Measure for Sharpness {
         let products = first.model().in_parts(generations.len(), |range| {
             let (mut x, mut directions, mut prompts) = (vec![], vec![], vec![]);
             for (generation, tangent) in generations[range.clone()].iter().zip(&tangents[range]) {
-                for embedding in [&generation.empty().embedding, &generation.prompt().embedding] {
+                for prompt in [generation.empty(), generation.prompt()] {
                     x.extend_from_slice(generation.x());
                     directions.extend_from_slice(tangent);
-                    prompts.push(embedding);
+                    prompts.push(prompt);
                 }
             }
             let rows = prompts.len();
             let model = first.model();
             let x = Dual::variable(model.latents(x)?, model.latents(directions)?)?;
-            let prompts: Dual = Value::constant(&Tensor::stack(&prompts, 0)?);
-            let output = model.predict(&x, &vec![T_NORM; rows], &prompts, None)?;
+            let prompts = PromptBatch::of(&prompts)?.constant();
+            let output = model.predict(&x, &vec![T_NORM; rows], prompts, None)?;
             LatentDiffusion::rows(&output.tangent()?)
         })?;
         let sharpness = |pair: &[Vec<f32>]| {

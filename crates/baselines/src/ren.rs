@@ -8,7 +8,7 @@ use memscope_metric::{
     ddim_timesteps, walk, walk_calls,
 };
 use memscope_model::{
-    Blueprint, Error, LatentDiffusion, Result,
+    Blueprint, Error, LatentDiffusion, PromptBatch, PromptEmbedding, Result,
     unet::{AttentionObserver, CrossAttentionLayer},
 };
 use schemars::JsonSchema;
@@ -146,10 +146,9 @@ fn attention(
     let maps = first.model().in_parts(generations.len(), |range| {
         let rows = range.len();
         let x = first.model().latents(latents[range.clone()].concat())?;
-        let prompts: Vec<&Tensor> =
-            generations[range].iter().map(|generation| &generation.prompt().embedding).collect();
+        let prompts: Vec<&PromptEmbedding> = generations[range].iter().map(Generation::prompt).collect();
         let mut watched = Watched { layer, maps: vec![] };
-        first.model().predict(&x, &vec![t; rows], &Tensor::stack(&prompts, 0)?, Some(&mut watched))?;
+        first.model().predict(&x, &vec![t; rows], PromptBatch::of(&prompts)?, Some(&mut watched))?;
         LatentDiffusion::rows(&Tensor::stack(&watched.maps, 0)?.mean(0)?)
     })?;
     Ok(maps.concat())

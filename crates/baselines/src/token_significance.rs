@@ -2,10 +2,10 @@
 
 use candle_core::DType;
 use memscope_metric::T_NORM;
-use memscope_model::{Error, LatentDiffusion, PromptEmbedding, Result};
+use memscope_model::{Error, LatentDiffusion, PromptBatch, PromptEmbedding, Result};
 
 /// ‖∂‖c − u‖₂ / ∂e_i‖₂ for each token i of the prompt (BOS, text, EOS; without padding) at t = 981 on one x_T,
-/// flattened (C, H, W); e_i is the prompt embedding's row. The released helper mixes up the two rows of the batch;
+/// flattened (C, H, W); e_i is the prompt embedding's row (SDXL's pooled prompt is held). The released helper mixes up the two rows of the batch;
 /// this is the prompt's.
 pub fn token_significance(
     model: &LatentDiffusion,
@@ -14,8 +14,8 @@ pub fn token_significance(
     x: &[f32],
 ) -> Result<Vec<f64>> {
     let x = model.latents(x.to_vec())?;
-    let unconditional = model.predict(&x, &[T_NORM], &empty.embedding.unsqueeze(0)?, None)?;
-    let conditional = model.trace(&x, &[T_NORM], &prompt.embedding.unsqueeze(0)?)?;
+    let unconditional = model.predict(&x, &[T_NORM], PromptBatch::of(&[empty])?, None)?;
+    let conditional = model.trace(&x, &[T_NORM], PromptBatch::of(&[prompt])?)?;
     // The norm in f32: its sum of squares would overflow in f16.
     let difference = (conditional.output() - unconditional)?.to_dtype(DType::F32)?;
     let norm = difference.sqr()?.sum_all()?.sqrt()?;

@@ -36,7 +36,7 @@ impl Case {
     fn prompts(&self, name: &str) -> Vec<PromptEmbedding> {
         let tensor = &self.0[name];
         let tokens = Tokens { ids: vec![], length: 0, cut: None };
-        let row = |i| PromptEmbedding { embedding: tensor.get(i).unwrap(), tokens: tokens.clone() };
+        let row = |i| PromptEmbedding { embedding: tensor.get(i).unwrap(), added: None, tokens: tokens.clone() };
         (0..tensor.dim(0).unwrap()).map(row).collect()
     }
 

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use memscope_eval::spec::DetectorName;
 use memscope_metric::{Numerics, Preset};
 use memscope_model::{
-    DeviceChoice, Execution, FileOptions, LoadOptions, Lora, ModelSource, NetworkDtype, NoiseGenerator,
-    Parameterization, ScheduleCheck, Variant,
+    CheckpointWeights, DeviceChoice, Execution, FileOptions, LoadOptions, Lora, ModelSource, NetworkDtype,
+    NoiseGenerator, Parameterization, Pixels, ScheduleCheck, SizeConditions, Variant,
 };
 use memscope_results::shards::ShardChoice;
 
@@ -85,8 +85,8 @@ pub(crate) enum Command {
 /// A model on the command line.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, a .safetensors checkpoint of SD 1.x or 2.x, or a
-    /// Hub id, owner/name[@revision].
+    /// embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, a .safetensors checkpoint of SD 1.x, 2.x or SDXL, or
+    /// a Hub id, owner/name[@revision].
     #[arg(long = "model", value_name = "SRC")]
     source: ModelSource,
     /// Variant of the weight files, e.g. fp16 for *.fp16.safetensors; by default those without one.
@@ -98,6 +98,9 @@ pub(crate) struct ModelArgs {
     /// How a checkpoint file is read.
     #[command(flatten)]
     file: FileArgs,
+    /// What SDXL is told of a picture.
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// Run the model even if its scheduler's timesteps are not the protocol's 981, 961, ..., 1.
     #[arg(long)]
     accept_schedule: bool,
@@ -125,13 +128,42 @@ pub(crate) struct FileArgs {
     /// What the network of the checkpoint file predicts, epsilon or v_prediction, where the file does not say it.
     #[arg(long, value_name = "TYPE")]
     prediction_type: Option<Parameterization>,
+    /// Read the averaged weights (EMA) of the checkpoint file's UNet in place of the trained ones.
+    #[arg(long)]
+    ema: bool,
+}
+
+/// What SDXL is told of a picture's size.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct SizeArgs {
+    /// SDXL: height and width of the picture before it was cut, e.g. 512x768; by default those of the model's pictures.
+    #[arg(long, value_name = "HxW")]
+    original_size: Option<Pixels>,
+    /// SDXL: where the picture was cut, from the top and from the left; by default 0x0.
+    #[arg(long, value_name = "TOPxLEFT")]
+    crops: Option<Pixels>,
+    /// SDXL: height and width of the picture after it was cut; by default those of the model's pictures.
+    #[arg(long, value_name = "HxW")]
+    target_size: Option<Pixels>,
+}
+
+impl SizeArgs {
+    /// The sizes as the model takes them.
+    pub(crate) fn conditions(self) -> SizeConditions {
+        SizeConditions {
+            original_size: self.original_size,
+            crops_coords_top_left: self.crops,
+            target_size: self.target_size,
+        }
+    }
 }
 
 impl FileArgs {
     /// The options as the model takes them.
     pub(crate) fn options(&self) -> FileOptions {
-        let Self { vae, config, prediction_type } = self.clone();
-        FileOptions { vae, config, prediction: prediction_type }
+        let Self { vae, config, prediction_type, ema } = self.clone();
+        let weights = if ema { CheckpointWeights::Averaged } else { CheckpointWeights::Trained };
+        FileOptions { vae, config, prediction: prediction_type, weights }
     }
 }
 
@@ -150,7 +182,10 @@ impl ModelArgs {
     /// The model that is meant.
     pub(crate) fn source(&self) -> memscope_model::Result<ModelSource> {
         let source = self.source.clone().with_variant(self.variant.clone())?;
-        Ok(source.with_file_options(self.file.options())?.with_loras(self.loras.clone()))
+        Ok(source
+            .with_file_options(self.file.options())?
+            .with_loras(self.loras.clone())
+            .with_sizes(self.sizes.conditions()))
     }
 
     /// How it is loaded.
@@ -191,6 +226,9 @@ pub(crate) enum ModelsAction {
         /// How a checkpoint file is read.
         #[command(flatten)]
         file: FileArgs,
+        /// What SDXL is told of a picture.
+        #[command(flatten)]
+        sizes: SizeArgs,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -260,9 +298,32 @@ pub(crate) struct Reproduce {
     /// What to reproduce, e.g. table1; all for everything and a report.
     #[arg(required_unless_present = "list", value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
-    /// Run the targets on a real model, sd14, sd20 or rv51, with the paper's prompt lists for it.
-    #[arg(long, value_name = "NAME")]
+    /// Run the targets on a real model: sd14, sd20 or rv51 with the paper's prompt lists for it, or any other model (a
+    /// folder, a checkpoint file, a Hub id) with --memorized and --non-memorized.
+    #[arg(long, value_name = "SRC")]
     pub(crate) model: Option<String>,
+    /// Prompts whose training image the model reproduces: a file with one prompt a line (or .csv, .jsonl), or a list such
+    /// as paper:sd1_mem.
+    #[arg(long, value_name = "FILE", requires_all = ["model", "non_memorized"])]
+    pub(crate) memorized: Option<String>,
+    /// Prompts that lead to new images, likewise.
+    #[arg(long, value_name = "FILE", requires_all = ["model", "memorized"])]
+    pub(crate) non_memorized: Option<String>,
+    /// Variant of the weight files, e.g. fp16.
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub(crate) variant: Option<Variant>,
+    /// LoRA file merged into the weights, times SCALE (1 if left out); may be repeated.
+    #[arg(long = "lora", value_name = "FILE[:SCALE]", requires = "model")]
+    pub(crate) loras: Vec<Lora>,
+    /// Run the target once for each of these scales of the LoRA file, e.g. 0.25,0.5,1, into one table.
+    #[arg(long, value_name = "SCALES", value_delimiter = ',', requires = "loras")]
+    pub(crate) lora_scale: Vec<f64>,
+    /// How a checkpoint file is read.
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// What SDXL is told of a picture.
+    #[command(flatten)]
+    pub(crate) sizes: SizeArgs,
     /// List the targets.
     #[arg(long, conflicts_with_all = ["targets", "fresh", "dry_run"])]
     pub(crate) list: bool,

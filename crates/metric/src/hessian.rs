@@ -2,9 +2,9 @@
 
 use std::{cell::RefCell, collections::HashMap, num::NonZeroUsize};
 
-use candle_core::{Tensor, Var};
+use candle_core::Var;
 use memscope_model::{
-    Dual, Error, LatentDiffusion, Parameterization, PromptEmbedding, Result, Value,
+    Dual, Error, LatentDiffusion, Parameterization, PromptBatch, PromptEmbedding, Result,
     cost::{Pass, SamplesPerCall},
 };
 
@@ -252,21 +252,21 @@ impl<'a> ScoreProducts<'a> {
     /// Products of the raw output's Jacobian.
     fn raw(&self, prompt: usize, side: Side, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f32>>> {
         let (model, x, t) = (self.model, self.x, self.t);
-        let embedding = &self.prompts[prompt].embedding;
+        let prompt = self.prompts[prompt];
         let products = model.in_parts(vectors.len(), |range| {
             let rows = range.len();
             let x = model.latents(x.repeat(rows))?;
             let v: Vec<f32> = vectors[range].iter().flatten().map(|x| *x as f32).collect();
             let v = model.latents(v)?;
-            let (prompts, timesteps) = (Tensor::stack(&vec![embedding; rows], 0)?, vec![t; rows]);
+            let (prompts, timesteps) = (PromptBatch::of(&vec![prompt; rows])?, vec![t; rows]);
             let products = match side {
                 Side::Plain => {
                     let x = Dual::variable(x, v)?;
-                    model.predict(&x, &timesteps, &Value::constant(&prompts), None)?.tangent()?
+                    model.predict(&x, &timesteps, prompts.constant(), None)?.tangent()?
                 }
                 Side::Transposed => {
                     let x = Var::from_tensor(&x)?;
-                    let output = model.predict(x.as_tensor(), &timesteps, &prompts, None)?;
+                    let output = model.predict(x.as_tensor(), &timesteps, prompts, None)?;
                     let gradients = (output * v)?.sum_all()?.backward()?;
                     let missing = || Error::Argument("the prediction does not depend on the latent".into());
                     gradients.get(&x).ok_or_else(missing)?.clone()

@@ -23,7 +23,8 @@ fn flat(tensors: &HashMap<String, Tensor>, name: &str) -> Vec<f64> {
 }
 
 fn embedding(tensors: &HashMap<String, Tensor>, name: &str) -> PromptEmbedding {
-    PromptEmbedding { embedding: tensors[name].get(0).unwrap(), tokens: Tokens { ids: vec![], length: 0, cut: None } }
+    let tokens = Tokens { ids: vec![], length: 0, cut: None };
+    PromptEmbedding { embedding: tensors[name].get(0).unwrap(), added: None, tokens }
 }
 
 /// A matrix by its columns.

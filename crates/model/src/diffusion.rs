@@ -18,10 +18,12 @@ use crate::{
     files::ModelFiles,
     fingerprint::fingerprint,
     origin::WeightsOrigin,
+    pipeline::EmptyPrompt,
     prediction::Prediction,
+    prompt::{PromptBatch, PromptEmbedding},
     schedule::{Schedule, ScheduleCheck},
     source::ModelSource,
-    text_encoder::TextEncoder,
+    text_encoder::{TextEncoder, TextShape},
     text_fix::TextFix,
     tokenizer::{PromptTokenizer, TokenizerFiles, Tokens},
     unet::{AttentionObserver, Trace, UNet},
@@ -34,9 +36,10 @@ pub struct LatentDiffusion {
     fingerprint: String,
     execution: Execution,
     place: Place,
-    tokenizer: PromptTokenizer,
-    /// `None` while it is released.
-    text_encoder: Mutex<Option<Arc<TextEncoder>>>,
+    /// One for each text encoder.
+    tokenizers: Vec<PromptTokenizer>,
+    /// `None` while they are released.
+    text_encoders: Mutex<Option<Arc<Vec<TextEncoder>>>>,
     unet: UNet,
     vae: OnceLock<Vae>,
     /// Samples that the UNet has been asked for.
@@ -50,15 +53,6 @@ pub struct LoadOptions {
     pub schedule: ScheduleCheck,
     /// Number format and device.
     pub execution: Execution,
-}
-
-/// A prompt as the UNet sees it.
-#[derive(Clone, Debug)]
-pub struct PromptEmbedding {
-    /// `(L, W)`: one row per token position, padding included.
-    pub embedding: Tensor,
-    /// The tokens behind it.
-    pub tokens: Tokens,
 }
 
 /// What the network is given for one prediction: a latent, its timestep and a prompt.
@@ -116,25 +110,23 @@ impl LatentDiffusion {
     pub fn build(blueprint: Blueprint, execution: Execution) -> Result<Self> {
         let place = Place::open(execution)?;
         let files = blueprint.files();
-        let text_encoder = Arc::new(TextEncoder::load(files, blueprint.text_encoder(), &place)?);
-        let tokenizer = tokenizer(files, blueprint.text_encoder().context_length)?
-            // The reference environment has ftfy, which transformers then applies to every prompt.
-            .with_text_fix(TextFix::Ftfy);
-        tokenizer.check_rows(blueprint.text_encoder().vocabulary)?;
+        let text_encoders = Some(Arc::new(text_encoders(&blueprint, &place)?));
+        let tokenizers =
+            blueprint.text_encoders().iter().map(|shape| tokenizer(files, shape)).collect::<Result<_>>()?;
         let unet = UNet::load(files, blueprint.unet().clone(), &place)?;
         let fingerprint = fingerprint(files)?;
         if blueprint.weights_origin() == WeightsOrigin::Random {
             let source = blueprint.source();
             tracing::warn!("the weights of {source} are random: its scores say nothing about a trained model");
         }
-        let (text_encoder, vae) = (Mutex::new(Some(text_encoder)), OnceLock::new());
+        let (text_encoders, vae) = (Mutex::new(text_encoders), OnceLock::new());
         Ok(Self {
             blueprint,
             fingerprint,
             execution,
             place,
-            tokenizer,
-            text_encoder,
+            tokenizers,
+            text_encoders,
             unet,
             vae,
             predicted: AtomicUsize::new(0),
@@ -213,29 +205,28 @@ impl LatentDiffusion {
         &self.unet
     }
 
-    /// Its text encoder; read again where it was released.
+    /// Its text encoders, of which SDXL has two; read again where they were released.
     ///
     /// # Errors
     ///
-    /// When it has to be read again and its files have gone or changed.
-    pub fn text_encoder(&self) -> Result<Arc<TextEncoder>> {
-        let mut kept = self.text_encoder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(encoder) = &*kept {
-            return Ok(encoder.clone());
+    /// When they have to be read again and their files have gone or changed.
+    pub fn text_encoders(&self) -> Result<Arc<Vec<TextEncoder>>> {
+        let mut kept = self.text_encoders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(encoders) = &*kept {
+            return Ok(encoders.clone());
         }
-        let encoder = TextEncoder::load(self.blueprint.files(), self.blueprint.text_encoder(), &self.place)?;
-        Ok(kept.insert(Arc::new(encoder)).clone())
+        Ok(kept.insert(Arc::new(text_encoders(&self.blueprint, &self.place)?)).clone())
     }
 
-    /// Gives the text encoder's memory, an eighth to a quarter of Stable Diffusion, to what follows, until a prompt is
+    /// Gives the text encoders' memory, an eighth to a quarter of Stable Diffusion, to what follows, until a prompt is
     /// to be encoded again.
-    pub fn release_text_encoder(&self) {
-        *self.text_encoder.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub fn release_text_encoders(&self) {
+        *self.text_encoders.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Its tokenizer.
+    /// Its tokenizer; with several text encoders, that of the first.
     pub fn tokenizer(&self) -> &PromptTokenizer {
-        &self.tokenizer
+        &self.tokenizers[0]
     }
 
     /// (C, H, W) of the latents it was trained on.
@@ -247,16 +238,57 @@ impl LatentDiffusion {
     ///
     /// # Errors
     ///
-    /// When the text encoder, once released, cannot be read again, or an operation fails.
+    /// When a text encoder, once released, cannot be read again, or an operation fails.
     pub fn encode_prompts<S: AsRef<str>>(&self, prompts: &[S]) -> Result<Vec<PromptEmbedding>> {
         if prompts.is_empty() {
             return Ok(vec![]);
         }
-        let tokens: Vec<Tokens> = prompts.iter().map(|prompt| self.tokenizer.encode(prompt.as_ref())).collect();
-        let ids: Vec<&[u32]> = tokens.iter().map(|tokens| tokens.ids.as_slice()).collect();
-        let hidden = self.text_encoder()?.forward(&ids)?;
-        let rows = tokens.into_iter().enumerate();
-        rows.map(|(i, tokens)| Ok(PromptEmbedding { embedding: hidden.get(i)?, tokens })).collect()
+        let encode = |tokenizer: &PromptTokenizer| -> Vec<Tokens> {
+            prompts.iter().map(|prompt| tokenizer.encode(prompt.as_ref())).collect()
+        };
+        let (mut hidden, mut pooled) = (vec![], None);
+        for (tokenizer, encoder) in self.tokenizers.iter().zip(self.text_encoders()?.iter()) {
+            let tokens = encode(tokenizer);
+            let ids: Vec<&[u32]> = tokens.iter().map(|tokens| tokens.ids.as_slice()).collect();
+            let encoded = encoder.forward(&ids)?;
+            hidden.push(encoded.hidden);
+            pooled = encoded.pooled.or(pooled);
+        }
+        let hidden = Tensor::cat(&hidden, 2)?;
+        let added = pooled.map(|pooled| self.added_conditions(&pooled)).transpose()?;
+        let embedding = |(i, tokens)| {
+            let added = added.as_ref().map(|added| added.get(i)).transpose()?;
+            Ok(PromptEmbedding { embedding: hidden.get(i)?, added, tokens })
+        };
+        encode(self.tokenizer()).into_iter().enumerate().map(embedding).collect()
+    }
+
+    /// What stands for the prompt in the unconditional prediction, as the model's pipeline has it: the empty prompt, or
+    /// zeros in its place (SDXL, unless model_index.json says `force_zeros_for_empty_prompt: false`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::encode_prompts`].
+    pub fn encode_unconditional(&self) -> Result<PromptEmbedding> {
+        if self.blueprint.empty_prompt() == EmptyPrompt::Encoded {
+            return Ok(self.encode_prompts(&[""])?.remove(0));
+        }
+        let Place { dtype, device } = &self.place;
+        let unet = self.blueprint.unet();
+        let zeros = |rows, columns| Tensor::zeros((rows, columns), *dtype, device);
+        let added = match unet.added {
+            Some(shape) => Some(self.added_conditions(&zeros(1, shape.pooled())?)?.get(0)?),
+            None => None,
+        };
+        let embedding = zeros(self.blueprint.context_length(), unet.context_width)?;
+        Ok(PromptEmbedding { embedding, added, tokens: self.tokenizer().encode("") })
+    }
+
+    /// `pooled: (B, P)`; returns `(B, A)`.
+    fn added_conditions(&self, pooled: &Tensor) -> Result<Tensor> {
+        let sizes = self.blueprint.sizes();
+        let missing = || Error::Argument("this model is not told the size of pictures".into());
+        self.unet.added_conditions(pooled, sizes.ok_or_else(missing)?)
     }
 
     /// Splits a batch of `samples` into parts as suits network and device, and returns `f` of each part, in order.
@@ -293,7 +325,8 @@ impl LatentDiffusion {
         Ok(())
     }
 
-    /// The network's raw output (ε or v), see [`UNet::forward`] for the shapes. For derivatives give a `Var` or a `Dual`, or
+    /// The network's raw output (ε or v), see [`UNet::forward`] for the shapes. Prompts of [`Self::encode_prompts`] make a
+    /// batch with [`PromptBatch::of`]. For derivatives give a `Var` or a `Dual`, or
     /// see [`Self::trace`].
     ///
     /// # Errors
@@ -303,11 +336,12 @@ impl LatentDiffusion {
         &self,
         x: &V,
         timesteps: &[usize],
-        embeddings: &V,
+        prompts: impl Into<PromptBatch<V>>,
         observer: Option<&mut dyn AttentionObserver>,
     ) -> Result<V> {
-        self.count(embeddings.primal())?;
-        self.unet.forward(x, timesteps, embeddings, observer)
+        let prompts = prompts.into();
+        self.count(prompts.context.primal())?;
+        self.unet.forward(x, timesteps, prompts, observer)
     }
 
     /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`].
@@ -315,9 +349,10 @@ impl LatentDiffusion {
     /// # Errors
     ///
     /// As [`UNet::trace`].
-    pub fn trace(&self, x: &Tensor, timesteps: &[usize], embeddings: &Tensor) -> Result<Trace<'_>> {
-        self.count(embeddings)?;
-        self.unet.trace(x, timesteps, embeddings)
+    pub fn trace(&self, x: &Tensor, timesteps: &[usize], prompts: impl Into<PromptBatch>) -> Result<Trace<'_>> {
+        let prompts = prompts.into();
+        self.count(&prompts.context)?;
+        self.unet.trace(x, timesteps, prompts)
     }
 
     /// The predictions for a batch of inputs, in order.
@@ -340,7 +375,7 @@ impl LatentDiffusion {
             let prepared = self.unet.prepare(&self.latents(run[0].x.to_vec())?, &[run[0].t])?;
             for input in run {
                 self.predicted.fetch_add(1, Ordering::Relaxed);
-                let output = prepared.forward(&input.prompt.embedding.unsqueeze(0)?, None)?;
+                let output = prepared.forward(PromptBatch::of(&[input.prompt])?, None)?;
                 predictions.extend(self.predictions(&output, std::slice::from_ref(input))?);
             }
         }
@@ -352,8 +387,8 @@ impl LatentDiffusion {
         let of_latents = if is_shared { &inputs[..inputs.len().min(1)] } else { inputs };
         let x = self.latents(of_latents.iter().flat_map(|input| input.x.iter().copied()).collect())?;
         let timesteps: Vec<usize> = of_latents.iter().map(|input| input.t).collect();
-        let embeddings: Vec<&Tensor> = inputs.iter().map(|input| &input.prompt.embedding).collect();
-        self.predictions(&self.predict(&x, &timesteps, &Tensor::stack(&embeddings, 0)?, None)?, inputs)
+        let prompts: Vec<&PromptEmbedding> = inputs.iter().map(|input| input.prompt).collect();
+        self.predictions(&self.predict(&x, &timesteps, PromptBatch::of(&prompts)?, None)?, inputs)
     }
 
     fn predictions(&self, output: &Tensor, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
@@ -387,9 +422,14 @@ impl LatentDiffusion {
     }
 }
 
-/// The tokenizer of a model, text not repaired.
-fn tokenizer(files: &ModelFiles, context_length: usize) -> Result<PromptTokenizer> {
-    let read = |file: &str| files.read_optional(&format!("tokenizer/{file}"));
+fn text_encoders(blueprint: &Blueprint, place: &Place) -> Result<Vec<TextEncoder>> {
+    let shapes = blueprint.text_encoders().iter();
+    shapes.map(|shape| TextEncoder::load(blueprint.files(), shape, place)).collect()
+}
+
+/// The tokenizer of a text encoder.
+fn tokenizer(files: &ModelFiles, shape: &TextShape) -> Result<PromptTokenizer> {
+    let read = |file: &str| files.read_optional(&format!("{}/{file}", shape.part.tokenizer));
     let (vocab, merges, tokenizer_json) = (read("vocab.json")?, read("merges.txt")?, read("tokenizer.json")?);
     let (config, map) = (read("tokenizer_config.json")?, read("special_tokens_map.json")?);
     let added = read("added_tokens.json")?;
@@ -401,5 +441,8 @@ fn tokenizer(files: &ModelFiles, context_length: usize) -> Result<PromptTokenize
         special_tokens_map: map.as_deref(),
         added_tokens: added.as_deref(),
     };
-    Ok(PromptTokenizer::from_files(&contents, context_length)?)
+    let tokenizer = PromptTokenizer::from_files(&contents, shape.context_length)?;
+    tokenizer.check_rows(shape.vocabulary)?;
+    // The reference environment has ftfy, which transformers then applies to every prompt.
+    Ok(tokenizer.with_text_fix(TextFix::Ftfy))
 }

@@ -104,6 +104,17 @@ pub enum Error {
         settings: String,
     },
 
+    /// A model that is sampled in a few steps only.
+    #[error(
+        "{file}: {what} is for models distilled for few steps (Turbo, Lightning, LCM), which are not sampled at the protocol's timesteps 981, 961, ..., 1; pass --accept-schedule (in an experiment: accept_schedule: true) if that is what you want"
+    )]
+    Distilled {
+        /// The file.
+        file: String,
+        /// What says so.
+        what: String,
+    },
+
     // Weights.
     /// Not a complete safetensors file.
     #[error("{file} is not a complete safetensors file ({reason}); download or copy it again")]

@@ -14,6 +14,7 @@ use crate::{
     checkpoint::Checkpoint,
     error::{Error, Result},
     lora::Changes,
+    sizes::SizeConditions,
 };
 
 /// The largest small file of each kind that is read: vocabularies and shard indices have tens of thousands of lines,
@@ -33,7 +34,7 @@ pub(crate) enum ModelFiles {
     Embedded(memscope_embedded::Model),
     Folder { path: PathBuf, variant: Option<Variant> },
     Checkpoint(Arc<Checkpoint>),
-    Changed { base: Box<ModelFiles>, changes: Arc<Changes> },
+    Changed { base: Box<ModelFiles>, changes: Arc<Changes>, sizes: SizeConditions },
 }
 
 impl ModelFiles {
@@ -140,6 +141,14 @@ impl ModelFiles {
             Self::Checkpoint(checkpoint) => Some(checkpoint),
             Self::Changed { base, .. } => base.checkpoint(),
             _ => None,
+        }
+    }
+
+    /// What the user says of the size of pictures.
+    pub(crate) fn sizes(&self) -> SizeConditions {
+        match self {
+            Self::Changed { sizes, .. } => *sizes,
+            _ => SizeConditions::default(),
         }
     }
 

@@ -16,7 +16,8 @@ use crate::{
     bytes::{Bytes, read_limited},
     error::{Error, Result},
     files::ModelFiles,
-    layout::{INDEX, NEEDED, NETWORKS, OPTIONAL, TOKENIZER_JSON, VOCABULARY, weight_files},
+    layout::{INDEX, TOKENIZER_JSON, VOCABULARY, weight_files},
+    pipeline::{EmptyPrompt, Pipeline},
 };
 
 /// The fingerprint of a model: SHA-256 (hex) over the sorted list of its files' names and hashes; LoRA files follow with
@@ -49,11 +50,14 @@ static KNOWN: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 type Hash<'a> = dyn FnMut(&Bytes) -> Result<String> + 'a;
 
 fn combine(files: &ModelFiles, hash: &mut Hash) -> Result<String> {
-    if let ModelFiles::Changed { base, changes } = files {
+    if let ModelFiles::Changed { base, changes, sizes } = files {
         let mut all = Sha256::new();
         all.update(format!("base {}\n", combine(base, hash)?));
         for (lora, bytes) in &changes.files {
             all.update(format!("lora {} {}\n", lora.scale, hash(bytes)?));
+        }
+        if !sizes.is_default() {
+            all.update(format!("sizes {sizes}\n"));
         }
         return Ok(hex(&all.finalize()));
     }
@@ -77,19 +81,33 @@ fn combine(files: &ModelFiles, hash: &mut Hash) -> Result<String> {
 
 /// Names and hashes of the files that count.
 fn hashes(files: &ModelFiles, hash: &mut Hash) -> Result<Vec<(String, String)>> {
-    // The index names the pipeline's classes; it is checked, and changes no number. So does what only repeats the
+    let pipeline = Pipeline::read(files)?;
+    // The index names the pipeline's classes, which is checked and changes no number. Nor does what only repeats the
     // vocabulary.
-    let counts = |file: &str| file != INDEX && !(file == TOKENIZER_JSON && files.exists(VOCABULARY));
-    let small = NEEDED.iter().chain(OPTIONAL).filter(|file| counts(file) && files.exists(file));
-    let small = small.map(|name| Ok(((*name).to_owned(), hex(&Sha256::digest(files.read(name)?)))));
+    let repeats = |file: &str| {
+        let folder = file.strip_suffix(TOKENIZER_JSON);
+        folder.is_some_and(|folder| files.exists(&format!("{folder}{VOCABULARY}")))
+    };
+    let counts = |file: &String| file != INDEX && !repeats(file) && files.exists(file);
+    let small = pipeline.needed().into_iter().chain(pipeline.optional()).filter(counts);
+    let small = small.map(|name| {
+        let hash = hex(&Sha256::digest(files.read(&name)?));
+        Ok((name, hash))
+    });
     let mut hashes = small.collect::<Result<Vec<_>>>()?;
+    if pipeline == Pipeline::StableDiffusionXl && EmptyPrompt::read(files, pipeline)? == EmptyPrompt::Encoded {
+        hashes.push((INDEX.to_owned(), "force_zeros_for_empty_prompt false".to_owned()));
+    }
     if let Some(checkpoint) = files.checkpoint() {
+        if checkpoint.averaged {
+            hashes.push(("weights".to_owned(), "averaged".to_owned()));
+        }
         for (i, bytes) in checkpoint.files.iter().enumerate() {
             hashes.push((format!("file {i}"), hash(bytes)?));
         }
         return Ok(hashes);
     }
-    for (folder, stem) in NETWORKS {
+    for (folder, stem) in pipeline.networks() {
         for name in weight_files(files, folder, stem)? {
             let sha256 = hash(&files.open(&name)?)?;
             hashes.push((name, sha256));

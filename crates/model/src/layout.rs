@@ -8,34 +8,43 @@ use serde::Deserialize;
 use crate::{
     error::{Error, Result},
     files::ModelFiles,
+    pipeline::Pipeline,
 };
 
 /// The file that makes a folder a model.
 pub(crate) const INDEX: &str = "model_index.json";
 
-/// Small files that every model needs.
-pub(crate) const NEEDED: &[&str] =
-    &[INDEX, "scheduler/scheduler_config.json", "text_encoder/config.json", "unet/config.json", "vae/config.json"];
-
-/// Small files that are read where a model has them.
-pub(crate) const OPTIONAL: &[&str] = &[
-    "tokenizer/added_tokens.json",
-    "tokenizer/merges.txt",
-    "tokenizer/special_tokens_map.json",
-    TOKENIZER_JSON,
-    "tokenizer/tokenizer_config.json",
-    VOCABULARY,
-];
+/// The files of a tokenizer, which are read where a model has them.
+const TOKENIZER: [&str; 6] =
+    ["added_tokens.json", "merges.txt", "special_tokens_map.json", TOKENIZER_JSON, "tokenizer_config.json", VOCABULARY];
 
 /// The tokenizer in one file (transformers 5); it counts where [`VOCABULARY`] is not there.
-pub(crate) const TOKENIZER_JSON: &str = "tokenizer/tokenizer.json";
+pub(crate) const TOKENIZER_JSON: &str = "tokenizer.json";
 
 /// The vocabulary in a file of its own.
-pub(crate) const VOCABULARY: &str = "tokenizer/vocab.json";
+pub(crate) const VOCABULARY: &str = "vocab.json";
 
-/// Folder and stem of each network's weight files.
-pub(crate) const NETWORKS: &[(&str, &str)] =
-    &[("text_encoder", "model"), ("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model")];
+impl Pipeline {
+    /// Small files that every model of the kind needs.
+    pub(crate) fn needed(self) -> Vec<String> {
+        let networks = self.networks().iter().map(|(folder, _)| format!("{folder}/config.json"));
+        let others = [INDEX, "scheduler/scheduler_config.json"].map(str::to_owned);
+        others.into_iter().chain(networks).collect()
+    }
+
+    /// Small files that are read where a model has them.
+    pub(crate) fn optional(self) -> Vec<String> {
+        let folders = self.text_parts().iter().map(|part| part.tokenizer);
+        folders.flat_map(|folder| TOKENIZER.map(|file| format!("{folder}/{file}"))).collect()
+    }
+
+    /// The first tokenizer that has neither a vocabulary nor a file that holds one: the name of the file that is missing.
+    pub(crate) fn missing_tokenizer(self, has: impl Fn(&str) -> bool) -> Option<String> {
+        let vocabulary = |folder: &str| format!("{folder}/{VOCABULARY}");
+        let lacks = |folder: &&str| !has(&vocabulary(folder)) && !has(&format!("{folder}/{TOKENIZER_JSON}"));
+        self.text_parts().iter().map(|part| part.tokenizer).find(lacks).map(vocabulary)
+    }
+}
 
 /// The names under which a network's weights may be stored, best first: in one file, or in shards with an index.
 pub(crate) struct WeightNames {
@@ -101,7 +110,8 @@ pub(crate) fn weight_files(files: &ModelFiles, folder: &str, stem: &str) -> Resu
         return Ok(found);
     }
     let wanted = WeightNames::new(folder, stem, files.variant()).whole;
-    if files.variant().is_some() && NETWORKS.iter().any(|(folder, stem)| has_variant(files, folder, stem)) {
+    let networks = Pipeline::read(files).unwrap_or_default().networks();
+    if files.variant().is_some() && networks.iter().any(|(folder, stem)| has_variant(files, folder, stem)) {
         if let Some(found) = stored_as(files, folder, stem, None)? {
             return Ok(found);
         }
@@ -138,13 +148,14 @@ fn stored_as(files: &ModelFiles, folder: &str, stem: &str, variant: Option<&Vari
 
 /// The first file that a model on disk lacks to be loaded.
 pub(crate) fn missing(files: &ModelFiles) -> Option<String> {
-    if let Some(file) = NEEDED.iter().find(|file| !files.exists(file)) {
-        return Some((*file).to_owned());
+    let pipeline = Pipeline::read(files).unwrap_or_default();
+    if let Some(file) = pipeline.needed().into_iter().find(|file| !files.exists(file)) {
+        return Some(file);
     }
-    if !files.exists(TOKENIZER_JSON) && !files.exists(VOCABULARY) {
-        return Some(VOCABULARY.to_owned());
+    if let Some(file) = pipeline.missing_tokenizer(|file| files.exists(file)) {
+        return Some(file);
     }
-    NETWORKS.iter().find_map(|(folder, stem)| match weight_files(files, folder, stem) {
+    pipeline.networks().iter().find_map(|(folder, stem)| match weight_files(files, folder, stem) {
         Ok(names) => names.into_iter().find(|name| !files.exists(name)),
         Err(_) => Some(WeightNames::new(folder, stem, files.variant()).whole),
     })

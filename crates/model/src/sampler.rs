@@ -5,9 +5,10 @@ use std::path::Path;
 use candle_core::DType;
 
 use crate::{
-    diffusion::{LatentDiffusion, PredictionInput, PromptEmbedding},
+    diffusion::{LatentDiffusion, PredictionInput},
     error::{Error, Result},
     prediction::Prediction,
+    prompt::PromptEmbedding,
     schedule::Schedule,
 };
 

@@ -4,6 +4,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     files::ModelFiles,
+    pipeline::Pipeline,
 };
 
 /// What the network's output means.
@@ -106,10 +107,16 @@ const MOST_STEPS: usize = 10_000;
 
 /// Where the file gives any offset, `StableDiffusionPipeline` sets it to 1 when it is loaded (diffusers 0.42,
 /// pipelines/stable_diffusion/pipeline_stable_diffusion.py, `__init__`). Where it gives none, rebuilding the scheduler
-/// drops that correction, and DDIM's default stays.
-fn steps_offset(config: &Config) -> Result<usize> {
+/// drops that correction, and DDIM's default stays. `StableDiffusionXLPipeline` corrects nothing.
+fn steps_offset(config: &Config, pipeline: Pipeline) -> Result<usize> {
     match config.get("steps_offset").map(|value| (value, value.as_u64())) {
-        Some((_, Some(0..=MOST_OFFSET))) => Ok(1),
+        Some((_, Some(offset @ 0..=MOST_OFFSET))) => match pipeline {
+            Pipeline::StableDiffusion => Ok(1),
+            Pipeline::StableDiffusionXl => Ok(offset as usize),
+        },
+        None if pipeline == Pipeline::StableDiffusionXl && config.is_null("steps_offset") => {
+            Err(config.unsupported("steps_offset", &serde_json::Value::Null, "a whole number from 0 to 1000"))
+        }
         Some((value, _)) => Err(config.unsupported("steps_offset", value, "a whole number from 0 to 1000")),
         None => Ok(usize::from(config.mentions("steps_offset"))),
     }
@@ -120,10 +127,16 @@ const MOST_OFFSET: u64 = 1000;
 
 /// As the offset: where the file says `clip_sample: true`, the pipeline says false; where it says nothing, DDIM's
 /// default, true, stays.
-fn clips(config: &Config) -> Result<bool> {
-    config.flag("clip_sample", true)?;
-    Ok(!config.mentions("clip_sample"))
+fn clips(config: &Config, pipeline: Pipeline) -> Result<bool> {
+    let said = config.flag("clip_sample", true)?;
+    match pipeline {
+        Pipeline::StableDiffusion => Ok(!config.mentions("clip_sample")),
+        Pipeline::StableDiffusionXl => Ok(said),
+    }
 }
+
+/// Classes that sample models distilled for a few steps. So does trailing spacing, which has other timesteps.
+const DISTILLED: [&str; 2] = ["LCMScheduler", "TCDScheduler"];
 
 impl Betas {
     fn from_config(config: &Config) -> Result<Self> {
@@ -165,13 +178,40 @@ fn linspace(first: f32, last: f32, k: usize, steps: usize) -> f32 {
     if k < steps / 2 { first + step * k as f32 } else { last - step * (steps - 1 - k) as f32 }
 }
 
+/// ᾱ of the betas, in f32 like torch.
+fn alphas_cumprod(steps: usize, betas: Betas) -> Vec<f32> {
+    product((0..steps).map(|k| 1.0 - betas.at(k, steps)))
+}
+
+/// torch accumulates the product of f32 factors in f64 and rounds each element.
+fn product(factors: impl Iterator<Item = f32>) -> Vec<f32> {
+    let mut product = 1.0f64;
+    let next = |factor| {
+        product *= f64::from(factor);
+        product as f32
+    };
+    factors.map(next).collect()
+}
+
+/// ᾱ shifted and scaled so that the last training step has no signal at all (Lin et al. 2023, Algorithm 1), in f32 as
+/// diffusers' `rescale_zero_terminal_snr` computes it.
+fn rescaled(alphas: &[f32]) -> Vec<f32> {
+    let roots: Vec<f32> = alphas.iter().map(|alpha| alpha.sqrt()).collect();
+    let (Some(first), Some(last)) = (roots.first().copied(), roots.last().copied()) else { return vec![] };
+    let scale = first / (first - last);
+    let bars: Vec<f32> = roots.iter().map(|root| ((root - last) * scale).powi(2)).collect();
+    // Through the betas and back.
+    let beta = |i: usize| 1.0 - if i == 0 { bars[0] } else { bars[i] / bars[i - 1] };
+    product((0..bars.len()).map(|i| 1.0 - beta(i)))
+}
+
 impl Schedule {
     /// Reads `scheduler/scheduler_config.json`, logs what it leads to, and checks it. Whatever class the file names,
     /// its schedule is run as DDIM, as the reference code rebuilds it (`DDIMScheduler.from_config(scheduler.config)`);
     /// fields that are absent have the defaults of that class.
-    pub(crate) fn load(files: &ModelFiles, check: ScheduleCheck) -> Result<Self> {
+    pub(crate) fn load(files: &ModelFiles, pipeline: Pipeline, check: ScheduleCheck) -> Result<Self> {
         let config = Config::read(files, SCHEDULER)?;
-        let schedule = Self::from_config(&config)?;
+        let schedule = Self::from_config(&config, pipeline)?;
         let found = schedule.described();
         let spacing = config.text("timestep_spacing", "leading")?;
         let (steps, steps_offset) = (schedule.train_steps(), schedule.steps_offset);
@@ -185,22 +225,34 @@ impl Schedule {
             schedule.final_alpha,
             schedule.clip,
         );
+        let class = config.text("_class_name", "")?;
+        let said = DISTILLED.iter().find(|distilled| **distilled == class).map(|class| (*class).to_owned());
+        let distilled = said.or_else(|| files.checkpoint()?.distilled.clone());
+        if check == ScheduleCheck::Protocol
+            && let Some(what) = distilled
+        {
+            return Err(Error::Distilled { file: files.label(SCHEDULER), what });
+        }
         if check == ScheduleCheck::Protocol && !schedule.follows_protocol() {
             return Err(Error::Schedule {
                 file: files.label(SCHEDULER),
                 found,
                 settings: format!(
                     "timestep_spacing {spacing}, steps_offset {steps_offset}, num_train_timesteps {steps} in place of \
-                     leading, 1, 1000"
+                     leading, 1, 1000{}",
+                    if schedule.spacing == Spacing::Trailing {
+                        "; trailing is for models distilled for few steps, such as Turbo and Lightning"
+                    } else {
+                        ""
+                    }
                 ),
             });
         }
         Ok(schedule)
     }
 
-    fn from_config(config: &Config) -> Result<Self> {
+    fn from_config(config: &Config, pipeline: Pipeline) -> Result<Self> {
         config.only("thresholding", &["false", "null"])?;
-        config.only("rescale_betas_zero_snr", &["false", "null"])?;
         config.only("trained_betas", &["null"])?;
         let parameterization = match config.text("prediction_type", "epsilon")? {
             "epsilon" => Parameterization::Epsilon,
@@ -218,11 +270,15 @@ impl Schedule {
         let betas = Betas::from_config(config)?;
         let steps = config.size("num_train_timesteps", Some(1000), MOST_STEPS)?;
         let clip_range = config.positive("clip_sample_range", 1.0, 1e6)? as f32;
+        let alphas = match config.flag("rescale_betas_zero_snr", false)? {
+            true => rescaled(&alphas_cumprod(steps, betas)),
+            false => alphas_cumprod(steps, betas),
+        };
         Ok(Self {
             spacing,
-            steps_offset: steps_offset(config)?,
-            clip: clips(config)?.then_some(clip_range),
-            ..Self::new(steps, betas, config.flag("set_alpha_to_one", true)?, parameterization)
+            steps_offset: steps_offset(config, pipeline)?,
+            clip: clips(config, pipeline)?.then_some(clip_range),
+            ..Self::new(alphas, config.flag("set_alpha_to_one", true)?, parameterization)
         })
     }
 
@@ -240,16 +296,8 @@ impl Schedule {
         }
     }
 
-    /// ᾱ of the betas, in f32 like torch, with leading spacing, offset 1 and no clipping.
-    fn new(steps: usize, betas: Betas, set_alpha_to_one: bool, parameterization: Parameterization) -> Self {
-        // torch accumulates the product of f32 factors in f64 and rounds each element.
-        let mut product = 1.0f64;
-        let alphas_cumprod: Vec<f32> = (0..steps)
-            .map(|k| {
-                product *= f64::from(1.0 - betas.at(k, steps));
-                product as f32
-            })
-            .collect();
+    /// Leading spacing, offset 1 and no clipping.
+    fn new(alphas_cumprod: Vec<f32>, set_alpha_to_one: bool, parameterization: Parameterization) -> Self {
         let final_alpha = if set_alpha_to_one { 1.0 } else { alphas_cumprod.first().copied().unwrap_or(1.0) };
         Self { alphas_cumprod, spacing: Spacing::Leading, steps_offset: 1, final_alpha, clip: None, parameterization }
     }
@@ -349,8 +397,10 @@ mod tests {
     use super::*;
 
     fn stable_diffusion() -> Schedule {
-        Schedule::new(1000, Betas::ScaledLinear(0.00085, 0.012), false, Parameterization::Epsilon)
+        Schedule::new(alphas_cumprod(1000, BETAS), false, Parameterization::Epsilon)
     }
+
+    const BETAS: Betas = Betas::ScaledLinear(0.00085, 0.012);
 
     /// The table of docs/spec/protocol.md §1, to the last bit of f32.
     #[test]
@@ -389,7 +439,11 @@ mod tests {
     }
 
     fn read(json: &str) -> Result<Schedule> {
-        Schedule::from_config(&Config::parse("scheduler_config.json".into(), json.as_bytes()).unwrap())
+        read_for(Pipeline::StableDiffusion, json)
+    }
+
+    fn read_for(pipeline: Pipeline, json: &str) -> Result<Schedule> {
+        Schedule::from_config(&Config::parse("scheduler_config.json".into(), json.as_bytes()).unwrap(), pipeline)
     }
 
     const STABLE_DIFFUSION: &str = r#""beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012"#;
@@ -434,6 +488,38 @@ mod tests {
         }
     }
 
+    /// `DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, rescale_betas_zero_snr=True)`,
+    /// `alphas_cumprod` (diffusers 0.42.1, torch 2.15).
+    #[test]
+    fn the_last_step_may_have_no_signal() {
+        let schedule = read(&format!(r#"{{{STABLE_DIFFUSION}, "rescale_betas_zero_snr": true}}"#)).unwrap();
+        for (t, expected) in [
+            (0, 0.9991499781608582),
+            (1, 0.9982334971427917),
+            (500, 0.2410186380147934),
+            (981, 6.886567280162126e-05),
+            (998, 1.9679633567193378e-07),
+            (999, 0.0),
+        ] {
+            let got = f64::from(schedule.alpha_cumprod(t).unwrap());
+            assert!((got - expected).abs() <= 1e-6 * expected, "{t}: {got} {expected}");
+        }
+    }
+
+    /// `StableDiffusionXLPipeline` leaves the scheduler's file as it is; the pipeline of versions 1 and 2 does not.
+    #[test]
+    fn sdxl_takes_the_schedulers_file_as_it_is() {
+        for (fields, first, clips) in [
+            (r#""steps_offset": 1, "clip_sample": false"#, 981, false),
+            (r#""steps_offset": 0, "clip_sample": true"#, 980, true),
+            (r#""_class_name": "EulerDiscreteScheduler""#, 980, true),
+        ] {
+            let schedule = read_for(Pipeline::StableDiffusionXl, &format!("{{{STABLE_DIFFUSION}, {fields}}}")).unwrap();
+            assert_eq!(schedule.timesteps(50).unwrap()[0], first, "{fields}");
+            assert_eq!(schedule.clip, clips.then_some(1.0), "{fields}");
+        }
+    }
+
     #[test]
     fn nonsense_is_refused_by_name() {
         for (fields, name) in [
@@ -447,7 +533,7 @@ mod tests {
             (r#""num_train_timesteps": 4611686018427387904"#, "num_train_timesteps"),
             (r#""num_train_timesteps": 1000000000"#, "num_train_timesteps"),
             (r#""trained_betas": [0.1]"#, "trained_betas"),
-            (r#""rescale_betas_zero_snr": true"#, "rescale_betas_zero_snr"),
+            (r#""rescale_betas_zero_snr": 1"#, "rescale_betas_zero_snr"),
             (r#""prediction_type": "sample""#, "prediction_type"),
         ] {
             let message = read(&format!("{{{fields}}}")).unwrap_err().to_string();
@@ -493,7 +579,7 @@ mod tests {
     #[test]
     fn the_true_noise_leads_back_to_the_image() {
         for parameterization in [Parameterization::Epsilon, Parameterization::V] {
-            let schedule = Schedule::new(1000, Betas::ScaledLinear(0.00085, 0.012), false, parameterization);
+            let schedule = Schedule::new(alphas_cumprod(1000, BETAS), false, parameterization);
             let (x0, noise) = (0.7f32, -1.3f32);
             let Scales { a, s } = schedule.scales(501).unwrap();
             let mut x = [a as f32 * x0 + s as f32 * noise];

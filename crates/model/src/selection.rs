@@ -4,7 +4,8 @@ use memscope_hub::{Chosen, HubModel, Selection};
 
 use crate::{
     error::{Error, Result},
-    layout::{NEEDED, NETWORKS, OPTIONAL, TOKENIZER_JSON, VOCABULARY, WeightNames, shards, variants},
+    layout::{WeightNames, shards, variants},
+    pipeline::Pipeline,
 };
 
 /// The files of a model in diffusers layout.
@@ -27,20 +28,22 @@ impl Selection for DiffusersFiles<'_> {
         let (model, variant) = (self.model.to_string(), self.model.variant());
         let has = |file: &str| names.iter().any(|name| name == file);
         let missing = |file: &str| Error::MissingFile { model: model.clone(), file: file.to_owned() };
-        if let Some(file) = NEEDED.iter().find(|file| !has(file)) {
+        let pipeline = Pipeline::of_listing(has);
+        let needed = pipeline.needed();
+        if let Some(file) = needed.iter().find(|file| !has(file)) {
             return Err(missing(file));
         }
-        if !has(VOCABULARY) && !has(TOKENIZER_JSON) {
-            return Err(missing(VOCABULARY));
+        if let Some(file) = pipeline.missing_tokenizer(has) {
+            return Err(missing(&file));
         }
-        let small = NEEDED.iter().chain(OPTIONAL.iter().filter(|file| has(file)));
-        let mut chosen = Chosen { files: small.map(|file| (*file).to_owned()).collect(), indices: vec![] };
+        let small = needed.into_iter().chain(pipeline.optional().into_iter().filter(|file| has(file)));
+        let mut chosen = Chosen { files: small.collect(), indices: vec![] };
         let stored = |folder: &str, stem: &str, variant| {
             let names = WeightNames::new(folder, stem, variant);
             has(&names.whole) || names.indices.iter().any(|index| has(index))
         };
-        let some_variant = NETWORKS.iter().any(|(folder, stem)| stored(folder, stem, variant));
-        for (folder, stem) in NETWORKS {
+        let some_variant = pipeline.networks().iter().any(|(folder, stem)| stored(folder, stem, variant));
+        for (folder, stem) in pipeline.networks() {
             // As diffusers: a network that has not the variant is taken without one.
             let variant = variant.filter(|_| !some_variant || stored(folder, stem, variant));
             let wanted = WeightNames::new(folder, stem, variant);
@@ -79,8 +82,12 @@ mod tests {
     }
 
     fn listing() -> Vec<String> {
-        let mut names: Vec<String> = NEEDED.iter().chain(OPTIONAL).map(|name| (*name).to_owned()).collect();
-        for (folder, stem) in NETWORKS {
+        listing_of(Pipeline::StableDiffusion)
+    }
+
+    fn listing_of(pipeline: Pipeline) -> Vec<String> {
+        let mut names: Vec<String> = pipeline.needed().into_iter().chain(pipeline.optional()).collect();
+        for (folder, stem) in pipeline.networks() {
             for end in ["safetensors", "fp16.safetensors", "bin"] {
                 names.push(format!("{folder}/{stem}.{end}"));
             }
@@ -93,13 +100,22 @@ mod tests {
     fn one_precision_and_nothing_that_is_not_read() {
         let fp16: Variant = "fp16".parse().unwrap();
         let full = select(&listing(), None).unwrap();
-        assert_eq!(full.files.len(), NEEDED.len() + OPTIONAL.len() + 3);
+        let small = Pipeline::StableDiffusion.needed().len() + Pipeline::StableDiffusion.optional().len();
+        assert_eq!(full.files.len(), small + 3);
         assert!(
             !full.files.iter().any(|file| file.contains("fp16") || file.contains("safety") || file.contains("bin"))
         );
         let half = select(&listing(), Some(&fp16)).unwrap();
         assert_eq!(half.files.iter().filter(|file| file.ends_with(".fp16.safetensors")).count(), 3);
         assert_eq!(half.files.len(), full.files.len());
+    }
+
+    #[test]
+    fn two_text_encoders_are_taken_where_there_are_two() {
+        let chosen = select(&listing_of(Pipeline::StableDiffusionXl), None).unwrap().files;
+        for file in ["text_encoder_2/model.safetensors", "text_encoder_2/config.json", "tokenizer_2/merges.txt"] {
+            assert!(chosen.iter().any(|name| name == file), "{file}");
+        }
     }
 
     #[test]

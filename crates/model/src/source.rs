@@ -16,6 +16,8 @@ use crate::{
     files::ModelFiles,
     layout,
     lora::{Changes, Lora},
+    pipeline::Pipeline,
+    sizes::SizeConditions,
     weights::Weights,
 };
 
@@ -40,12 +42,14 @@ pub enum ModelSource {
     },
     /// A repository of the Hugging Face Hub.
     Hub(HubModel),
-    /// A model whose weights are changed by LoRA files.
+    /// A model whose weights are changed by LoRA files, or that is told other sizes than its pipeline's default.
     Changed {
         /// What is changed.
         base: Box<ModelSource>,
         /// The files, in the order in which they are applied.
         loras: Vec<Lora>,
+        /// What SDXL is told of a picture's size.
+        sizes: SizeConditions,
     },
 }
 
@@ -76,9 +80,10 @@ impl fmt::Display for ModelSource {
             Self::Folder { path, variant: Some(variant) } => write!(f, "{} ({variant})", path.display()),
             Self::File { path, .. } => write!(f, "{}", path.display()),
             Self::Hub(model) => model.fmt(f),
-            Self::Changed { base, loras } => {
+            Self::Changed { base, loras, sizes } => {
                 base.fmt(f)?;
-                loras.iter().try_for_each(|lora| write!(f, " + {lora}"))
+                loras.iter().try_for_each(|lora| write!(f, " + {lora}"))?;
+                if sizes.is_default() { Ok(()) } else { write!(f, " ({sizes})") }
             }
         }
     }
@@ -146,8 +151,8 @@ impl ModelSource {
             (source, None) => Ok(source),
             (Self::Folder { path, .. }, variant) => Ok(Self::Folder { path, variant }),
             (Self::Hub(model), variant) => Ok(Self::Hub(HubModel { variant, ..model })),
-            (Self::Changed { base, loras }, variant) => {
-                Ok(Self::Changed { base: Box::new(base.with_variant(variant)?), loras })
+            (Self::Changed { base, loras, sizes }, variant) => {
+                Ok(Self::Changed { base: Box::new(base.with_variant(variant)?), loras, sizes })
             }
             (source @ (Self::Embedded(_) | Self::File { .. }), Some(variant)) => {
                 Err(Error::Argument(format!("{source} has no variant '{variant}'; leave it out")))
@@ -174,11 +179,20 @@ impl ModelSource {
     pub fn with_loras(self, more: Vec<Lora>) -> Self {
         match self {
             source if more.is_empty() => source,
-            Self::Changed { base, mut loras } => {
+            Self::Changed { base, mut loras, sizes } => {
                 loras.extend(more);
-                Self::Changed { base, loras }
+                Self::Changed { base, loras, sizes }
             }
-            source => Self::Changed { base: Box::new(source), loras: more },
+            source => Self::Changed { base: Box::new(source), loras: more, sizes: SizeConditions::default() },
+        }
+    }
+
+    /// The same model, told these sizes of a picture.
+    pub fn with_sizes(self, sizes: SizeConditions) -> Self {
+        match self {
+            Self::Changed { base, loras, .. } => Self::Changed { base, loras, sizes },
+            source if sizes.is_default() => source,
+            source => Self::Changed { base: Box::new(source), loras: vec![], sizes },
         }
     }
 
@@ -195,13 +209,13 @@ impl ModelSource {
                 Ok(ModelFiles::Checkpoint(Arc::new(Checkpoint::open(path, options, described)?)))
             }
             Self::Hub(model) => cached(model, &Hub::from_env()),
-            Self::Changed { base, loras } => {
+            Self::Changed { base, loras, sizes } => {
                 let base = base.files()?;
-                let networks = [("unet", "diffusion_pytorch_model"), ("text_encoder", "model")];
-                let networks = networks.map(|(folder, stem)| Ok((folder, Weights::shapes(&base, folder, stem)?)));
-                let networks = networks.into_iter().collect::<Result<Vec<_>>>()?;
+                let networks = Pipeline::read(&base)?.networks().iter().filter(|(folder, _)| *folder != "vae");
+                let networks = networks.map(|(folder, stem)| Ok((*folder, Weights::shapes(&base, folder, stem)?)));
+                let networks = if loras.is_empty() { vec![] } else { networks.collect::<Result<Vec<_>>>()? };
                 let changes = Arc::new(Changes::resolve(loras, &networks)?);
-                Ok(ModelFiles::Changed { base: Box::new(base), changes })
+                Ok(ModelFiles::Changed { base: Box::new(base), changes, sizes: *sizes })
             }
         }
     }
@@ -217,9 +231,10 @@ fn description(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
             return Err(Error::Argument(format!("'{given}' describes no model: give a folder in diffusers layout")));
         }
     };
-    let names = layout::NEEDED.iter().chain(layout::OPTIONAL);
-    let contents = names.filter_map(|name| match files.read_optional(name) {
-        Ok(content) => content.map(|content| Ok(((*name).to_owned(), content.into_owned()))),
+    let pipeline = Pipeline::read(&files)?;
+    let names = pipeline.needed().into_iter().chain(pipeline.optional());
+    let contents = names.filter_map(|name| match files.read_optional(&name) {
+        Ok(content) => content.map(|content| Ok((name, content.into_owned()))),
         Err(error) => Some(Err(error)),
     });
     contents.collect()

@@ -8,7 +8,6 @@ use crate::{
     blueprint::Blueprint,
     error::{Error, Result},
     execution::{DeviceChoice, Execution, Place},
-    layout::NETWORKS,
     schedule::ScheduleCheck,
     source::ModelSource,
     weights::Weights,
@@ -19,12 +18,17 @@ use crate::{
 pub struct ModelSummary {
     /// Where it comes from.
     pub source: String,
-    /// How it is stored, and of which family it is where the file tells.
+    /// How it is stored.
     pub layout: String,
+    /// Of which family it is.
+    pub family: String,
     /// What the network's output means: `epsilon` or `v_prediction`.
     pub prediction_type: String,
     /// Channels, height and width of its latents.
     pub latent_shape: [usize; 3],
+    /// What it is told of a picture's size, where it is told: height and width, top and left, height and width.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<[u32; 6]>,
     /// Training steps of its schedule.
     pub train_steps: usize,
     /// The timesteps that 50 steps of DDIM visit.
@@ -42,7 +46,7 @@ pub struct ModelSummary {
 /// One network.
 #[derive(Clone, Debug, Serialize)]
 pub struct NetworkSummary {
-    /// `unet`, `text_encoder` or `vae`.
+    /// `unet`, `text_encoder`, `text_encoder_2` or `vae`.
     pub name: String,
     /// How many numbers its tensors hold.
     pub parameters: u64,
@@ -73,7 +77,7 @@ impl ModelSummary {
         let schedule = blueprint.schedule();
         let place = Place::open(Execution { device: DeviceChoice::Cpu, ..Execution::default() })?;
         let mut networks = vec![];
-        for (name, stem) in NETWORKS {
+        for (name, stem) in blueprint.pipeline().networks() {
             match Weights::open(files, name, stem, place.clone()) {
                 Ok(weights) => {
                     let (parameters, formats) = weights.summary();
@@ -88,9 +92,13 @@ impl ModelSummary {
         Ok(Self {
             source: source.to_string(),
             layout: match files.checkpoint() {
-                Some(checkpoint) => format!("checkpoint in one file, {}", checkpoint.architecture),
+                Some(_) => "checkpoint in one file".to_owned(),
                 None => "folder in diffusers layout".to_owned(),
             },
+            family: files
+                .checkpoint()
+                .map_or_else(|| blueprint.family().to_owned(), |checkpoint| checkpoint.architecture.clone()),
+            sizes: blueprint.sizes(),
             prediction_type: schedule.parameterization().to_string(),
             latent_shape: [channels, height, width],
             train_steps: schedule.train_steps(),
@@ -125,9 +133,13 @@ fn by_reason(unused: &[(String, &'static str)]) -> Vec<UnusedTensors> {
 impl fmt::Display for ModelSummary {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let [channels, height, width] = self.latent_shape;
-        writeln!(f, "{}: {}", self.source, self.layout)?;
+        writeln!(f, "{}: {}, {}", self.source, self.layout, self.family)?;
         writeln!(f, "prediction type  {}", self.prediction_type)?;
         writeln!(f, "latents          {channels}x{height}x{width}")?;
+        if let Some([height, width, top, left, target_height, target_width]) = self.sizes {
+            let cut = format!("cut at {top}, {left}");
+            writeln!(f, "sizes            original {height}x{width}, {cut}, target {target_height}x{target_width}")?;
+        }
         writeln!(f, "schedule         {} training steps, 50 steps visit {}", self.train_steps, self.timesteps)?;
         for NetworkSummary { name, parameters, formats } in &self.networks {
             let formats: Vec<&str> = formats.iter().map(String::as_str).collect();

@@ -11,7 +11,8 @@ use crate::{
     error::Result,
     execution::Place,
     files::ModelFiles,
-    layers::{layer_norm, linear},
+    layers::{layer_norm, linear, linear_no_bias},
+    pipeline::{TextOutput, TextPart},
     weights::{Scope, Weights},
 };
 
@@ -20,8 +21,32 @@ pub struct TextEncoder {
     token_embedding: Tensor,
     position_embedding: Tensor,
     layers: Vec<Layer>,
-    final_norm: Norm,
+    /// What comes after the layers: `None` where the hidden state before the last layer is all that is wanted.
+    end: Option<End>,
     width: usize,
+}
+
+/// The end of the network.
+struct End {
+    norm: Norm,
+    pooling: Option<Pooling>,
+}
+
+/// From the last hidden state to one vector.
+struct Pooling {
+    /// The layer after the one whose hidden state is the embedding.
+    last: Layer,
+    projection: Linear,
+    /// The id at whose first position the vector is taken; `None`: at the position of the highest id.
+    eos_id: Option<u32>,
+}
+
+/// Prompts as a text encoder sees them.
+pub struct EncodedText {
+    /// `(B, L, width)`: a hidden state.
+    pub hidden: Tensor,
+    /// `(B, P)`: the projection of the last hidden state at the end of the text, where the model uses it.
+    pub pooled: Option<Tensor>,
 }
 
 struct Layer {
@@ -40,22 +65,29 @@ struct Layer {
 /// What its config.json says.
 #[derive(Clone, Debug)]
 pub(crate) struct TextShape {
+    pub(crate) part: TextPart,
     pub(crate) width: usize,
     pub(crate) inner: usize,
     pub(crate) layers: usize,
     heads: usize,
     pub(crate) vocabulary: usize,
     pub(crate) context_length: usize,
+    /// Width of the pooled prompt.
+    pub(crate) projection: usize,
+    eos_id: u32,
     activation: Activation,
     eps: f64,
 }
+
+/// The end-of-text id of configurations from before it meant anything: the highest id of a prompt is then its end.
+const OLD_EOS: u32 = 2;
 
 /// More rows than any text encoder's embedding table has.
 const MOST_TOKENS: usize = 1 << 20;
 
 impl TextShape {
     /// From the config.json of a `CLIPTextModel`, or of a whole `CLIPModel`, whose text part stands in `text_config`.
-    pub(crate) fn from_config(config: &Config) -> Result<Self> {
+    pub(crate) fn from_config(config: &Config, part: TextPart) -> Result<Self> {
         let inner = config.object("text_config");
         let config = inner.as_ref().unwrap_or(config);
         let activation = match config.text("hidden_act", "quick_gelu")? {
@@ -63,7 +95,17 @@ impl TextShape {
             "gelu" => Activation::Gelu,
             other => return Err(config.unsupported("hidden_act", &other.into(), "quick_gelu, gelu")),
         };
+        let eos_id = match config.get("eos_token_id") {
+            None => 49_407,
+            Some(id) => match id.as_u64().filter(|id| *id < MOST_TOKENS as u64) {
+                Some(id) => id as u32,
+                None => return Err(config.invalid("eos_token_id", format!("must be a token's id, is {id}"))),
+            },
+        };
         let shape = Self {
+            part,
+            projection: config.size("projection_dim", Some(512), 16_384)?,
+            eos_id,
             width: config.size("hidden_size", Some(512), 16_384)?,
             inner: config.size("intermediate_size", Some(2048), 65_536)?,
             layers: config.size("num_hidden_layers", Some(12), 128)?,
@@ -86,19 +128,44 @@ impl TextShape {
     /// Whether a tensor belongs to a layer that the configuration leaves out ("clip skip"): transformers builds
     /// `num_hidden_layers` layers and ignores what else the file holds.
     fn skips(&self, tensor: &str) -> bool {
-        let layer = tensor.split_once("encoder.layers.").and_then(|(_, rest)| rest.split('.').next());
-        layer.and_then(|layer| layer.parse::<usize>().ok()).is_some_and(|layer| layer >= self.layers)
+        layer_of(tensor).is_some_and(|layer| layer >= self.layers)
+    }
+
+    /// Whether nothing that the model uses of this network depends on a tensor.
+    fn has_no_use_for(&self, tensor: &str) -> bool {
+        let pooled = self.part.output == TextOutput::PenultimateAndPooled;
+        let ends = |suffix: &str| tensor.ends_with(suffix);
+        if ends("embeddings.position_ids") || (!pooled && ends("text_projection.weight")) || self.skips(tensor) {
+            return true;
+        }
+        let is_last = layer_of(tensor).is_some_and(|layer| layer + 1 == self.layers);
+        self.part.output == TextOutput::Penultimate && (is_last || tensor.contains("final_layer_norm."))
+    }
+
+    /// Layers up to the hidden state that is the embedding.
+    pub(crate) fn layers_to_hidden(&self) -> usize {
+        match self.part.output {
+            TextOutput::Last => self.layers,
+            TextOutput::Penultimate | TextOutput::PenultimateAndPooled => self.layers - 1,
+        }
     }
 
     fn warn_of_skipped_layers(&self, weights: &Weights) {
         if let Some(tensor) = weights.names().find(|name| self.skips(name)) {
             tracing::warn!(
-                "text_encoder/config.json has {} layers and the weights have more ('{tensor}'): the others are not used \
+                "{}/config.json has {} layers and the weights have more ('{tensor}'): the others are not used \
                  (clip skip)",
+                self.part.folder,
                 self.layers
             );
         }
     }
+}
+
+/// The layer that a tensor belongs to.
+fn layer_of(tensor: &str) -> Option<usize> {
+    let (_, rest) = tensor.split_once("encoder.layers.")?;
+    rest.split('.').next()?.parse().ok()
 }
 
 impl Layer {
@@ -129,50 +196,87 @@ impl Layer {
 }
 
 impl TextEncoder {
-    /// Loads `text_encoder/` of a model.
+    /// Loads the network of a model's folder.
     pub(crate) fn load(files: &ModelFiles, shape: &TextShape, place: &Place) -> Result<Self> {
-        let weights = Weights::open(files, "text_encoder", "model", place.clone())?;
+        let weights = Weights::open(files, shape.part.folder, "model", place.clone())?;
         // Old checkpoints keep everything below `text_model`; newer ones may not.
         let prefix = "text_model.embeddings.token_embedding.weight";
         let scope = if weights.contains(prefix) { weights.root().at("text_model") } else { weights.root() };
-        let encoder = Self::build(shape, &scope)?;
+        let encoder = Self::build(shape, &scope, &weights.root())?;
         shape.warn_of_skipped_layers(&weights);
-        weights.finish(|name| {
-            let unused = ["embeddings.position_ids", "text_projection.weight"];
-            unused.iter().any(|suffix| name.ends_with(suffix)) || shape.skips(name)
-        })?;
+        weights.finish(|name| shape.has_no_use_for(name))?;
         Ok(encoder)
     }
 
-    fn build(shape: &TextShape, scope: &Scope) -> Result<Self> {
+    /// `root`: where the projection stands, beside the network proper.
+    fn build(shape: &TextShape, scope: &Scope, root: &Scope) -> Result<Self> {
         let embeddings = scope.at("embeddings");
         let layers = scope.at("encoder.layers");
+        let norm = || layer_norm(shape.width, shape.eps, &scope.at("final_layer_norm"));
+        let end = match shape.part.output {
+            TextOutput::Last => Some(End { norm: norm()?, pooling: None }),
+            TextOutput::Penultimate => None,
+            TextOutput::PenultimateAndPooled => {
+                let pooling = Pooling {
+                    last: Layer::load(shape, &layers.at(shape.layers - 1))?,
+                    projection: linear_no_bias(shape.width, shape.projection, &root.at("text_projection"))?,
+                    eos_id: (shape.eos_id != OLD_EOS).then_some(shape.eos_id),
+                };
+                Some(End { norm: norm()?, pooling: Some(pooling) })
+            }
+        };
         Ok(Self {
             token_embedding: embeddings.get("token_embedding.weight", &[shape.vocabulary, shape.width])?,
             position_embedding: embeddings.get("position_embedding.weight", &[shape.context_length, shape.width])?,
-            layers: (0..shape.layers).map(|i| Layer::load(shape, &layers.at(i))).collect::<Result<_>>()?,
-            final_norm: layer_norm(shape.width, shape.eps, &scope.at("final_layer_norm"))?,
+            layers: (0..shape.layers_to_hidden()).map(|i| Layer::load(shape, &layers.at(i))).collect::<Result<_>>()?,
+            end,
             width: shape.width,
         })
     }
 
-    /// `ids: B rows of L`; returns `(B, L, width)`, the last hidden state after the final layer norm.
-    /// Causal mask only: padding is attended to, as in diffusers.
+    /// `ids: B rows of L`; the hidden state that the model attends to, and the pooled prompt where it uses one. Causal mask
+    /// only: padding is attended to, as in diffusers.
+    ///
+    /// The hidden state is the last one after the final layer norm (Stable Diffusion 1 and 2) or the one before the last
+    /// layer, without a norm (SDXL).
     ///
     /// # Errors
     ///
     /// When the rows differ in length, are longer than the context, or hold an id beyond the vocabulary.
-    pub fn forward(&self, ids: &[&[u32]]) -> Result<Tensor> {
+    pub fn forward(&self, ids: &[&[u32]]) -> Result<EncodedText> {
         let flat: Vec<u32> = ids.iter().flat_map(|row| row.iter().copied()).collect();
         let (batch, length) = (ids.len(), ids.first().map_or(0, |row| row.len()));
-        let ids = Tensor::from_vec(flat, batch * length, self.token_embedding.device())?;
-        let tokens = self.token_embedding.index_select(&ids, 0)?;
+        let flat = Tensor::from_vec(flat, batch * length, self.token_embedding.device())?;
+        let tokens = self.token_embedding.index_select(&flat, 0)?;
         let mut x = tokens
             .reshape((batch, length, self.width))?
             .broadcast_add(&self.position_embedding.narrow(0, 0, length)?)?;
         for layer in &self.layers {
             x = layer.forward(&x)?;
         }
-        Ok(x.normalise(&self.final_norm)?)
+        match &self.end {
+            None => Ok(EncodedText { hidden: x, pooled: None }),
+            Some(End { norm, pooling: None }) => Ok(EncodedText { hidden: x.normalise(norm)?, pooled: None }),
+            Some(End { norm, pooling: Some(pooling) }) => {
+                let pooled = Some(pooling.forward(&x, norm, ids)?);
+                Ok(EncodedText { hidden: x, pooled })
+            }
+        }
+    }
+}
+
+impl Pooling {
+    /// `x: (B, L, width)`, the hidden state before the last layer; returns `(B, P)`.
+    fn forward(&self, x: &Tensor, norm: &Norm, ids: &[&[u32]]) -> Result<Tensor> {
+        let x = self.last.forward(x)?.normalise(norm)?;
+        let ends = ids.iter().enumerate().map(|(i, row)| x.get(i)?.get(self.position(row)));
+        let ends = ends.collect::<candle_core::Result<Vec<Tensor>>>()?;
+        Ok(Tensor::stack(&ends, 0)?.through(&self.projection)?)
+    }
+
+    /// The first position of the highest id, or of the end-of-text id; 0 where there is none, as in transformers.
+    fn position(&self, row: &[u32]) -> usize {
+        let wanted = self.eos_id.or_else(|| row.iter().copied().max());
+        row.iter().position(|id| Some(*id) == wanted).unwrap_or(0)
     }
 }

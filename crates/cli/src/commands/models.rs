@@ -23,9 +23,9 @@ pub(crate) fn run(args: &Models) -> anyhow::Result<()> {
     match &args.action {
         None => list(args.json),
         Some(ModelsAction::Fetch { model, variant }) => fetch(&model.clone().with_variant(variant.clone())?),
-        Some(ModelsAction::Inspect { model, variant, loras, file, json }) => {
+        Some(ModelsAction::Inspect { model, variant, loras, file, sizes, json }) => {
             let source = model.clone().with_variant(variant.clone())?.with_file_options(file.options())?;
-            inspect(&source.with_loras(loras.clone()), *json)
+            inspect(&source.with_loras(loras.clone()).with_sizes(sizes.conditions()), *json)
         }
         Some(ModelsAction::Verify { model, json }) => verify(model.as_ref(), *json),
     }
@@ -117,6 +117,6 @@ fn list(json: bool) -> anyhow::Result<()> {
         let fingerprint = entry.fingerprint.as_deref().map_or(String::new(), |f| format!(", sha256 {}", &f[..16]));
         text.push_str(&format!("{:26} {}{fingerprint}\n", entry.source, entry.description));
     }
-    text.push_str("Any other Hub id and any folder in diffusers layout can be given as well.\n");
+    text.push_str("Any other Hub id, folder in diffusers layout or .safetensors checkpoint can be given as well.\n");
     print(&text)
 }

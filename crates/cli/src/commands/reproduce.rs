@@ -1,5 +1,10 @@
 use include_dir::{Dir, include_dir};
-use memscope_eval::{Experiment, ExperimentFile, spec::ModelProfile};
+use memscope_eval::{
+    Experiment, ExperimentFile,
+    prompts::{PromptSource, PromptSources},
+    spec::{FilePath, LoraEntry, ModelEntry, ModelProfile, ProfilePrompts, SweepAxis, TableKind, WeightsChoice},
+};
+use memscope_model::CheckpointWeights;
 
 use super::{
     report,
@@ -22,14 +27,14 @@ pub(crate) fn run(args: &Reproduce) -> anyhow::Result<()> {
         return list();
     }
     let all = args.targets.iter().any(|target| target == ALL);
-    let profile = args.model.as_deref().map(profile).transpose()?;
+    let profile = args.model.as_deref().map(|name| model_profile(name, args)).transpose()?;
     let mut names: Vec<&str> = if all { everything() } else { args.targets.iter().map(String::as_str).collect() };
     names.dedup();
     if all && profile.is_some() {
         names.retain(|name| target(name).is_ok_and(|file| ModelProfile::fits(&file)));
     }
     // All targets are checked before the first is run.
-    let stages = names.iter().map(|name| Stage::new(name, profile.as_ref(), &args.options));
+    let stages = names.iter().map(|name| Stage::new(name, profile.as_ref(), &args.lora_scale, &args.options));
     let stages = stages.collect::<anyhow::Result<Vec<_>>>()?;
     let experiments: Vec<(&str, &Experiment)> = names.iter().zip(&stages).filter_map(Stage::named_experiment).collect();
     if let Some(shard) = args.part.shard {
@@ -45,8 +50,7 @@ pub(crate) fn run(args: &Reproduce) -> anyhow::Result<()> {
         progress.stage(i + 1, stages.len(), names[i]);
         match stage {
             Stage::Experiment(experiment) => {
-                let model = args.model.as_ref().map_or_else(String::new, |model| format!(" --model {model}"));
-                let command = format!("memscope reproduce {}{model}", names[i]);
+                let command = format!("memscope reproduce {}{}", names[i], model_arguments(args));
                 measure(experiment, &args.options, &command, &mut progress)?
             }
             Stage::Theorem1 => theorem1::verify(THEOREM_INSTANCES, 0, &args.options.results, args.options.json)?,
@@ -89,7 +93,12 @@ impl Stage {
         }
     }
 
-    fn new(name: &str, profile: Option<&ModelProfile>, options: &RunOptions) -> anyhow::Result<Self> {
+    fn new(
+        name: &str,
+        profile: Option<&ModelProfile>,
+        lora_scales: &[f64],
+        options: &RunOptions,
+    ) -> anyhow::Result<Self> {
         let place = format!("experiments/{name}.yaml");
         let file = match (name, profile) {
             (THEOREM1, None) => return Ok(Self::Theorem1),
@@ -107,9 +116,50 @@ impl Stage {
                 }
             },
         };
+        let file = if lora_scales.is_empty() { file } else { at_scales(file, lora_scales) };
         let file = file.with_overrides(&place, &options.set)?;
         Ok(Self::Experiment(Box::new(check(&place, file, options)?)))
     }
+}
+
+/// Once for every scale of the LoRA file, into one table.
+fn at_scales(mut file: ExperimentFile, scales: &[f64]) -> ExperimentFile {
+    let values = scales.iter().map(|scale| (*scale).into()).collect();
+    file.sweep = vec![SweepAxis { field: "models.0.lora.0.scale".into(), values }];
+    file.tables = vec![TableKind::Detection];
+    file.name.push_str("-scales");
+    file
+}
+
+/// The model's part of the command that a results folder records.
+fn model_arguments(args: &Reproduce) -> String {
+    let word = |text: &str| match text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:@,=".contains(c)) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    };
+    let mut given = vec![];
+    let mut add = |name: &str, value: Option<String>| {
+        given.extend(value.map(|value| format!(" --{name} {}", word(&value))));
+    };
+    add("model", args.model.clone());
+    add("memorized", args.memorized.clone());
+    add("non-memorized", args.non_memorized.clone());
+    add("variant", args.variant.as_ref().map(ToString::to_string));
+    args.loras.iter().for_each(|lora| add("lora", Some(lora.to_string())));
+    let scales: Vec<String> = args.lora_scale.iter().map(ToString::to_string).collect();
+    add("lora-scale", (!scales.is_empty()).then(|| scales.join(",")));
+    let file = args.file.options();
+    add("vae", file.vae.map(|path| path.display().to_string()));
+    add("config", file.config.map(|path| path.display().to_string()));
+    add("prediction-type", file.prediction.map(|prediction| prediction.to_string()));
+    let sizes = args.sizes.conditions();
+    add("original-size", sizes.original_size.map(|size| size.to_string()));
+    add("crops", sizes.crops_coords_top_left.map(|size| size.to_string()));
+    add("target-size", sizes.target_size.map(|size| size.to_string()));
+    if file.weights == CheckpointWeights::Averaged {
+        given.push(" --ema".to_owned());
+    }
+    given.concat()
 }
 
 /// Every target once; what others reuse comes first.
@@ -151,16 +201,53 @@ fn profiles() -> anyhow::Result<Vec<ModelProfile>> {
     files.map(parse).collect()
 }
 
-fn profile(name: &str) -> anyhow::Result<ModelProfile> {
-    let all = profiles()?;
-    let names = all.iter().map(|profile| profile.name.clone()).collect::<Vec<_>>().join(", ");
-    all.into_iter().find(|profile| profile.name == name).ok_or_else(|| {
-        let message = format!(
-            "--model {name}: there is no such model of the paper; there are: {names} (another source for one of them: \
-             --set models.0.source=...)"
-        );
-        UserError::input(message).into()
-    })
+/// The paper's model of that name, or the user's own model with the user's own prompts; both with what the arguments say
+/// about the model.
+fn model_profile(name: &str, args: &Reproduce) -> anyhow::Result<ModelProfile> {
+    let list = |given: &String| -> anyhow::Result<PromptSources> {
+        let source = match given.starts_with("paper:") || given.starts_with("embedded:") {
+            true => given.parse::<PromptSource>().map_err(UserError::input)?,
+            false => PromptSource::File(given.into()),
+        };
+        Ok(PromptSources(vec![source]))
+    };
+    let prompts = match (&args.memorized, &args.non_memorized) {
+        (Some(memorized), Some(non_memorized)) => {
+            Some(ProfilePrompts { memorized: list(memorized)?, non_memorized: list(non_memorized)? })
+        }
+        _ => None,
+    };
+    let mut profile = match (profile(name), prompts) {
+        (Some(profile), None) => profile,
+        (Some(profile), Some(prompts)) => ModelProfile { prompts, ..profile },
+        (None, Some(prompts)) => ModelProfile::own(ModelEntry::of(name)?, prompts),
+        (None, None) => {
+            let names = profiles()?.iter().map(|profile| profile.name.clone()).collect::<Vec<_>>().join(", ");
+            let message = format!(
+                "--model {name}: there is no such model of the paper; there are: {names}; for any other model give prompt \
+                 lists with --memorized FILE --non-memorized FILE"
+            );
+            return Err(UserError::input(message).into());
+        }
+    };
+    let options = args.file.options();
+    for entry in &mut profile.models {
+        entry.variant = args.variant.clone().or(entry.variant.take());
+        entry.lora =
+            args.loras.iter().map(|lora| LoraEntry { file: FilePath(lora.file.clone()), scale: lora.scale }).collect();
+        entry.vae = options.vae.clone().map(FilePath);
+        entry.config = options.config.clone().map(FilePath);
+        entry.prediction_type = options.prediction;
+        if options.weights == CheckpointWeights::Averaged {
+            entry.weights = WeightsChoice::Ema;
+        }
+        entry.sizes = args.sizes.conditions().into();
+    }
+    Ok(profile)
+}
+
+fn profile(name: &str) -> Option<ModelProfile> {
+    profiles().ok()?.into_iter().find(|profile| profile.name == name)
 }
 
 fn list() -> anyhow::Result<()> {
@@ -206,7 +293,7 @@ mod tests {
     #[test]
     fn every_target_is_a_valid_experiment() {
         for name in everything() {
-            let stage = Stage::new(name, None, &options(&[]));
+            let stage = Stage::new(name, None, &[], &options(&[]));
             assert!(stage.is_ok(), "{name}: {:?}", stage.err());
         }
         assert_eq!(everything()[0], "table1");
@@ -218,7 +305,7 @@ mod tests {
         assert_eq!(profiles.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["rv51", "sd14", "sd20"]);
         assert!(with_model().contains(&"table1") && !with_model().contains(&"groups"));
         for (profile, name) in profiles.iter().flat_map(|p| with_model().into_iter().map(move |name| (p, name))) {
-            let Ok(Stage::Experiment(experiment)) = Stage::new(name, Some(profile), &options(&[])) else {
+            let Ok(Stage::Experiment(experiment)) = Stage::new(name, Some(profile), &[], &options(&[])) else {
                 panic!("{name} with {}", profile.name)
             };
             let file = experiment.file();
@@ -232,17 +319,19 @@ mod tests {
     fn overrides_come_after_the_model() {
         let profile = profile("sd14").unwrap();
         let set = options(&["models.0.source=embedded:emoji-eps", "noise.seeds=[42]"]);
-        let Ok(Stage::Experiment(experiment)) = Stage::new("table1", Some(&profile), &set) else { panic!("no stage") };
+        let Ok(Stage::Experiment(experiment)) = Stage::new("table1", Some(&profile), &[], &set) else {
+            panic!("no stage")
+        };
         assert_eq!(experiment.file().models[0].source.as_str(), "embedded:emoji-eps");
         assert_eq!(experiment.file().noise.seeds, [42]);
     }
 
     #[test]
     fn what_does_not_fit_is_named() {
-        assert!(profile("sd15").unwrap_err().to_string().contains("rv51, sd14, sd20"));
+        assert!(profile("sd15").is_none());
         let sd14 = profile("sd14").unwrap();
         for name in ["groups", THEOREM1] {
-            let message = Stage::new(name, Some(&sd14), &options(&[])).err().unwrap().to_string();
+            let message = Stage::new(name, Some(&sd14), &[], &options(&[])).err().unwrap().to_string();
             assert!(message.contains(name) && message.contains("table1"), "{message}");
         }
     }

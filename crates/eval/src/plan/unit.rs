@@ -19,8 +19,9 @@ pub trait Task {
     /// What a unit counts in the display of progress.
     fn weight(&self, unit: usize) -> usize;
 
-    /// The prompts that these units need, in the batches in which they are encoded. The batches are cut alike in every
-    /// run, so that a resumed run gives the same bits.
+    /// The prompts that these units need, in the batches in which they are encoded; the empty prompt of unconditional
+    /// predictions is encoded besides, wherever there is a batch. The batches are cut alike in every run, so that a
+    /// resumed run gives the same bits.
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>>;
 
     /// What executing some parts of a unit asks of the networks, beyond the predictions that units before it have asked
@@ -164,6 +165,7 @@ pub fn price(task: &dyn Task, known: &mut KnownRecords, policy: CachePolicy) -> 
             std::mem::take(&mut parts[*part]).records.into_iter().for_each(|record| known.add(record));
         }
     }
-    price.work.prompts = task.prompt_batches(&open).iter().map(Vec::len).sum();
+    let batches = task.prompt_batches(&open);
+    price.work.prompts = usize::from(!batches.is_empty()) + batches.iter().map(Vec::len).sum::<usize>();
     price
 }

@@ -15,6 +15,7 @@ use crate::{
 pub struct Session<'s> {
     model: &'s LatentDiffusion,
     embeddings: HashMap<String, PromptEmbedding>,
+    unconditional: Option<PromptEmbedding>,
     calls: NetworkCalls,
     progress: RefCell<Progress<'s>>,
 }
@@ -26,13 +27,14 @@ struct Progress<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// Encodes prompts, batch by batch, and gives the text encoder's memory back.
+    /// Encodes the empty prompt, then prompts, batch by batch, and gives the text encoders' memory back.
     pub(crate) fn new(
         model: &'s LatentDiffusion,
         batches: &[Vec<String>],
         watch: &'s mut dyn Watch,
         (done, total): (usize, usize),
     ) -> Result<Self> {
+        let unconditional = if batches.is_empty() { None } else { Some(model.encode_unconditional()?) };
         let mut embeddings = HashMap::new();
         for texts in batches {
             if watch.stop_requested() {
@@ -40,9 +42,9 @@ impl<'s> Session<'s> {
             }
             embeddings.extend(texts.iter().cloned().zip(model.encode_prompts(texts)?));
         }
-        model.release_text_encoder();
+        model.release_text_encoders();
         let progress = RefCell::new(Progress { watch, done, total });
-        Ok(Self { model, embeddings, calls: NetworkCalls::default(), progress })
+        Ok(Self { model, embeddings, unconditional, calls: NetworkCalls::default(), progress })
     }
 
     /// The model.
@@ -66,6 +68,14 @@ impl<'s> Session<'s> {
     /// When it did not.
     pub fn embedding(&self, prompt: &str) -> Result<&PromptEmbedding> {
         self.embeddings.get(prompt).ok_or_else(|| Error::internal("a prompt was not encoded"))
+    }
+
+    /// What stands for the prompt in unconditional predictions.
+    ///
+    /// # Errors
+    /// When the task needs no prompts.
+    pub fn unconditional(&self) -> Result<&PromptEmbedding> {
+        self.unconditional.as_ref().ok_or_else(|| Error::internal("the empty prompt was not encoded"))
     }
 
     /// Whether the user wants to stop.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ExperimentFile, file::schema, missing, model::relative_to, renamed};
+use super::{ExperimentFile, file::schema, file_path::relative_to, missing, renamed};
 use crate::{
     error::{Error, Result},
     prompts::PromptSource,

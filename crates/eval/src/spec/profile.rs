@@ -45,6 +45,24 @@ impl ModelProfile {
         serde_yaml::from_str(yaml).map_err(|e| Error::Experiment { file: file.to_owned(), reason: e.to_string() })
     }
 
+    /// A model of the user's own, with prompts of the user's own; the paper has no numbers for it.
+    pub fn own(entry: ModelEntry, prompts: ProfilePrompts) -> Self {
+        let source = entry.source.to_string();
+        let stem = source.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
+        let stem = stem.strip_suffix(".safetensors").unwrap_or(stem);
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let name: String = stem.chars().map(plain).take(40).collect();
+        Self {
+            name: if name.is_empty() { "own".to_owned() } else { name },
+            about: format!("{source} on lists of the user's own. The paper gives no numbers for this model."),
+            title: source,
+            models: vec![entry],
+            prompts,
+            detectors: vec![],
+            batch: 4,
+        }
+    }
+
     /// Whether a target asks nothing that only the embedded models can answer, such as duplication weights.
     pub fn fits(target: &ExperimentFile) -> bool {
         target.tables.contains(&TableKind::Detection) && target.gallery.is_none()
@@ -107,6 +125,20 @@ batch: 4
         let anisotropy = &file.detectors[1];
         assert_eq!((anisotropy.own_gammas().map(|g| g.norm), anisotropy.seeds()), (Some(2.0), Some(&[42][..])));
         assert_eq!(file.detectors[2], target.detectors[2]);
+        file.check("t").unwrap();
+    }
+
+    #[test]
+    fn an_own_model_has_own_prompts_and_no_paper() {
+        let entry = ModelEntry::of("embedded:emoji-eps").unwrap();
+        let prompts = ProfilePrompts {
+            memorized: PromptSources(vec!["embedded:verified".parse().unwrap()]),
+            non_memorized: PromptSources(vec!["embedded:general".parse().unwrap()]),
+        };
+        let file = ModelProfile::own(entry, prompts).apply(ExperimentFile::parse("t", TARGET).unwrap());
+        assert_eq!(file.name, "t-embedded-emoji-eps");
+        assert_eq!(file.models[0].paper, None);
+        assert!(file.about.contains("no numbers"));
         file.check("t").unwrap();
     }
 }

@@ -133,9 +133,7 @@ impl Task for Gallery {
     }
 
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
-        let texts = open.iter().map(|open| vec![self.prompts[open.unit].1.text.clone()]);
-        let empty = (!open.is_empty()).then(|| vec![String::new()]);
-        empty.into_iter().chain(texts).collect()
+        open.iter().map(|open| vec![self.prompts[open.unit].1.text.clone()]).collect()
     }
 
     fn price(&self, _: &OpenUnit, _: &mut SharedPredictions) -> Price {

@@ -53,7 +53,7 @@ impl Task for Generate {
     }
 
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
-        if open.is_empty() { vec![] } else { vec![vec![String::new(), self.prompt.clone()]] }
+        if open.is_empty() { vec![] } else { vec![vec![self.prompt.clone()]] }
     }
 
     /// Both predictions of every step, for all images at once.

@@ -144,13 +144,9 @@ impl Task for MeasurementPlan {
         for chunk in open.iter().map(|open| open.unit % chunks) {
             needed[chunk * len..self.prompts.len().min((chunk + 1) * len)].fill(true);
         }
-        if open.is_empty() {
-            return vec![];
-        }
         let batches = self.prompts.chunks(self.batch).zip(needed.chunks(self.batch));
         let batches = batches.filter(|(_, needed)| needed.contains(&true));
-        let texts = batches.map(|(prompts, _)| prompts.iter().map(|prompt| prompt.text.clone()).collect());
-        std::iter::once(vec![String::new()]).chain(texts).collect()
+        batches.map(|(prompts, _)| prompts.iter().map(|prompt| prompt.text.clone()).collect()).collect()
     }
 
     fn price(&self, open: &OpenUnit, shared: &mut SharedPredictions) -> Price {
@@ -200,7 +196,7 @@ impl<'s> Measuring<'s> {
         let draw = || (seed, self.plan.noise.latents(seed, self.plan.model.latent_shape));
         let (_, latents) = self.drawn.insert(known.unwrap_or_else(draw));
         let x = latents[generation].clone();
-        let empty = self.session.embedding("")?;
+        let empty = self.session.unconditional()?;
         Ok(InitialNoise::new(self.session.model(), empty, x, self.session.calls()))
     }
 

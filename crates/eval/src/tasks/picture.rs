@@ -28,7 +28,7 @@ pub(super) fn draw(
 ) -> Result<()> {
     let model = session.model();
     let mut stopped = false;
-    let drawn = model.sample(latents, session.embedding(prompt)?, session.embedding("")?, sampling, |step| {
+    let drawn = model.sample(latents, session.embedding(prompt)?, session.unconditional()?, sampling, |step| {
         each_step(step.index);
         stopped |= session.stop_requested();
         if stopped { Err(memscope_model::Error::Argument("stopped".into())) } else { Ok(()) }

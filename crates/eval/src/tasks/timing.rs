@@ -105,7 +105,7 @@ impl Task for Timing<'_> {
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
         match open {
             [] => vec![],
-            _ => vec![vec![String::new()], self.texts().into_iter().map(str::to_owned).collect()],
+            _ => vec![self.texts().into_iter().map(str::to_owned).collect()],
         }
     }
 
@@ -135,7 +135,7 @@ impl Task for Timing<'_> {
         let seed = self.noise.seeds.first().copied().unwrap_or_default();
         let prompts = self.texts().into_iter().map(|text| session.embedding(text)).collect::<Result<_>>()?;
         let latents = self.noise.latents(seed, self.model.latent_shape);
-        Ok(Box::new(Clock { task: self, session, empty: session.embedding("")?, prompts, latents }))
+        Ok(Box::new(Clock { task: self, session, empty: session.unconditional()?, prompts, latents }))
     }
 }
 

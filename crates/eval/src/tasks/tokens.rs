@@ -77,8 +77,7 @@ impl Task for TokenGradients {
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
         let mut prompts: Vec<usize> = open.iter().map(|open| open.unit / self.noise.generations).collect();
         prompts.dedup();
-        let empty = (!open.is_empty()).then(|| vec![String::new()]);
-        empty.into_iter().chain(prompts.into_iter().map(|prompt| vec![self.prompts[prompt].clone()])).collect()
+        prompts.into_iter().map(|prompt| vec![self.prompts[prompt].clone()]).collect()
     }
 
     /// A prediction, and one with its gradient.
@@ -107,7 +106,7 @@ impl Execute for Differentiating<'_> {
         let asked = session.samples();
         let generation = open.unit % task.noise.generations;
         let prompt = &task.prompts[open.unit / task.noise.generations];
-        let (of_prompt, of_empty) = (session.embedding(prompt)?, session.embedding("")?);
+        let (of_prompt, of_empty) = (session.embedding(prompt)?, session.unconditional()?);
         let norms = token_significance(session.model(), of_prompt, of_empty, &self.latents[generation])?;
         calls.drawing += session.samples() - asked;
         Ok(vec![(task.key(prompt, generation), norms)])

@@ -3,8 +3,8 @@
 //! written from their shapes.
 
 mod names;
-mod prediction;
 mod shape;
+mod statements;
 mod tokenizer;
 mod view;
 
@@ -15,13 +15,15 @@ use std::{
 
 use serde_json::{Value, json};
 
+pub(crate) use names::ldm_of_unet;
 pub(crate) use view::View;
 
-use self::shape::Shapes;
+use self::{shape::Shapes, statements::Statements};
 use crate::{
     bytes::Bytes,
     error::{Error, Result},
     excerpt::excerpt,
+    layout::INDEX,
     safetensors_file::{Header, Stored},
     schedule::Parameterization,
 };
@@ -36,6 +38,18 @@ pub struct FileOptions {
     pub config: Option<PathBuf>,
     /// What the network's output means, where the file does not say it.
     pub prediction: Option<Parameterization>,
+    /// Which weights of the UNet are read.
+    pub weights: CheckpointWeights,
+}
+
+/// Which weights of a UNet, where a file has both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CheckpointWeights {
+    /// The trained ones, as diffusers reads them.
+    #[default]
+    Trained,
+    /// Their moving average (`model_ema.*`), which files for further training hold beside them.
+    Averaged,
 }
 
 /// A tensor of a network and where it lies.
@@ -66,17 +80,76 @@ pub(crate) struct Checkpoint {
     networks: BTreeMap<&'static str, Network>,
     /// What it is, in short.
     pub(crate) architecture: String,
+    /// Whether the UNet's averaged weights are read.
+    pub(crate) averaged: bool,
+    /// What says that the model was distilled for a few steps, if anything does.
+    pub(crate) distilled: Option<String>,
     /// Tensors that no network uses, and why that is right.
     pub(crate) unused: Vec<(String, &'static str)>,
 }
 
 const UNET: &str = "model.diffusion_model.";
 const VAE: &str = "first_stage_model.";
-const TEXT: &str = "cond_stage_model.transformer.";
-const OPEN_CLIP: &str = "cond_stage_model.model.";
+
+/// The families that are told apart by their text encoders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    First,
+    Second,
+    Xl,
+}
+
+/// A text encoder in a file: its folder, its prefix, and whose layout it has.
+#[derive(Clone, Copy)]
+struct TextLayout {
+    folder: &'static str,
+    prefix: &'static str,
+    kind: TextKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TextKind {
+    /// CLIP as transformers stores it.
+    Clip,
+    /// OpenCLIP's own layout.
+    OpenClip,
+}
+
+impl Family {
+    const ALL: [Self; 3] = [Self::First, Self::Second, Self::Xl];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::First => "Stable Diffusion 1.x",
+            Self::Second => "Stable Diffusion 2.x",
+            Self::Xl => "Stable Diffusion XL",
+        }
+    }
+
+    fn text_encoders(self) -> &'static [TextLayout] {
+        use TextKind::{Clip, OpenClip};
+        const fn layout(folder: &'static str, prefix: &'static str, kind: TextKind) -> TextLayout {
+            TextLayout { folder, prefix, kind }
+        }
+        match self {
+            Self::First => &[const { layout("text_encoder", "cond_stage_model.transformer.", Clip) }],
+            Self::Second => &[const { layout("text_encoder", "cond_stage_model.model.", OpenClip) }],
+            Self::Xl => &[
+                const { layout("text_encoder", "conditioner.embedders.0.transformer.", Clip) },
+                const { layout("text_encoder_2", "conditioner.embedders.1.model.", OpenClip) },
+            ],
+        }
+    }
+
+    /// The family whose text encoders are all there.
+    fn of(header: &Header) -> Option<Self> {
+        let has = |layout: &TextLayout| header.tensors.keys().any(|name| name.starts_with(layout.prefix));
+        Self::ALL.into_iter().find(|family| family.text_encoders().iter().all(has))
+    }
+}
 
 /// What else a checkpoint may hold: (beginning or whole name, why it is not used).
-const EXPLAINED: [(&str, &str); 17] = [
+const EXPLAINED: [(&str, &str); 20] = [
     ("model_ema.", "averaged weights (EMA) beside the trained ones; as diffusers, the trained ones are used"),
     ("first_stage_model.loss.", "the VAE's training loss"),
     ("first_stage_model.model_ema.", "averaged weights of the VAE"),
@@ -86,6 +159,8 @@ const EXPLAINED: [(&str, &str); 17] = [
     ("cond_stage_model.transformer.text_projection", "not used by Stable Diffusion 1"),
     ("cond_stage_model.text_projection", "not used by Stable Diffusion 1"),
     ("cond_stage_model.model.text_projection", "not used by Stable Diffusion 2"),
+    ("conditioner.embedders.0.transformer.text_projection", "not used by Stable Diffusion XL"),
+    ("conditioner.embedders.1.model.logit_scale", "of CLIP's training loss"),
     ("embedding_manager.", "of textual inversion's training"),
     ("betas", "noise schedule, computed"),
     ("alphas_cumprod", "noise schedule, computed"),
@@ -94,6 +169,7 @@ const EXPLAINED: [(&str, &str); 17] = [
     ("posterior_", "noise schedule, computed"),
     ("logvar", "noise schedule, computed"),
     ("v_pred", "a mark"),
+    ("ztsnr", "a mark"),
 ];
 
 impl Checkpoint {
@@ -118,12 +194,18 @@ impl Checkpoint {
         let unet = shape::UNet::of(&draft.shapes(UNET))
             .ok_or_else(|| fail("its UNet has another structure than Stable Diffusion's"))?;
         draft.network("unet", &[&label], &[&bytes], &header, UNET, |name| one(names::unet(name, unet.layout)))?;
-        let second =
-            draft.text_encoder(&bytes).ok_or_else(|| fail("it holds no text encoder (cond_stage_model.*)"))??;
-        draft.vae(&bytes, options.vae.as_deref())?;
-        let stated = options
-            .prediction
-            .or_else(|| prediction::stated(&header.metadata, |name| header.tensors.contains_key(name)));
+        if options.weights == CheckpointWeights::Averaged {
+            draft.average("unet", UNET)?;
+        }
+        let family = Family::of(&header)
+            .ok_or_else(|| fail("it holds no text encoder (cond_stage_model.* or conditioner.embedders.*)"))?;
+        if (family == Family::Xl) != unet.added.is_some() {
+            return Err(fail("its UNet and its text encoders belong to different models (label_emb.* is SDXL's)"));
+        }
+        family.text_encoders().iter().try_for_each(|layout| draft.text_encoder(&bytes, *layout))?;
+        draft.vae(&bytes, options.vae.as_deref(), family)?;
+        let says = Statements::read(&header, path);
+        let stated = options.prediction.or(says.prediction);
         let mut files = vec![bytes];
         files.extend(options.vae.as_deref().map(open).transpose()?);
         let small = match described {
@@ -132,29 +214,45 @@ impl Checkpoint {
                 small
             }
             None => {
-                let prediction = match (stated, second) {
+                let prediction = match (stated, family) {
                     (Some(stated), _) => stated,
-                    (None, false) => {
-                        tracing::info!(
-                            "{label}: does not say what its output means; Stable Diffusion 1 predicts epsilon"
+                    (None, Family::First | Family::Xl) => {
+                        tracing::warn!(
+                            "{label} does not say what its network predicts; taken for epsilon, as {} does (else give \
+                             --prediction-type v_prediction)",
+                            family.name()
                         );
                         Parameterization::Epsilon
                     }
-                    (None, true) => {
+                    (None, Family::Second) => {
                         return Err(fail(
                             "Stable Diffusion 2 exists with epsilon (512) and v_prediction (768), and the file does not say which it is: give --prediction-type epsilon or v_prediction",
                         ));
                     }
                 };
-                let sample = if second && prediction == Parameterization::V { 96 } else { 64 };
+                let sample = match (family, prediction) {
+                    (Family::Xl, _) => 128,
+                    (Family::Second, Parameterization::V) => 96,
+                    (Family::First | Family::Second, _) => 64,
+                };
                 draft.configs.insert("unet/config.json", unet.config(sample));
-                inferred(&draft.configs, prediction, second)?
+                inferred(&draft.configs, family, prediction, says.zero_snr)?
             }
         };
         let Draft { networks, .. } = draft;
-        let unused = explained(&header, &networks, &label)?;
-        let architecture = format!("Stable Diffusion {}", if second { "2.x" } else { "1.x" });
-        Ok(Self { path: path.to_owned(), files, small, networks, architecture, unused })
+        let averaged = options.weights == CheckpointWeights::Averaged;
+        let unused = explained(&header, &networks, &label, averaged)?;
+        let architecture = family.name().to_owned();
+        Ok(Self {
+            path: path.to_owned(),
+            files,
+            small,
+            networks,
+            architecture,
+            averaged,
+            distilled: says.distilled,
+            unused,
+        })
     }
 
     /// The tensors of a network, by the folder it would have.
@@ -183,16 +281,21 @@ fn refuse_pickle(path: &Path) -> Result<()> {
     }
 }
 
-/// Says by name what a file is that is no checkpoint of Stable Diffusion 1 or 2.
+/// Says by name what a file is that is no checkpoint of Stable Diffusion.
 fn recognise(header: &Header) -> std::result::Result<(), String> {
     let any = |test: &dyn Fn(&str) -> bool| header.tensors.keys().any(|name| test(name));
     let starts = |prefix: &str| any(&|name| name.starts_with(prefix));
     let what = if any(&|name| name.starts_with("lora_") || name.contains(".lora_") || name.contains("lora_A")) {
         "it is a LoRA; give the base with --model and this file with --lora"
-    } else if starts("conditioner.embedders.") || starts("model.diffusion_model.label_emb.") {
-        "it is a checkpoint of SDXL, which is not supported"
+    } else if starts("conditioner.embedders.0.model.") {
+        "it is SDXL's refiner, which continues pictures and predicts nothing from pure noise; give the base model"
     } else if starts(UNET) {
-        return Ok(());
+        return match header.tensors.get("model.diffusion_model.input_blocks.0.0.weight").map(|stored| &stored.shape[..]) {
+            Some([_, 9, ..]) => Err("it is an inpainting model (9 channels), which predicts from a picture and a mask, not from a prompt alone".into()),
+            Some([_, 8, ..]) => Err("it is a model for image editing (8 channels), which predicts from a picture, not from a prompt alone".into()),
+            Some([_, 5, ..]) => Err("it is a depth model (5 channels), which predicts from a depth map, not from a prompt alone".into()),
+            _ => Ok(()),
+        };
     } else if starts("down_blocks.") && starts("conv_in.") {
         "it is a UNet in diffusers layout alone; a model is a folder with unet/, text_encoder/, vae/, tokenizer/ and scheduler/ (give the folder), or one file with all networks"
     } else if starts("encoder.") && starts("decoder.") {
@@ -255,34 +358,61 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Whether it is that of Stable Diffusion 2; `None` where there is none.
-    fn text_encoder(&mut self, bytes: &Bytes) -> Option<Result<bool>> {
+    fn text_encoder(&mut self, bytes: &Bytes, layout: TextLayout) -> Result<()> {
         let (header, label) = (self.header, self.label.clone());
-        let starts = |prefix: &str| header.tensors.keys().any(|name| name.starts_with(prefix));
-        let second = starts(OPEN_CLIP);
-        let done = match (starts(TEXT), second) {
-            (true, false) => self.network("text_encoder", &[&label], &[bytes], header, TEXT, |name| {
+        let TextLayout { folder, prefix, kind } = layout;
+        match kind {
+            TextKind::Clip => self.network(folder, &[&label], &[bytes], header, prefix, |name| {
                 let name = name.strip_prefix("text_model.").unwrap_or(name);
                 let is_used =
                     ["embeddings.", "encoder.", "final_layer_norm."].iter().any(|part| name.starts_with(part));
                 one(is_used.then(|| name.to_owned()))
-            }),
-            (false, true) => self.network("text_encoder", &[&label], &[bytes], header, OPEN_CLIP, names::open_clip),
-            _ => return None,
-        };
-        let network = self.networks.get("text_encoder")?;
-        let shapes: BTreeMap<String, Vec<usize>> =
-            network.entries.iter().map(|(name, entry)| (name.clone(), entry.view.shape(&entry.stored.shape))).collect();
+            })?,
+            TextKind::OpenClip => {
+                self.network(folder, &[&label], &[bytes], header, prefix, names::open_clip)?;
+            }
+        }
+        let shapes: BTreeMap<String, Vec<usize>> = self.networks.get(folder).map_or_else(BTreeMap::new, |network| {
+            let seen = |(name, entry): (&String, &Entry)| (name.clone(), entry.view.shape(&entry.stored.shape));
+            network.entries.iter().map(seen).collect()
+        });
         let shapes: Shapes = shapes.iter().map(|(name, shape)| (name.as_str(), &shape[..])).collect();
         // The last of OpenCLIP ViT-H's 24 layers is not used; tools leave it out or in.
-        let skipped = usize::from(second && shapes.contains_key("encoder.layers.23.layer_norm1.weight"));
-        let config = shape::text_encoder(&shapes, if second { "gelu" } else { "quick_gelu" }, skipped)?;
-        self.configs.insert("text_encoder/config.json", config);
-        Some(done.map(|()| second))
+        let is_second = kind == TextKind::OpenClip && folder == "text_encoder";
+        let skipped = usize::from(is_second && shapes.contains_key("encoder.layers.23.layer_norm1.weight"));
+        let activation = if kind == TextKind::OpenClip { "gelu" } else { "quick_gelu" };
+        let config = shape::text_encoder(&shapes, activation, skipped).ok_or_else(|| Error::Checkpoint {
+            file: label.clone(),
+            reason: format!("its text encoder below {prefix} lacks tensors"),
+        })?;
+        let name = if folder == "text_encoder" { "text_encoder/config.json" } else { "text_encoder_2/config.json" };
+        self.configs.insert(name, config);
+        Ok(())
+    }
+
+    /// Replaces a network's tensors, below a prefix, by their averages. Their names lack the dots.
+    fn average(&mut self, folder: &str, prefix: &str) -> Result<()> {
+        let Some(network) = self.networks.get_mut(folder) else { return Ok(()) };
+        let mut averages = HashMap::new();
+        for (name, stored) in self.header.tensors.iter().filter(|(name, _)| name.starts_with(prefix)) {
+            let flat = name.strip_prefix("model.").unwrap_or(name).replace('.', "");
+            let average = self.header.tensors.get(&format!("model_ema.{flat}")).ok_or_else(|| Error::Checkpoint {
+                file: self.label.clone(),
+                reason: format!("it has no average of '{}' (model_ema.*); leave --ema out", excerpt(name)),
+            })?;
+            averages.insert(stored.start, average.clone());
+        }
+        for entry in network.entries.values_mut() {
+            if let Some(average) = averages.get(&entry.stored.start) {
+                entry.stored = average.clone();
+            }
+        }
+        Ok(())
     }
 
     /// The VAE inside, or the one of its own file.
-    fn vae(&mut self, bytes: &Bytes, own: Option<&Path>) -> Result<()> {
+    fn vae(&mut self, bytes: &Bytes, own: Option<&Path>, family: Family) -> Result<()> {
+        let scaling = if family == Family::Xl { XL_SCALING } else { SCALING };
         let header;
         let (header, label, bytes, prefix) = match own {
             None => (self.header, self.label.clone(), bytes.clone(), VAE),
@@ -297,10 +427,10 @@ impl Draft<'_> {
         if header.tensors.keys().any(|name| name.starts_with("encoder.down_blocks.")) {
             self.network("vae", &[&label], &[&bytes], header, "", |name| one(Some(name.to_owned())))?;
             // The same network under the other names.
-            self.configs.insert("vae/config.json", diffusers_vae(&shapes(header, "")));
+            self.configs.insert("vae/config.json", diffusers_vae(&shapes(header, ""), scaling));
             return Ok(());
         }
-        let Some((config, levels)) = shape::vae(&shapes(header, prefix)) else {
+        let Some((config, levels)) = shape::vae(&shapes(header, prefix), scaling) else {
             return match own {
                 None => Ok(()),
                 Some(_) => Err(Error::Checkpoint { file: label, reason: "it is no VAE of Stable Diffusion".into() }),
@@ -311,8 +441,12 @@ impl Draft<'_> {
     }
 }
 
+/// Scaling factors of the latents.
+const SCALING: f64 = 0.18215;
+const XL_SCALING: f64 = 0.13025;
+
 /// The config.json of a VAE under diffusers' names.
-fn diffusers_vae(shapes: &Shapes) -> Value {
+fn diffusers_vae(shapes: &Shapes, scaling: f64) -> Value {
     let renamed: BTreeMap<String, &[usize]> = shapes
         .iter()
         .map(|(name, shape)| {
@@ -321,7 +455,7 @@ fn diffusers_vae(shapes: &Shapes) -> Value {
         })
         .collect();
     let renamed: Shapes = renamed.iter().map(|(name, shape)| (name.as_str(), *shape)).collect();
-    shape::vae(&renamed).map_or(Value::Null, |(config, _)| config)
+    shape::vae(&renamed, scaling).map_or(Value::Null, |(config, _)| config)
 }
 
 /// Replaces what a scheduler's file says about the meaning of the network's output.
@@ -337,35 +471,39 @@ fn restate(small: &mut BTreeMap<String, Vec<u8>>, prediction: Parameterization) 
 
 const SCHEDULER: &str = "scheduler/scheduler_config.json";
 
-/// The small files of Stable Diffusion.
+/// The small files of a family's folder.
 fn inferred(
     configs: &HashMap<&'static str, Value>,
+    family: Family,
     prediction: Parameterization,
-    second: bool,
+    zero_snr: bool,
 ) -> Result<BTreeMap<String, Vec<u8>>> {
     let merges = tokenizer::merges().map_err(|source| Error::Read { path: "merges.txt".into(), source })?;
     let vocabulary = tokenizer::vocabulary(&merges);
     let mut small: BTreeMap<String, Vec<u8>> =
         configs.iter().map(|(name, config)| ((*name).to_owned(), config.to_string().into_bytes())).collect();
-    let mut add = |name: &str, value: Value| small.insert(name.to_owned(), value.to_string().into_bytes());
-    add("model_index.json", json!({"_class_name": "StableDiffusionPipeline"}));
-    let pad = if second { "!" } else { "<|endoftext|>" };
-    add("tokenizer/special_tokens_map.json", json!({"pad_token": pad}));
-    add(
-        SCHEDULER,
-        json!({
-            "_class_name": "DDIMScheduler",
-            "beta_start": 0.00085,
-            "beta_end": 0.012,
-            "beta_schedule": "scaled_linear",
-            "clip_sample": false,
-            "prediction_type": prediction.to_string(),
-            "set_alpha_to_one": false,
-            "steps_offset": 1,
-        }),
-    );
-    small.insert("tokenizer/merges.txt".into(), merges);
-    small.insert("tokenizer/vocab.json".into(), vocabulary);
+    let mut add = |name: String, content: Vec<u8>| small.insert(name, content);
+    let class = if family == Family::Xl { "StableDiffusionXLPipeline" } else { "StableDiffusionPipeline" };
+    add(INDEX.into(), json!({"_class_name": class}).to_string().into_bytes());
+    for layout in family.text_encoders() {
+        let folder = if layout.folder == "text_encoder" { "tokenizer" } else { "tokenizer_2" };
+        let pad = if layout.kind == TextKind::OpenClip { "!" } else { "<|endoftext|>" };
+        add(format!("{folder}/special_tokens_map.json"), json!({"pad_token": pad}).to_string().into_bytes());
+        add(format!("{folder}/merges.txt"), merges.clone());
+        add(format!("{folder}/vocab.json"), vocabulary.clone());
+    }
+    let scheduler = json!({
+        "_class_name": "DDIMScheduler",
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "clip_sample": false,
+        "prediction_type": prediction.to_string(),
+        "rescale_betas_zero_snr": zero_snr,
+        "set_alpha_to_one": false,
+        "steps_offset": 1,
+    });
+    add(SCHEDULER.into(), scheduler.to_string().into_bytes());
     Ok(small)
 }
 
@@ -374,6 +512,7 @@ fn explained(
     header: &Header,
     networks: &BTreeMap<&'static str, Network>,
     label: &str,
+    averaged: bool,
 ) -> Result<Vec<(String, &'static str)>> {
     let used: std::collections::BTreeSet<u64> = networks
         .values()
@@ -381,9 +520,10 @@ fn explained(
         .flat_map(|network| network.entries.values().map(|entry| entry.stored.start))
         .collect();
     let own_vae = networks.get("vae").is_some_and(|vae| vae.shards.first().is_some_and(|(shard, _)| shard != label));
-    let reason = |name: &str| match own_vae && name.starts_with(VAE) {
-        true => Some("another VAE is used"),
-        false => EXPLAINED.iter().find(|(start, _)| name.starts_with(start)).map(|(_, reason)| *reason),
+    let reason = |name: &str| match name {
+        name if own_vae && name.starts_with(VAE) => Some("another VAE is used"),
+        name if averaged && name.starts_with(UNET) => Some("trained weights beside their averages, which are used"),
+        name => EXPLAINED.iter().find(|(start, _)| name.starts_with(start)).map(|(_, reason)| *reason),
     };
     let mut unused = vec![];
     let mut unknown = vec![];

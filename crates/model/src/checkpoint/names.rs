@@ -21,6 +21,10 @@ pub(super) fn unet(name: &str, layout: UNetLayout) -> Option<String> {
     let per_block = layout.layers + 1;
     match block {
         "time_embed" => Some(format!("time_embedding.{}", in_sequence(rest, &[("0", "linear_1"), ("2", "linear_2")])?)),
+        "label_emb" => {
+            let rest = rest.strip_prefix("0.")?;
+            Some(format!("add_embedding.{}", in_sequence(rest, &[("0", "linear_1"), ("2", "linear_2")])?))
+        }
         "out" => in_sequence(rest, &[("0", "conv_norm_out"), ("2", "conv_out")]),
         "input_blocks" => {
             let (index, rest) = rest.split_once('.')?;
@@ -67,16 +71,18 @@ fn in_sequence(rest: &str, modules: &[(&str, &str)]) -> Option<String> {
     Some(format!("{module}.{rest}"))
 }
 
+/// Modules of a ResNet, LDM's and diffusers'.
+const RESNET: [(&str, &str); 6] = [
+    ("in_layers.0.", "norm1."),
+    ("in_layers.2.", "conv1."),
+    ("emb_layers.1.", "time_emb_proj."),
+    ("out_layers.0.", "norm2."),
+    ("out_layers.3.", "conv2."),
+    ("skip_connection.", "conv_shortcut."),
+];
+
 fn resnet(name: &str) -> Option<String> {
-    const MODULES: [(&str, &str); 6] = [
-        ("in_layers.0.", "norm1."),
-        ("in_layers.2.", "conv1."),
-        ("emb_layers.1.", "time_emb_proj."),
-        ("out_layers.0.", "norm2."),
-        ("out_layers.3.", "conv2."),
-        ("skip_connection.", "conv_shortcut."),
-    ];
-    MODULES.iter().find_map(|(ldm, module)| Some(format!("{module}{}", name.strip_prefix(ldm)?)))
+    RESNET.iter().find_map(|(ldm, module)| Some(format!("{module}{}", name.strip_prefix(ldm)?)))
 }
 
 /// What diffusers calls a tensor of `first_stage_model.`, for a VAE of `levels` resolutions.
@@ -161,6 +167,80 @@ pub(super) fn open_clip(name: &str) -> Vec<(String, View)> {
     module.map_or(vec![], whole)
 }
 
+/// The names that LDM checkpoints have for the tensors of a UNet, given under diffusers' names: pairs of diffusers' and LDM's.
+pub(crate) fn ldm_of_unet<'a>(tensors: &[&'a str]) -> Vec<(&'a str, String)> {
+    let numbered = |prefix: &str| {
+        let of = |name: &&str| name.strip_prefix(prefix)?.split('.').next()?.parse::<usize>().ok();
+        tensors.iter().filter_map(of).max().map_or(0, |last| last + 1)
+    };
+    let layout = UNetLayout { layers: numbered("down_blocks.0.resnets."), levels: numbered("down_blocks.") };
+    let per_block = layout.layers + 1;
+    let attends = |block: usize| tensors.iter().any(|name| name.starts_with(&format!("up_blocks.{block}.attentions.")));
+    let ldm = |name: &str| -> Option<String> {
+        let (first, rest) = name.split_once('.')?;
+        let part = |rest: &str, modules: &[(&str, &str)]| {
+            modules
+                .iter()
+                .find_map(|(module, at)| Some(format!("{at}.{}", rest.strip_prefix(module)?.strip_prefix('.')?)))
+        };
+        const TWO: [(&str, &str); 2] = [("linear_1", "0"), ("linear_2", "2")];
+        let in_block = |rest: &str| -> Option<(usize, String, usize, String)> {
+            let mut parts = rest.splitn(4, '.');
+            let block = parts.next()?.parse().ok()?;
+            let kind = parts.next()?.to_owned();
+            Some((block, kind, parts.next()?.parse().ok()?, parts.next()?.to_owned()))
+        };
+        match first {
+            "time_embedding" => Some(format!("time_embed.{}", part(rest, &TWO)?)),
+            "add_embedding" => Some(format!("label_emb.0.{}", part(rest, &TWO)?)),
+            "conv_in" => Some(format!("input_blocks.0.0.{rest}")),
+            "conv_norm_out" => Some(format!("out.0.{rest}")),
+            "conv_out" => Some(format!("out.2.{rest}")),
+            "mid_block" => {
+                let (kind, rest) = rest.split_once('.')?;
+                let (index, rest) = rest.split_once('.')?;
+                match (kind, index) {
+                    ("resnets", "0") => Some(format!("middle_block.0.{}", ldm_resnet(rest)?)),
+                    ("resnets", "1") => Some(format!("middle_block.2.{}", ldm_resnet(rest)?)),
+                    ("attentions", "0") => Some(format!("middle_block.1.{rest}")),
+                    _ => None,
+                }
+            }
+            "down_blocks" => {
+                let (block, kind, layer, rest) = in_block(rest)?;
+                let at = block * per_block + layer + 1;
+                match kind.as_str() {
+                    "resnets" => Some(format!("input_blocks.{at}.0.{}", ldm_resnet(&rest)?)),
+                    "attentions" => Some(format!("input_blocks.{at}.1.{rest}")),
+                    "downsamplers" => {
+                        Some(format!("input_blocks.{}.0.op.{}", (block + 1) * per_block, rest.strip_prefix("conv.")?))
+                    }
+                    _ => None,
+                }
+            }
+            "up_blocks" => {
+                let (block, kind, layer, rest) = in_block(rest)?;
+                let at = block * per_block + layer;
+                match kind.as_str() {
+                    "resnets" => Some(format!("output_blocks.{at}.0.{}", ldm_resnet(&rest)?)),
+                    "attentions" => Some(format!("output_blocks.{at}.1.{rest}")),
+                    "upsamplers" => {
+                        let place = if attends(block) { 2 } else { 1 };
+                        Some(format!("output_blocks.{}.{place}.{rest}", block * per_block + layout.layers))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    };
+    tensors.iter().filter_map(|name| Some((*name, ldm(name)?))).collect()
+}
+
+fn ldm_resnet(name: &str) -> Option<String> {
+    RESNET.iter().find_map(|(ldm, module)| Some(format!("{ldm}{}", name.strip_prefix(module)?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +264,28 @@ mod tests {
         ] {
             assert_eq!(unet(ldm, layout).as_deref(), Some(diffusers), "{ldm}");
         }
+        // And back: a network of two levels, the upper one with attention.
+        let layout = UNetLayout { layers: 1, levels: 2 };
+        let ldm = [
+            "time_embed.0.weight",
+            "label_emb.0.2.bias",
+            "input_blocks.0.0.weight",
+            "input_blocks.1.0.in_layers.0.weight",
+            "input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight",
+            "input_blocks.2.0.op.weight",
+            "input_blocks.3.0.emb_layers.1.weight",
+            "middle_block.1.proj_in.weight",
+            "middle_block.2.out_layers.3.weight",
+            "output_blocks.1.0.skip_connection.weight",
+            "output_blocks.1.1.conv.weight",
+            "output_blocks.3.1.proj_out.weight",
+            "out.2.weight",
+        ];
+        let diffusers: Vec<String> = ldm.iter().map(|name| unet(name, layout).unwrap()).collect();
+        let mut names: Vec<&str> = diffusers.iter().map(String::as_str).collect();
+        names.push("down_blocks.1.resnets.0.norm1.bias");
+        let back = ldm_of_unet(&names);
+        assert!(back.iter().map(|(_, name)| name.as_str()).take(ldm.len()).eq(ldm), "{back:?}");
         for (ldm, diffusers) in [
             ("encoder.down.0.downsample.conv.weight", "encoder.down_blocks.0.downsamplers.0.conv.weight"),
             ("encoder.mid.attn_1.q.weight", "encoder.mid_block.attentions.0.to_q.weight"),
@@ -194,7 +296,8 @@ mod tests {
         ] {
             assert_eq!(vae(ldm, 4).as_deref(), Some(diffusers), "{ldm}");
         }
-        assert_eq!(unet("label_emb.0.0.weight", layout), None);
+        assert_eq!(unet("label_emb.0.2.bias", layout).as_deref(), Some("add_embedding.linear_2.bias"));
+        assert_eq!(unet("input_blocks.1.0.unknown", layout), None);
         let parts = open_clip("transformer.resblocks.7.attn.in_proj_bias");
         assert_eq!(parts[2], ("encoder.layers.7.self_attn.v_proj.bias".into(), View::Rows { part: 2, of: 3 }));
     }

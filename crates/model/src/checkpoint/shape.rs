@@ -20,6 +20,8 @@ pub(super) struct UNet {
     /// Transformer layers of each level, 0 for none: on the way down and on the way up.
     down: Vec<usize>,
     up: Vec<usize>,
+    /// Width of the added conditions of SDXL.
+    pub(super) added: Option<usize>,
     in_channels: usize,
     out_channels: usize,
 }
@@ -29,6 +31,9 @@ const HEADS: usize = 8;
 
 /// Channels of an attention head in Stable Diffusion 2.x.
 const HEAD: usize = 64;
+
+/// Width of the sinusoid of each of SDXL's sizes.
+const NUMBER_WIDTH: usize = 256;
 
 fn dim(shapes: &Shapes, name: &str, dim: usize) -> Option<usize> {
     shapes.get(name)?.get(dim).copied()
@@ -64,9 +69,14 @@ impl UNet {
         let layers = *resnets.first()?;
         let levels = channels.len();
         let per_block = layers + 1;
-        let up = (0..levels).map(|block| transformers(&format!("output_blocks.{}", block * per_block))).collect();
+        let up: Vec<usize> =
+            (0..levels).map(|block| transformers(&format!("output_blocks.{}", block * per_block))).collect();
         let attention = shapes.keys().find_map(|name| name.strip_suffix(".transformer_blocks.0.attn2.to_k.weight"))?;
-        let is_regular = resnets.iter().all(|count| *count == layers) && transformers("middle_block") > 0;
+        // The way up and the middle repeat the way down.
+        let deepest = down.last().map_or(1, |layers: &usize| (*layers).max(1));
+        let is_regular = resnets.iter().all(|count| *count == layers)
+            && transformers("middle_block") == deepest
+            && up.iter().eq(down.iter().rev());
         is_regular.then_some(())?;
         Some(Self {
             layout: UNetLayout { layers, levels },
@@ -75,6 +85,7 @@ impl UNet {
             channels,
             down,
             up,
+            added: dim(shapes, "label_emb.0.0.weight", 1),
             in_channels: dim(shapes, "input_blocks.0.0.weight", 1)?,
             out_channels: dim(shapes, "out.2.weight", 0)?,
         })
@@ -89,7 +100,7 @@ impl UNet {
             false => HEADS.into(),
         };
         let transformer_layers: Vec<usize> = self.down.iter().map(|layers| (*layers).max(1)).collect();
-        json!({
+        let mut config = json!({
             "_class_name": "UNet2DConditionModel",
             "attention_head_dim": heads,
             "block_out_channels": self.channels,
@@ -102,12 +113,18 @@ impl UNet {
             "transformer_layers_per_block": transformer_layers,
             "up_block_types": types(&self.up, "CrossAttnUpBlock2D", "UpBlock2D"),
             "use_linear_projection": self.linear,
-        })
+        });
+        if let Some(width) = self.added {
+            config["addition_embed_type"] = "text_time".into();
+            config["addition_time_embed_dim"] = NUMBER_WIDTH.into();
+            config["projection_class_embeddings_input_dim"] = width.into();
+        }
+        config
     }
 }
 
 /// The config.json of a VAE in LDM layout, and how many resolutions it has.
-pub(super) fn vae(shapes: &Shapes) -> Option<(Value, usize)> {
+pub(super) fn vae(shapes: &Shapes, scaling: f64) -> Option<(Value, usize)> {
     let levels = count(shapes, |i| format!("encoder.down.{i}.block.0.conv2.weight"));
     let width = |i| dim(shapes, &format!("encoder.down.{i}.block.0.conv2.weight"), 0);
     let channels: Vec<usize> = (0..levels).map_while(width).collect();
@@ -120,6 +137,7 @@ pub(super) fn vae(shapes: &Shapes) -> Option<(Value, usize)> {
         "out_channels": dim(shapes, "decoder.conv_out.weight", 0)?,
         "latent_channels": dim(shapes, "decoder.conv_in.weight", 1)?,
         "layers_per_block": count(shapes, |i| format!("encoder.down.0.block.{i}.conv2.weight")),
+        "scaling_factor": scaling,
     });
     Some((config, levels))
 }
@@ -128,7 +146,9 @@ pub(super) fn vae(shapes: &Shapes) -> Option<(Value, usize)> {
 pub(super) fn text_encoder(shapes: &Shapes, activation: &str, skipped: usize) -> Option<Value> {
     let width = dim(shapes, "embeddings.token_embedding.weight", 1)?;
     let layers = count(shapes, |i| format!("encoder.layers.{i}.layer_norm1.weight"));
-    Some(json!({
+    let mut config = json!({
+        // Old configurations, as those of Stable Diffusion, say 2: the end of the text is then its highest id.
+        "eos_token_id": 2,
         "hidden_act": activation,
         "hidden_size": width,
         "intermediate_size": dim(shapes, "encoder.layers.0.mlp.fc1.weight", 0)?,
@@ -136,5 +156,9 @@ pub(super) fn text_encoder(shapes: &Shapes, activation: &str, skipped: usize) ->
         "num_attention_heads": (width / HEAD).max(1),
         "num_hidden_layers": layers.saturating_sub(skipped),
         "vocab_size": dim(shapes, "embeddings.token_embedding.weight", 0)?,
-    }))
+    });
+    if let Some(width) = dim(shapes, "text_projection.weight", 0) {
+        config["projection_dim"] = width.into();
+    }
+    Some(config)
 }

@@ -31,7 +31,7 @@ use crate::blueprint::Blueprint;
 pub struct Parameters {
     /// Of the UNet.
     pub unet: u64,
-    /// Of the text encoder.
+    /// Of the text encoders.
     pub text_encoder: u64,
     /// Of the VAE, encoder and decoder; 0 for one that is not supported.
     pub vae: u64,
@@ -52,7 +52,7 @@ impl Blueprint {
         self.unet_tally(Tally::of_one(Pass::Prediction)).flops()
     }
 
-    /// The embedding of one prompt by the text encoder.
+    /// The embedding of one prompt by the text encoders.
     pub fn prompt_flops(&self) -> Flops {
         self.text_tally(Tally::of_one(Pass::Prediction)).flops()
     }
@@ -64,12 +64,14 @@ impl Blueprint {
 
     pub(crate) fn unet_tally(&self, mut tally: Tally) -> Tally {
         let (_, height, width) = self.latent_shape();
-        unet(&mut tally, self.unet(), (height, width), self.text_encoder().context_length);
+        unet(&mut tally, self.unet(), (height, width), self.context_length());
         tally
     }
 
     pub(crate) fn text_tally(&self, mut tally: Tally) -> Tally {
-        text_encoder(&mut tally, self.text_encoder());
+        for shape in self.text_encoders() {
+            tally.scope(|tally| text_encoder(tally, shape));
+        }
         tally
     }
 

@@ -13,7 +13,13 @@ pub(crate) fn unet(t: &mut Tally, shape: &UNetShape, (height, width): (usize, us
     t.scope(|t| {
         let x = t.hold(Shape::tokens(1, shape.levels[0].channels));
         let x = t.dense(x, shape.time_width(), Bias::With);
-        t.dense(x, shape.time_width(), Bias::With)
+        let time = t.dense(x, shape.time_width(), Bias::With);
+        if let Some(added) = shape.added {
+            let x = t.hold(Shape::tokens(1, added.width));
+            let x = t.dense(x, shape.time_width(), Bias::With);
+            t.dense(x, shape.time_width(), Bias::With);
+        }
+        time
     });
     let mut h = t.hold(Shape::image(shape.in_channels, height, width));
     // The latent belongs to the caller, and what is left for later steps stays.

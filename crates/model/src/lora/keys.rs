@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::safetensors_file::{Header, Stored};
+use crate::{
+    checkpoint::ldm_of_unet,
+    safetensors_file::{Header, Stored},
+};
 
 /// The network that a key names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,15 +167,26 @@ impl Metadata {
 pub(super) struct Names(HashMap<String, String>);
 
 impl Names {
-    pub(super) fn of<'a>(tensors: impl Iterator<Item = &'a str>) -> Self {
+    pub(super) fn of<'a>(folder: &str, tensors: impl Iterator<Item = &'a str>) -> Self {
+        let tensors: Vec<&str> = tensors.collect();
         let mut names = HashMap::new();
+        let mut add = |module: &str, kind: &str, tensor: &str| {
+            names.insert(format!("{}.{kind}", module.replace('.', "_")), tensor.to_owned());
+        };
+        if folder == "unet" {
+            // sd-scripts names SDXL's modules as LDM checkpoints do.
+            for (tensor, ldm) in ldm_of_unet(&tensors) {
+                if let Some((module, kind)) = ldm.rsplit_once('.') {
+                    add(module, kind, tensor);
+                }
+            }
+        }
         for tensor in tensors {
             let Some((module, kind)) = tensor.rsplit_once('.') else { continue };
             // Text encoders stand with and without this level.
             let short = module.strip_prefix("text_model.").unwrap_or(module);
-            for module in [short.to_owned(), format!("text_model.{short}")] {
-                names.insert(format!("{}.{kind}", module.replace('.', "_")), tensor.to_owned());
-            }
+            add(short, kind, tensor);
+            add(&format!("text_model.{short}"), kind, tensor);
         }
         Self(names)
     }
@@ -195,14 +209,21 @@ mod tests {
     #[test]
     fn every_layout_names_the_same_module() {
         let names = Names::of(
-            ["down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0.weight", "conv_in.weight", "conv_in.bias"]
-                .into_iter(),
+            "unet",
+            [
+                "down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0.weight",
+                "down_blocks.0.resnets.1.conv1.weight",
+                "conv_in.weight",
+                "conv_in.bias",
+            ]
+            .into_iter(),
         );
         for key in [
             "lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_out_0.lora_down.weight",
             "unet.down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0.lora.down.weight",
             "unet.down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0.lora_A.weight",
             "unet.down_blocks.0.attentions.1.transformer_blocks.0.attn1.processor.to_out_lora.down.weight",
+            "lora_unet_input_blocks_2_1_transformer_blocks_0_attn1_to_out_0.lora_down.weight",
             "base_model.model.down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0.lora_A.weight",
         ] {
             let stored = Stored { dtype: safetensors::Dtype::F32, shape: vec![4, 8], start: 0 };
@@ -224,7 +245,7 @@ mod tests {
 
     #[test]
     fn text_encoders_stand_with_and_without_their_first_level() {
-        let names = Names::of(["text_model.encoder.layers.0.mlp.fc1.weight"].into_iter());
+        let names = Names::of("text_encoder", ["text_model.encoder.layers.0.mlp.fc1.weight"].into_iter());
         for path in ["text_model_encoder_layers_0_mlp_fc1", "encoder_layers_0_mlp_fc1", "encoder.layers.0.mlp.fc1"] {
             assert!(names.0.contains_key(&format!("{}.weight", path.replace('.', "_"))), "{path}");
         }

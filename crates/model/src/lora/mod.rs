@@ -92,7 +92,7 @@ impl Changes {
         let mut resolved = Self { files: vec![], changes: BTreeMap::new() };
         let names: Vec<(&'static str, keys::Names)> = networks
             .iter()
-            .map(|(folder, shapes)| (*folder, keys::Names::of(shapes.keys().map(String::as_str))))
+            .map(|(folder, shapes)| (*folder, keys::Names::of(folder, shapes.keys().map(String::as_str))))
             .collect();
         for lora in loras {
             let label = lora.file.display().to_string();

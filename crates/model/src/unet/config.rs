@@ -23,8 +23,29 @@ pub struct UNetShape {
     pub projection: Projection,
     /// Between the way down and the way up.
     pub mid_block: MidBlock,
+    /// What is added to the timestep's embedding, if anything.
+    pub added: Option<AddedShape>,
     /// From the highest resolution to the lowest.
     pub levels: Vec<Level>,
+}
+
+/// SDXL's added conditions (`addition_embed_type: text_time`): a pooled prompt, and sinusoids of the picture's sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddedShape {
+    /// Width of the sinusoid of one number.
+    pub number_width: usize,
+    /// Width of everything together.
+    pub width: usize,
+}
+
+impl AddedShape {
+    /// Numbers that describe the sizes: original height and width, top and left, target height and width.
+    pub const NUMBERS: usize = 6;
+
+    /// Width of the pooled prompt.
+    pub fn pooled(self) -> usize {
+        self.width - Self::NUMBERS * self.number_width
+    }
 }
 
 /// What stands between the way down and the way up.
@@ -64,8 +85,7 @@ pub enum Projection {
 /// among them where it is the default or means the same.
 const FIXED: &[(&str, &[&str])] = &[
     ("act_fn", &["\"silu\"", "\"swish\""]),
-    ("addition_embed_type", &["null"]),
-    ("addition_time_embed_dim", &["null"]),
+    ("addition_embed_type", &["null", "\"text_time\""]),
     ("attention_type", &["\"default\""]),
     ("center_input_sample", &["false", "null"]),
     ("class_embed_type", &["null"]),
@@ -84,7 +104,6 @@ const FIXED: &[(&str, &[&str])] = &[
     ("norm_eps", &["1e-5"]),
     ("num_attention_heads", &["null"]),
     ("num_class_embeds", &["null"]),
-    ("projection_class_embeddings_input_dim", &["null"]),
     ("resnet_out_scale_factor", &["1"]),
     ("resnet_skip_time_act", &["false", "null"]),
     ("resnet_time_scale_shift", &["\"default\""]),
@@ -99,6 +118,7 @@ const FIXED: &[(&str, &[&str])] = &[
 /// Fields read below, or without influence on what the network computes in inference.
 const KNOWN: &[&str] = &[
     "addition_embed_type_num_heads",
+    "addition_time_embed_dim",
     "attention_head_dim",
     "block_out_channels",
     "cross_attention_dim",
@@ -110,6 +130,7 @@ const KNOWN: &[&str] = &[
     "norm_num_groups",
     "only_cross_attention",
     "out_channels",
+    "projection_class_embeddings_input_dim",
     "sample_size",
     "transformer_layers_per_block",
     "up_block_types",
@@ -159,6 +180,7 @@ impl UNetShape {
                 false => Projection::Convolution,
             },
             mid_block: mid_block(config)?,
+            added: added(config)?,
             levels,
         };
         shape.check(config)?;
@@ -197,6 +219,20 @@ impl UNetShape {
     pub(crate) fn time_width(&self) -> usize {
         4 * self.levels[0].channels
     }
+}
+
+/// Without the type, diffusers ignores the other two fields.
+fn added(config: &Config) -> Result<Option<AddedShape>> {
+    if config.get("addition_embed_type").is_none() {
+        return Ok(None);
+    }
+    let number_width = config.size("addition_time_embed_dim", None, MOST_CHANNELS)?;
+    let width = config.size("projection_class_embeddings_input_dim", None, 8 * MOST_CHANNELS)?;
+    if number_width % 2 != 0 || width <= AddedShape::NUMBERS * number_width {
+        let reason = format!("= {number_width} must be even, and below a sixth of the {width} added numbers");
+        return Err(config.invalid("addition_time_embed_dim", reason));
+    }
+    Ok(Some(AddedShape { number_width, width }))
 }
 
 fn mid_block(config: &Config) -> Result<MidBlock> {

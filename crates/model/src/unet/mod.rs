@@ -11,7 +11,7 @@ mod time;
 mod trace;
 mod transformer;
 
-pub use config::{Level, MidBlock, Projection, UNetShape};
+pub use config::{AddedShape, Level, MidBlock, Projection, UNetShape};
 pub use observer::{AttentionObserver, CrossAttentionLayer};
 pub use prepared::Prepared;
 pub use trace::{Gradients, Trace};
@@ -22,12 +22,13 @@ use candle_core::Tensor;
 use memscope_kernels::Value;
 use observer::Observe;
 use step::Step;
-use time::TimeEmbedding;
+use time::{AddedEmbedding, TimeEmbedding};
 
 use crate::{
     error::{Error, Result},
     execution::Place,
     files::ModelFiles,
+    prompt::PromptBatch,
     weights::Weights,
 };
 
@@ -35,6 +36,7 @@ use crate::{
 pub struct UNet {
     shape: UNetShape,
     time: TimeEmbedding,
+    added: Option<AddedEmbedding>,
     steps: Vec<Step>,
 }
 
@@ -67,8 +69,10 @@ impl UNet {
         let scope = weights.root();
         let steps = build::steps(&shape, &scope)?;
         let time = TimeEmbedding::load(shape.levels[0].channels, shape.time_width(), &scope.at("time_embedding"))?;
+        let of_shape = |added| AddedEmbedding::load(added, shape.time_width(), &scope.at("add_embedding"));
+        let added = shape.added.map(of_shape).transpose()?;
         weights.finish(|_| false)?;
-        Ok(Self { shape, time, steps })
+        Ok(Self { shape, time, added, steps })
     }
 
     /// What the network was built from.
@@ -84,8 +88,8 @@ impl UNet {
     /// The network's raw output (ε or v).
     ///
     /// `x: (B, C, H, W)` latent, H and W multiples of 2^(levels − 1); `timesteps: B` of them, one per
-    /// sample; `context: (B, L, W)` prompt embeddings; returns `(B, C, H, W)`. One latent and one timestep serve all
-    /// prompts: what comes before the first cross-attention is then computed once.
+    /// sample; `prompts`: B of them, or `&context: (B, L, W)` for a network without added conditions; returns
+    /// `(B, C, H, W)`. One latent and one timestep serve all prompts: what comes before the prompts is then computed once.
     ///
     /// # Errors
     ///
@@ -94,14 +98,14 @@ impl UNet {
         &self,
         x: &V,
         timesteps: &[usize],
-        context: &V,
+        prompts: impl Into<PromptBatch<V>>,
         observer: Option<&mut dyn AttentionObserver>,
     ) -> Result<V> {
-        self.prepare(x, timesteps)?.forward(context, observer)
+        self.prepare(x, timesteps)?.forward(prompts, observer)
     }
 
-    /// What comes before the first cross-attention, about 5 % of Stable Diffusion 1.4: done once for any number of
-    /// prompts. `x` and `timesteps` as in [`UNet::forward`].
+    /// What comes before the first cross-attention, about 5 % of Stable Diffusion 1.4, done once for any number of
+    /// prompts. With added conditions the prompt enters with the timestep, and it is the first convolution alone. `x` and `timesteps` as in [`UNet::forward`].
     ///
     /// # Errors
     ///
@@ -112,14 +116,38 @@ impl UNet {
 
     /// The same forward pass for tensors, ready for reverse mode in little memory.
     ///
-    /// `x: (B, C, H, W)` or one latent for all prompts, `context: (B, L, W)`, as in [`UNet::forward`]. Where the inputs
-    /// come from is not part of the trace: gradients end at `x` and `context`.
+    /// `x: (B, C, H, W)` or one latent for all prompts, `prompts` as in [`UNet::forward`]. Where the inputs come from is
+    /// not part of the trace: gradients end at `x` and the prompts' `context`.
     ///
     /// # Errors
     ///
     /// When the shapes do not fit one another or the network.
-    pub fn trace(&self, x: &Tensor, timesteps: &[usize], context: &Tensor) -> Result<Trace<'_>> {
-        Trace::record(self, &x.detach(), timesteps, &context.detach())
+    pub fn trace(&self, x: &Tensor, timesteps: &[usize], prompts: impl Into<PromptBatch>) -> Result<Trace<'_>> {
+        Trace::record(self, &x.detach(), timesteps, prompts.into().detach())
+    }
+
+    /// The added conditions of prompts, `(B, A)`: `pooled: (B, P)`, `sizes` in pixels.
+    ///
+    /// # Errors
+    ///
+    /// When the network has none, or `pooled` another width.
+    pub fn added_conditions(&self, pooled: &Tensor, sizes: [u32; AddedShape::NUMBERS]) -> Result<Tensor> {
+        match &self.added {
+            Some(added) => added.conditions(pooled, sizes),
+            None => Err(Error::Argument("this network has no added conditions".into())),
+        }
+    }
+
+    /// What every ResNet is given of the timestep `(B or 1, T)` and the prompts' added conditions `(B, A)`: `(B or 1, T)`.
+    fn time_of(&self, embedding: &Tensor, added: Option<&Tensor>) -> Result<Tensor> {
+        match (&self.added, added) {
+            (None, None) => time::finish(embedding),
+            (Some(layers), Some(added)) => time::finish(&embedding.broadcast_add(&layers.forward(added)?)?),
+            (Some(_), None) => Err(Error::Argument(
+                "this network is also given a pooled prompt and sizes: its prompts need added conditions".into(),
+            )),
+            (None, Some(_)) => Err(Error::Argument("this network has no added conditions, the prompts have".into())),
+        }
     }
 
     /// The embedding of the timesteps `(B or 1, T)`, once they are seen to fit the latents.

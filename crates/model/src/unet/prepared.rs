@@ -10,28 +10,49 @@ use super::{
     step::Progress,
     transformer::{BeforePrompt, Transformer},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    prompt::PromptBatch,
+};
 
 /// Latents that the [`UNet`] has worked on as far as it goes without a prompt; made by [`UNet::prepare`].
 pub struct Prepared<'a, V> {
     unet: &'a UNet,
+    /// Of the timesteps alone.
     time: Tensor,
     /// What steps have left for later ones.
     skips: Vec<V>,
-    /// The first transformer, which has got as far as it can, and the position of its step.
-    waiting: (&'a Transformer, usize),
-    state: BeforePrompt<V>,
+    /// The first step that waits for a prompt.
+    index: usize,
+    waiting: Waiting<'a, V>,
+}
+
+/// What the first step that waits for a prompt has.
+enum Waiting<'a, V> {
+    /// A transformer that has got as far as it can.
+    Transformer(&'a Transformer, BeforePrompt<V>),
+    /// What the step before has left: added conditions come with the timestep, which the step needs from its beginning.
+    Arrived(V),
 }
 
 impl<'a, V: Value> Prepared<'a, V> {
     pub(super) fn new(unet: &'a UNet, x: &V, timesteps: &[usize]) -> Result<Self> {
         let time = unet.time(x.primal(), timesteps)?;
+        let complete = if unet.added.is_none() { Some(unet.time_of(&time, None)?) } else { None };
         let (mut h, mut skips) = (x.clone(), vec![]);
         // No step takes a skip connection before the middle block, which has a cross-attention.
         for (index, step) in unet.steps.iter().enumerate() {
-            match step.before_prompt(h, &time)? {
+            let known = match &complete {
+                Some(complete) => complete,
+                None if step.needs_time() => {
+                    return Ok(Self { unet, time, skips, index, waiting: Waiting::Arrived(h) });
+                }
+                None => &time,
+            };
+            match step.before_prompt(h, known)? {
                 Progress::NeedsPrompt(transformer, state) => {
-                    return Ok(Self { unet, time, skips, waiting: (transformer, index), state });
+                    let waiting = Waiting::Transformer(transformer, state);
+                    return Ok(Self { unet, time, skips, index, waiting });
                 }
                 Progress::Done(done) => h = done,
             }
@@ -42,20 +63,32 @@ impl<'a, V: Value> Prepared<'a, V> {
         Err(Error::Argument("the network has no cross-attention".into()))
     }
 
-    /// The network's raw output `(B, C, H, W)` for prompts `context: (B, L, W)`, see [`UNet::forward`].
+    /// The network's raw output `(B, C, H, W)` for B prompts, see [`UNet::forward`].
     ///
     /// # Errors
     ///
     /// When the shapes do not fit, or the observer fails.
-    pub fn forward(&self, context: &V, observer: Option<&mut dyn AttentionObserver>) -> Result<V> {
+    pub fn forward(
+        &self,
+        prompts: impl Into<PromptBatch<V>>,
+        observer: Option<&mut dyn AttentionObserver>,
+    ) -> Result<V> {
+        let PromptBatch { context, added } = prompts.into();
         check_batch(&self.time, context.primal())?;
+        let time = self.unet.time_of(&self.time, added.as_ref())?;
+        check_batch(&time, context.primal())?;
         let observe = &mut Observe(observer);
-        let (transformer, index) = self.waiting;
-        let h = transformer.with_prompt(self.state.clone(), context, observe)?;
         let mut skips = self.skips.clone();
-        if self.unet.steps[index].skip == Skip::Leave {
-            skips.push(h.clone());
-        }
-        UNet::fold(&self.unet.steps[index + 1..], (h, skips), &self.time, context, observe, |_, _| ())
+        let (next, h) = match &self.waiting {
+            Waiting::Transformer(transformer, state) => {
+                let h = transformer.with_prompt(state.clone(), &context, observe)?;
+                if self.unet.steps[self.index].skip == Skip::Leave {
+                    skips.push(h.clone());
+                }
+                (self.index + 1, h)
+            }
+            Waiting::Arrived(h) => (self.index, h.clone()),
+        };
+        UNet::fold(&self.unet.steps[next..], (h, skips), &time, &context, observe, |_, _| ())
     }
 }

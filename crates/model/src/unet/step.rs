@@ -39,6 +39,11 @@ impl Step {
         matches!(self.body, Body::Layer(_, Some(_)))
     }
 
+    /// Whether its result depends on the timestep other than through what arrives.
+    pub(super) fn needs_time(&self) -> bool {
+        matches!(self.body, Body::Layer(..))
+    }
+
     /// `h: (B or 1, C, H, W)`, `skip: (B or 1, C', H, W)`, `time: (B or 1, T)`, `context: (B, L, W)`. Takes `h` and
     /// `skip` away from the caller, so that they are freed as soon as they are used.
     pub(super) fn forward<V: Value>(
@@ -58,8 +63,12 @@ impl Step {
         }
     }
 
-    /// What the step does without a prompt: all of it, or what comes before the cross-attention.
-    pub(super) fn before_prompt<V: Value>(&self, h: V, time: &Tensor) -> Result<Progress<'_, V>> {
+    /// What the step does without a prompt: all of it, or what comes before the cross-attention. One latent under several
+    /// added conditions, which come with the time, becomes as many.
+    pub(super) fn before_prompt<V: Value>(&self, mut h: V, time: &Tensor) -> Result<Progress<'_, V>> {
+        if self.needs_time() && time.dim(0)? > 1 {
+            h = spread(&h, time.dim(0)?)?;
+        }
         Ok(Progress::Done(match &self.body {
             Body::Convolution(convolution) => h.through(convolution)?,
             Body::Layer(resnet, None) => resnet.forward(&h, time)?,

@@ -5,7 +5,10 @@ use candle_core::{Tensor, Var, backprop::GradStore};
 use memscope_kernels::ops::add;
 
 use super::{UNet, observer::Observe, plan::Skip, step::Step};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    prompt::PromptBatch,
+};
 
 /// A forward pass of the [`UNet`] that is ready for vector-Jacobian products (reverse mode with activation
 /// checkpointing).
@@ -55,7 +58,7 @@ pub struct Gradients {
     /// In the latent, of its shape: `(B, C, H, W)`, or `(1, C, H, W)` summed over the prompts where one latent serves
     /// all.
     pub x: Tensor,
-    /// In the prompt embeddings: `(B, L, W)`.
+    /// In the prompt embeddings: `(B, L, W)`. Added conditions are constant.
     pub context: Tensor,
 }
 
@@ -74,12 +77,13 @@ struct StepGradients {
 }
 
 impl<'a> Trace<'a> {
-    pub(super) fn record(unet: &'a UNet, x: &Tensor, timesteps: &[usize], context: &Tensor) -> Result<Self> {
-        let time = unet.time(x, timesteps)?;
+    pub(super) fn record(unet: &'a UNet, x: &Tensor, timesteps: &[usize], prompts: PromptBatch) -> Result<Self> {
+        let PromptBatch { context, added } = prompts;
+        let time = unet.time_of(&unet.time(x, timesteps)?, added.as_ref())?;
         let mut inputs = Vec::with_capacity(unet.steps.len());
         let keep = |h: &Tensor, skip: Option<&Tensor>| inputs.push(Input { h: h.clone(), skip: skip.cloned() });
-        let output = UNet::fold(&unet.steps, (x.clone(), vec![]), &time, context, &mut Observe(None), keep)?;
-        Ok(Self { unet, time, context: context.clone(), inputs, output })
+        let output = UNet::fold(&unet.steps, (x.clone(), vec![]), &time, &context, &mut Observe(None), keep)?;
+        Ok(Self { unet, time, context, inputs, output })
     }
 
     /// The network's raw output (ε or v), `(B, C, H, W)`: the numbers of [`UNet::forward`].

@@ -34,12 +34,18 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A copy of tiny-sd1 that may be changed; its UNet lies in one file.
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    /// A copy of any model.
+    pub(crate) fn of(model: &Path) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
-        copy(&original(), folder.0.path());
+        copy(model, folder.0.path());
+        folder
+    }
+
+    fn new() -> Self {
+        let folder = Self::of(&original());
         let mut tensors = HashMap::new();
         for part in ["00001", "00002"] {
             let path = folder.path(&format!("{UNET}-{part}-of-00002.safetensors"));
@@ -51,7 +57,7 @@ impl Folder {
         folder
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.0.path().join(file)
     }
 
@@ -63,7 +69,7 @@ impl Folder {
         read_tensors(&self.path(&format!("{UNET}.safetensors")))
     }
 
-    fn set(&self, file: &str, field: &str, value: Value) {
+    pub(crate) fn set(&self, file: &str, field: &str, value: Value) {
         let mut config: Value = serde_json::from_slice(&fs::read(self.path(file)).unwrap()).unwrap();
         config[field] = value;
         fs::write(self.path(file), config.to_string()).unwrap();
@@ -73,11 +79,11 @@ impl Folder {
         ModelSource::folder(self.0.path())
     }
 
-    fn load(&self) -> memscope_model::Result<LatentDiffusion> {
+    pub(crate) fn load(&self) -> memscope_model::Result<LatentDiffusion> {
         LatentDiffusion::load(&self.source())
     }
 
-    fn refusal(&self) -> String {
+    pub(crate) fn refusal(&self) -> String {
         self.load().map(|_| ()).unwrap_err().to_string()
     }
 }
@@ -132,7 +138,7 @@ fn clip_skip_leaves_the_last_layers_out() {
     let ids: Vec<Vec<u32>> =
         case("text_encoder")["input_ids"].to_dtype(candle_core::DType::U32).unwrap().to_vec2().unwrap();
     let rows: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
-    let hidden = model.text_encoder().unwrap().forward(&rows).unwrap();
+    let hidden = model.text_encoders().unwrap()[0].forward(&rows).unwrap().hidden;
     assert!((norm(&hidden) / 52.55607463982911 - 1.0).abs() < 1e-5);
     let expected = [0.7519691586494446, 0.2345363348722458, 2.706467390060425, -1.8469901084899902];
     for (got, expected) in first(&hidden).iter().zip(expected) {
@@ -308,7 +314,7 @@ fn files_that_are_no_models_are_refused_with_what_they_are() {
     };
     for (name, says) in [
         ("something.else", "something.else"),
-        ("conditioner.embedders.0.transformer.x", "SDXL"),
+        ("conditioner.embedders.0.model.x", "refiner"),
         ("model.diffusion_model.joint_blocks.0.x", "structure"),
         ("double_blocks.0.x", "Flux"),
     ] {

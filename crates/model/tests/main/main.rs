@@ -6,5 +6,6 @@ mod folders;
 mod full_size;
 mod noise;
 mod parity;
+mod sdxl;
 mod text_fix;
 mod tokenizer;

