@@ -22,7 +22,7 @@ fi
 PATH="$PATH:/usr/sbin"
 
 memscope=$(realpath "${MEMSCOPE:-target/debug/memscope}")
-read -r -a arguments <<<"${SLURM_TEST_ARGUMENTS:-table1 --set noise.seeds=[42,51] --set prompts.limit=60 --set report.resamples=200}"
+read -r -a arguments <<<"${SLURM_TEST_ARGUMENTS:-table1 --set report.resamples=200}"
 shards=8
 
 cluster=$(mktemp -d /tmp/memscope-slurm.XXXXXX)
@@ -119,15 +119,11 @@ plan=${plan[0]}
 say "squeue:"
 squeue --array --format='          %.12i %.24j %.10T %r'
 
-running() { squeue --noheader --array --states=running --format=%F_%K 2>/dev/null || true; }
-for _ in $(seq 120); do [ "$(running | wc -l)" -ge 6 ] && break; sleep 1; done
-"${submit[@]}" 2>&1 | sed 's/^/          submitted again while it is queued: /'
-
 # --- One shard is taken away, one comes to its limit.
 stored() { cat "$1"/answers/*.jsonl 2>/dev/null | wc -l; }
 for _ in $(seq 240); do
     [ "$(stored "$plan/002-of-008")" -gt 0 ] && [ "$(stored "$plan/003-of-008")" -gt 0 ] && break
-    sleep 0.5
+    sleep 0.2
 done
 # The job and task that Slurm calls a shard by.
 task_of() {
@@ -151,6 +147,7 @@ if [ -n "$limited" ]; then
     say "scontrol update JobId=$limited TimeLimit=1 (shard 3, $(stored "$plan/003-of-008") records)"
     scontrol update JobId="$limited" TimeLimit=1
 fi
+"${submit[@]}" 2>&1 | sed 's/^/          submitted again while it is queued: /'
 "$memscope" status "$results" | sed 's/^/          /'
 
 # --- A requeued task waits for two minutes in Slurm (its BeginTime); the limit of shard 3 is lengthened once it has waited.
