@@ -76,6 +76,7 @@ impl ExitCode {
     fn of_eval(error: &EvalError) -> Self {
         match error {
             EvalError::Experiment { .. }
+            | EvalError::Mitigation(_)
             | EvalError::Override { .. }
             | EvalError::Prompts { .. }
             | EvalError::Scores { .. }
@@ -92,6 +93,7 @@ impl ExitCode {
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,
             EvalError::Stopped => Self::Interrupted,
+            EvalError::Judge(_) => Self::Model,
             EvalError::Model(model) => Self::of_model(model),
             EvalError::Hub(hub) => Self::of_hub(hub, Self::Input),
             _ => Self::Internal,
@@ -159,6 +161,11 @@ impl UserError {
     /// A model that cannot be used.
     pub(crate) fn model(message: impl Into<String>) -> Self {
         Self { code: ExitCode::Model, message: message.into() }
+    }
+
+    /// Results that cannot be written.
+    pub(crate) fn output(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Output, message: message.into() }
     }
 
     /// Results that are not the same.

@@ -4,6 +4,7 @@
 //! results/                   Results
 //! ├── answers/               measured numbers, shared by all experiments
 //! ├── shards/PLAN/           what several processes work on, see [`crate::shards`]
+//! ├── pictures/              pictures of mitigated prompts, shared by all experiments
 //! ├── report.html
 //! └── NAME/                  Folder
 //!     ├── experiment.yaml    the experiment with every default filled in
@@ -52,6 +53,11 @@ impl Results {
     /// The store of measured numbers that all experiments share.
     pub fn answers(&self) -> PathBuf {
         self.root.join("answers")
+    }
+
+    /// The pictures of mitigated prompts that all experiments share; a name holds what determines a picture.
+    pub fn pictures(&self) -> PathBuf {
+        self.root.join("pictures")
     }
 
     /// The page that shows everything.

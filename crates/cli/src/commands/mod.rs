@@ -7,6 +7,7 @@ pub(crate) mod evaluate;
 pub(crate) mod generate;
 pub(crate) mod man;
 pub(crate) mod merge;
+pub(crate) mod mitigate;
 pub(crate) mod models;
 pub(crate) mod report;
 pub(crate) mod reproduce;

@@ -33,6 +33,12 @@ pub trait Task {
         true
     }
 
+    /// Whether a unit needs the pictures that the unit at its position of the task before has drawn, so that both are
+    /// executed on one machine.
+    fn follows(&self) -> bool {
+        false
+    }
+
     /// Makes ready to execute units, in ascending order.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use memscope_results::{Folder, Results, Settings, settings_of};
 use super::{ShardPlan, Work};
 use crate::{
     error::Result,
-    plan::{ModelIdentity, ResolvedTask, Task},
+    plan::{ModelIdentity, PicturePlaces, ResolvedTask, Task},
     spec::{Experiment, points},
 };
 
@@ -42,7 +42,9 @@ impl Work for ExperimentWork {
         results: &Results,
         visit: &mut dyn FnMut(&[&dyn Task]) -> Result<()>,
     ) -> Result<()> {
-        let tasks = self.resolved.tasks(&self.experiment, model, &self.folder(results).gallery());
+        let (gallery, shared) = (self.folder(results).gallery(), results.pictures());
+        let places = PicturePlaces { gallery: &gallery, shared: &shared };
+        let tasks = self.resolved.tasks(&self.experiment, model, places)?;
         visit(&tasks.all().collect::<Vec<_>>())
     }
 }

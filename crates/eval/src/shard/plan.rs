@@ -62,9 +62,20 @@ struct Segment {
     middles: Vec<f64>,
 }
 
+impl Segment {
+    /// Puts units of the task that follows beside those that they need.
+    fn lead(&self, units: &[OpenUnit], middles: &mut [f64]) {
+        for (open, middle) in units.iter().zip(middles) {
+            if let Ok(at) = self.units.binary_search_by_key(&open.unit, |own| own.unit) {
+                *middle = self.middles[at];
+            }
+        }
+    }
+}
+
 /// What a shard does.
 pub(crate) struct Slice {
-    /// Its first unit in the full plan.
+    /// Units of all shards before.
     pub(crate) first: usize,
     /// Number of its units.
     pub(crate) units: usize,
@@ -109,7 +120,7 @@ impl<'w> ShardPlan<'w> {
         let mut earlier = Earlier::default();
         let mut hash = Sha256::new();
         update(&mut hash, &format!("shards of memscope {} {COMMIT}", env!("CARGO_PKG_VERSION")));
-        let (mut segments, mut total) = (vec![], 0.0);
+        let (mut segments, mut total): (Vec<Segment>, f64) = (vec![], 0.0);
         for (w, work) in works.iter().enumerate() {
             let blueprint = work.blueprint();
             // The fingerprint is not known before the weights are read; the source stands for it.
@@ -132,7 +143,10 @@ impl<'w> ShardPlan<'w> {
                         costs.push(blueprint.flops(&price.work).total().max(1.0));
                         units.push(open);
                     }
-                    let middles = middles(&costs, total, task.is_divisible());
+                    let mut middles = middles(&costs, total, task.is_divisible());
+                    if let Some(before) = segments.last().filter(|before| task.follows() && before.work == w) {
+                        before.lead(&units, &mut middles);
+                    }
                     total += costs.iter().sum::<f64>();
                     segments.push(Segment { work: w, task: t, units, middles });
                 }
@@ -183,9 +197,7 @@ impl<'w> ShardPlan<'w> {
         for segment in &self.segments {
             let start = segment.middles.partition_point(|middle| owner(*middle) < shard.index());
             let end = segment.middles.partition_point(|middle| owner(*middle) <= shard.index());
-            if count == 0 {
-                first += start;
-            }
+            first += start;
             if end > start {
                 count += end - start;
                 parts.entry(segment.work).or_default().push((segment.task, segment.units[start..end].to_vec()));

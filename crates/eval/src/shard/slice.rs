@@ -52,6 +52,10 @@ impl Task for TaskSlice<'_> {
         self.task.is_divisible()
     }
 
+    fn follows(&self) -> bool {
+        self.task.follows()
+    }
+
     fn begin<'s>(&'s self, session: &'s Session<'s>) -> Result<Box<dyn Execute + 's>> {
         Ok(Box::new(Executing { slice: self, task: self.task.begin(session)? }))
     }

@@ -42,7 +42,7 @@ pub struct DoneRecord {
     pub plan: String,
     /// Which part of it, as `3/8`.
     pub shard: String,
-    /// Its first unit in the full plan, from 0.
+    /// Units of all shards before it.
     pub first_unit: usize,
     /// Number of its units.
     pub units: usize,
