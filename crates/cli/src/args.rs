@@ -11,6 +11,7 @@ use memscope_model::{
     CheckpointWeights, DeviceChoice, Execution, FileOptions, LoadOptions, Lora, ModelSource, NetworkDtype,
     NoiseGenerator, Parameterization, Pixels, ScheduleCheck, SizeConditions, Variant,
 };
+use memscope_results::shards::ShardChoice;
 
 /// Tell whether prompts make a text-to-image diffusion model reproduce its training images, without generating any.
 #[derive(Debug, Parser)]
@@ -49,6 +50,14 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Make one self-contained HTML page of a results folder.
     Report(Report),
+    /// Put the records of shards into the store that a plain run reads; the run then asks the network nothing.
+    #[command(after_help = MERGE_HELP)]
+    Merge(Merge),
+    /// Run an experiment in shards: as a Slurm job array, or as processes on this machine.
+    #[command(after_help = SUBMIT_HELP)]
+    Submit(Submit),
+    /// Say how far the shards below a results folder are.
+    Status(Status),
     /// Compute AUC and TPR from a file of scores.
     Evaluate(Evaluate),
     /// Draw images for a prompt.
@@ -324,6 +333,18 @@ pub(crate) struct Reproduce {
     /// Options of a run.
     #[command(flatten)]
     pub(crate) options: RunOptions,
+    /// Which part of it.
+    #[command(flatten)]
+    pub(crate) part: ShardArgs,
+}
+
+/// Which part of a plan is run.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct ShardArgs {
+    /// Run only the I-th of N parts, as 3/8, into shards/ below the results folder, and write no tables; auto reads what
+    /// Slurm's job arrays, Kubernetes' indexed jobs or HyperQueue say. `memscope merge` puts the parts together.
+    #[arg(long, value_name = "I/N|auto", conflicts_with = "fresh")]
+    pub(crate) shard: Option<ShardChoice>,
 }
 
 /// `memscope run`.
@@ -334,6 +355,9 @@ pub(crate) struct Run {
     /// Options of a run.
     #[command(flatten)]
     pub(crate) options: RunOptions,
+    /// Which part of it.
+    #[command(flatten)]
+    pub(crate) part: ShardArgs,
 }
 
 /// Options shared by `run` and `reproduce`.
@@ -405,6 +429,12 @@ pub(crate) struct Detect {
     /// Measure everything again instead of reusing what is stored in the cache.
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Keep measurements in this folder, as `memscope run` does, instead of in the cache.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results: Option<PathBuf>,
+    /// Which part of it; needs --results.
+    #[command(flatten)]
+    pub(crate) part: ShardArgs,
     /// Write the scores to a .csv, .parquet or .jsonl file: every row of the prompts' table in its order, with all its
     /// columns, then seed and scores.
     #[arg(long, value_name = "FILE")]
@@ -412,6 +442,107 @@ pub(crate) struct Detect {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What `merge` says of itself.
+const MERGE_HELP: &str = "\
+Examples:
+  memscope run audit.yaml --shard 1/2; memscope run audit.yaml --shard 2/2
+  memscope merge results && memscope run audit.yaml      # asks the network nothing, writes the tables
+
+Exit code 10 if shards are missing, or were not made alike; docs/scale.md says more.";
+
+/// `memscope merge`.
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// The folder given to the shards with --results.
+    pub(crate) results: PathBuf,
+    /// Merge this plan only, by its name below shards/.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) plan: Option<String>,
+    /// Merge the shards that are done, and say which are missing.
+    #[arg(long)]
+    pub(crate) partial: bool,
+    /// Merge shards that were computed on different hardware, which rounds differently.
+    #[arg(long)]
+    pub(crate) allow_mixed: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `memscope status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The folder given to the shards with --results.
+    pub(crate) results: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `submit` says of itself.
+const SUBMIT_HELP: &str = "\
+Examples:
+  memscope submit audit.yaml --engine slurm --shards 64 --gpus 1 --time 240 --sbatch=--partition=gpu --print
+  memscope submit table1 --engine local --devices cuda:0,cuda:1
+  memscope submit table1 --engine local --devices cpu:0-15,cpu:16-31
+
+Given again, the same command submits what is missing and nothing else. docs/scale.md says more.";
+
+/// `memscope submit`.
+#[derive(Debug, Args)]
+pub(crate) struct Submit {
+    /// An experiment file, or what `memscope reproduce` calls a target.
+    pub(crate) experiment: String,
+    /// Who runs the shards.
+    #[arg(long)]
+    pub(crate) engine: Engine,
+    /// In how many parts; by default one for each device, or 8.
+    #[arg(long, value_name = "N")]
+    pub(crate) shards: Option<usize>,
+    /// Only print what would be submitted or started.
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Merge shards that were computed on different hardware.
+    #[arg(long)]
+    pub(crate) allow_mixed: bool,
+    /// local: a process for each of these devices, cuda:N or cpu:CORES (cores as taskset takes them).
+    #[arg(long, value_name = "DEVICE,...", value_delimiter = ',', num_args = 1..)]
+    pub(crate) devices: Vec<String>,
+    /// slurm: minutes a shard; by default from the estimated costs, with half as much again on top.
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) time: Option<u32>,
+    /// slurm: GPUs a shard.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) gpus: u32,
+    /// slurm: cores a shard.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) cpus: u32,
+    /// slurm: shards at work at once, at most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) at_once: Option<u32>,
+    /// slurm: seconds before the time limit at which a shard is asked to stop and is queued again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) warning: u32,
+    /// slurm: tasks of one array at most, in place of what scontrol says (MaxArraySize).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) max_array_size: Option<u32>,
+    /// slurm: a further option of sbatch, e.g. --sbatch=--partition=gpu; may be repeated.
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+    pub(crate) sbatch: Vec<String>,
+    /// Options of the run.
+    #[command(flatten)]
+    pub(crate) options: RunOptions,
+}
+
+/// Who runs shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Engine {
+    /// A job array of Slurm, then a job that merges.
+    Slurm,
+    /// Processes on this machine.
+    Local,
 }
 
 /// `memscope tokens`.

@@ -1,6 +1,6 @@
 //! The measurements of single commands, kept in the user's cache: what was measured before a stop is not measured again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use memscope_eval::{
     MeasurementStore,
@@ -8,32 +8,37 @@ use memscope_eval::{
 };
 use memscope_hub::{CACHE_VARIABLE, cache_folder};
 use memscope_model::{Blueprint, LatentDiffusion};
+use memscope_results::Results;
 
 use crate::{args::ModelArgs, exit_code::UserError};
 
 /// Below the cache folder.
 const FOLDER: &str = "measurements";
 
-fn folder() -> anyhow::Result<PathBuf> {
+/// Where a command keeps its measurements: below a results folder that it is given, or in the cache.
+pub(crate) fn folder(results: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(results) = results {
+        return Ok(Results::new(results).answers());
+    }
     let folder = cache_folder().map(|folder| folder.join(FOLDER));
     folder.ok_or_else(|| UserError::input(format!("there is no cache folder; set {CACHE_VARIABLE} to one")).into())
 }
 
 /// The stored measurements of a model, with room for more.
-pub(crate) fn open(model: &LatentDiffusion) -> anyhow::Result<MeasurementStore> {
-    Ok(MeasurementStore::open_shared(&folder()?, model.fingerprint())?)
+pub(crate) fn open(model: &LatentDiffusion, folder: &Path) -> anyhow::Result<MeasurementStore> {
+    Ok(MeasurementStore::open_shared(folder, model.fingerprint())?)
 }
 
 /// What a task would ask of a model beyond what is stored.
 pub(crate) fn plan<T: Task>(
     model: &ModelArgs,
     blueprint: &Blueprint,
-    policy: CachePolicy,
+    (folder, policy): (&Path, CachePolicy),
     task: impl FnOnce(ModelIdentity) -> T,
 ) -> anyhow::Result<ModelPlan> {
     let execution = model.options().execution;
     let (store, stored, fingerprint) = match blueprint.known_fingerprint() {
-        Some(known) => (MeasurementStore::peek(&folder()?, &known)?, StoredMeasurements::Known, known),
+        Some(known) => (MeasurementStore::peek(folder, &known)?, StoredMeasurements::Known, known),
         // Nothing is found under no fingerprint.
         None => (MeasurementStore::in_memory(), StoredMeasurements::Unknown, String::new()),
     };

@@ -26,6 +26,8 @@ pub(crate) enum ExitCode {
     Differs = 7,
     /// Less memory than a model needs.
     Memory = 8,
+    /// Shards that are missing, or do not belong together.
+    Shards = 10,
     /// Stopped by the user; the same command goes on.
     Interrupted = 130,
 }
@@ -42,7 +44,8 @@ Exit codes:
     6  NaN or infinity in weights, predictions or scores
     7  compare: the two results folders differ beyond the tolerance
     8  too little memory for a model; nothing was loaded
-  130  stopped by Ctrl-C; the same command goes on where it was
+   10  merge, --shard: shards are missing, or were not made alike
+  130  stopped by Ctrl-C, or by a signal of a batch system; the same command goes on where it was
 ";
 
 impl ExitCode {
@@ -99,6 +102,7 @@ impl ExitCode {
             | ResultsError::InUse { .. }
             | ResultsError::OtherSettings { .. }
             | ResultsError::Export(_) => Self::Output,
+            ResultsError::Shards { .. } | ResultsError::OtherPlan { .. } => Self::Shards,
             ResultsError::Table(_) => Self::Internal,
             _ => Self::Input,
         }

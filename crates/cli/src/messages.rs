@@ -72,7 +72,7 @@ pub(crate) fn log(verbose: u8) {
 }
 
 fn crates(level: &str) -> String {
-    ["hub", "model", "metric", "baselines", "mitigation", "eval", "results", "plots", "judges", "mitigation"]
+    ["hub", "model", "metric", "baselines", "mitigation", "judges", "eval", "results", "plots"]
         .map(|name| format!("memscope_{name}={level}"))
         .join(",")
 }

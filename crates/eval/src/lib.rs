@@ -12,6 +12,7 @@ pub mod prompts;
 pub mod report;
 pub mod run;
 pub mod score;
+pub mod shard;
 pub mod spec;
 mod table_file;
 pub mod tasks;

@@ -42,9 +42,13 @@ pub(crate) fn protocol_record(protocol: &ResolvedProtocol) -> ProtocolRecord {
 pub const COMMIT: &str = env!("MEMSCOPE_COMMIT");
 
 /// The time in UTC, as `2026-01-31T12:00:00Z`.
-pub(crate) fn utc_now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    utc(since)
+pub fn utc_now() -> String {
+    utc(seconds_now())
+}
+
+/// Seconds since 1970.
+pub fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Seconds since 1970 as a date and time (days to a civil date as in Howard Hinnant's `civil_from_days`).

@@ -75,6 +75,25 @@ pub enum Error {
         /// What differs.
         differences: String,
     },
+    /// The shards there are those of another plan.
+    #[error(
+        "{} holds shards of another plan: {}; merge or remove that folder first, or give another --results folder",
+        folder.display(), crate::excerpt(differences)
+    )]
+    OtherPlan {
+        /// The folder of the shards.
+        folder: PathBuf,
+        /// What differs.
+        differences: String,
+    },
+    /// Shards are missing, or were not made alike.
+    #[error("{}: {reason}", folder.display())]
+    Shards {
+        /// The folder of the shards.
+        folder: PathBuf,
+        /// Which, and how to mend it.
+        reason: String,
+    },
     /// A folder holds no results.
     #[error("{}: {reason}", folder.display())]
     NoResults {

@@ -89,6 +89,25 @@ pub fn write_over(path: &Path, bytes: &[u8], existing: Existing) -> Result<()> {
     file.finish(existing)
 }
 
+/// [`write_file`], unless something is there already.
+///
+/// # Errors
+/// [`Error::Write`] where the folder does not take the file.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = temporary(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        match file.persist_noclobber(path) {
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error.error),
+            Ok(_) => Ok(()),
+        }
+    };
+    write().map_err(Error::write(path))
+}
+
 /// [`write_file`] with a value as JSON.
 ///
 /// # Errors

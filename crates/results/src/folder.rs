@@ -3,6 +3,7 @@
 //! ```text
 //! results/                   Results
 //! ├── answers/               measured numbers, shared by all experiments
+//! ├── shards/PLAN/           what several processes work on, see [`crate::shards`]
 //! ├── pictures/              pictures of mitigated prompts, shared by all experiments
 //! ├── report.html
 //! └── NAME/                  Folder

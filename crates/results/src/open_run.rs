@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     files,
     folder::Folder,
+    lock::Lock,
     manifest::Manifest,
 };
 
@@ -20,8 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub struct OpenRun {
     folder: Folder,
-    /// Locked; the system frees it when this process ends, however it ends.
-    _lock: File,
+    _lock: Lock,
     /// SHA-256 of every file written so far, by its path below the folder.
     files: BTreeMap<String, String>,
 }
@@ -29,15 +29,9 @@ pub struct OpenRun {
 impl OpenRun {
     pub(crate) fn begin(folder: Folder) -> Result<Self> {
         fs::create_dir_all(folder.path()).map_err(Error::write(folder.path()))?;
-        let path = folder.lock_path();
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let lock = open.map_err(Error::write(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::InUse { folder: folder.path().to_owned() }),
-            // Some network file systems have no locks; a single run on them is safe.
-            Err(TryLockError::Error(_)) => {}
-        }
+        let Some(lock) = Lock::take(&folder.lock_path())? else {
+            return Err(Error::InUse { folder: folder.path().to_owned() });
+        };
         let mark = folder.complete_mark();
         match fs::remove_file(&mark) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::write(mark)(error)),

@@ -6,6 +6,7 @@ use memscope_eval::{
     prompts::{self, PromptFile},
     run::{Observer, execute},
     score::{DetectionResult, DetectionRow},
+    shard::{ShardPlan, SingleTask},
     spec::{DetectorEntry, DetectorName, noise_precision},
     table::{Cell, Column, ColumnKind},
     tasks::Detection,
@@ -14,9 +15,10 @@ use memscope_eval::{
 use memscope_frames::{FrameColumn, MOST_BYTES, OutputFormat, Table, column_of};
 use memscope_metric::{Protocol, ResolvedProtocol};
 use memscope_model::{Blueprint, LatentDiffusion, WeightsOrigin};
+use memscope_results::{Results, Settings, shards::ShardChoice};
 use serde::Serialize;
 
-use super::run::policy;
+use super::{run::policy, shard};
 use crate::{
     args::Detect,
     cached, costs,
@@ -57,10 +59,15 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     let texts = list.into_texts();
 
     let (source, policy) = (args.model.source()?, policy(args.fresh));
+    let store_folder = cached::folder(args.results.as_deref())?;
     let plan_of = |blueprint: &Blueprint| {
         let detection = detection(args, blueprint)?.0;
-        cached::plan(&args.model, blueprint, policy, |model| detection.task(model, &texts))
+        let stored = (&*store_folder, policy);
+        cached::plan(&args.model, blueprint, stored, |model| detection.task(model, &texts))
     };
+    if let Some(choice) = args.part.shard {
+        return run_shard(args, choice, &texts, &mut progress);
+    }
     if args.model.costs.dry_run {
         return costs::show_one(&args.model, args.json, || plan_of(&loading::blueprint(&args.model, &progress)?));
     }
@@ -68,7 +75,7 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     let blueprint = loading::blueprint(&args.model, &progress)?;
     let (detection, protocol) = detection(args, &blueprint)?;
     let model = loading::open(&args.model, &plan_of(&blueprint)?)?;
-    let mut store = cached::open(&model)?;
+    let mut store = cached::open(&model, &store_folder)?;
     execute(&detection.task(ModelIdentity::of(&model), &texts), &model, &mut store, policy, &mut progress)?;
     let result = DetectionResult::read(&detection, &model, &texts, &store)?;
     result.warnings.iter().for_each(|warning| progress.warn(warning));
@@ -95,6 +102,25 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Runs a part of it into the shards of the results folder.
+fn run_shard(args: &Detect, choice: ShardChoice, texts: &[String], progress: &mut Progress) -> anyhow::Result<()> {
+    let Some(results) = &args.results else {
+        return Err(UserError::input("--shard needs a folder for the shards: give --results DIR").into());
+    };
+    let (shard, results) = (shard::resolve(choice)?, Results::new(results));
+    let blueprint = loading::blueprint(&args.model, progress)?;
+    let (detection, _) = detection(args, &blueprint)?;
+    let execution = args.model.options().execution;
+    let work = SingleTask { blueprint, execution, task: |model| detection.task(model, texts) };
+    let plan = ShardPlan::new(vec![Box::new(work)], Settings::new())?;
+    if args.model.costs.dry_run {
+        return shard::show_costs(&plan, shard, &results, ("detect", args.json, args.model.costs));
+    }
+    costs::check(&plan.costs(shard, &results)?, args.model.costs)?;
+    let place = shard::Place { results: &results, name: "detect", command: &shard::own_command() };
+    shard::run(&plan, &place, shard, args.json, progress)
 }
 
 /// The detectors and noises that the arguments ask for, and the options in force.

@@ -9,7 +9,7 @@ use memscope_model::CheckpointWeights;
 use super::{
     report,
     run::{check, check_memory, check_settings, dry_run, measure, provide},
-    theorem1,
+    shard, theorem1,
 };
 use crate::{
     args::{Reproduce, RunOptions},
@@ -38,6 +38,9 @@ pub(crate) fn run(args: &Reproduce) -> anyhow::Result<()> {
     let stages = names.iter().map(|name| Stage::new(name, profile.as_ref(), &args.lora_scale, &args.options));
     let stages = stages.collect::<anyhow::Result<Vec<_>>>()?;
     let experiments: Vec<(&str, &Experiment)> = names.iter().zip(&stages).filter_map(Stage::named_experiment).collect();
+    if let Some(shard) = args.part.shard {
+        return shard::run_experiments(&experiments, &args.options, shard);
+    }
     if args.options.costs.dry_run {
         return dry_run(&experiments, &args.options);
     }
@@ -62,6 +65,18 @@ pub(crate) fn run(args: &Reproduce) -> anyhow::Result<()> {
         note(&format!("{} experiments and report.html written to {}", stages.len(), args.options.results.display()));
     }
     Ok(())
+}
+
+/// The experiments of a target, with their names; what needs no network is none of them.
+pub(crate) fn experiments(name: &str, options: &RunOptions) -> anyhow::Result<Vec<(String, Experiment)>> {
+    let names = if name == ALL { everything() } else { vec![name] };
+    let mut all = vec![];
+    for name in names {
+        if let Stage::Experiment(experiment) = Stage::new(name, None, options)? {
+            all.push((name.to_owned(), *experiment));
+        }
+    }
+    Ok(all)
 }
 
 const ALL: &str = "all";

@@ -12,6 +12,7 @@ use memscope_model::{Blueprint, ModelSource};
 use memscope_plots::write_figures;
 use memscope_results::{Folder, Results, settings_of};
 
+use super::shard;
 use crate::{
     args::{Run, RunOptions},
     costs::{self, Item},
@@ -25,10 +26,11 @@ use crate::{
 
 /// `memscope run`.
 pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
-    let (name, yaml) = text(&args.file)?;
-    let file = ExperimentFile::parse_with(&name, &yaml, &args.options.set)?;
-    let experiment = check(&name, file, &args.options)?;
-    let title = experiment.file().name.clone();
+    let experiment = read(&args.file, &args.options)?;
+    let (name, title) = (args.file.display().to_string(), experiment.file().name.clone());
+    if let Some(shard) = args.part.shard {
+        return shard::run_experiments(&[(&title, &experiment)], &args.options, shard);
+    }
     if args.options.costs.dry_run {
         return dry_run(&[(&title, &experiment)], &args.options);
     }
@@ -39,6 +41,12 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
     provide(&experiment, &progress)?;
     check_memory(&[(&title, &experiment)], &args.options)?;
     measure(&experiment, &args.options, &format!("memscope run {name}"), &mut progress)
+}
+
+/// Reads an experiment file under the options of the command line.
+pub(crate) fn read(file: &Path, options: &RunOptions) -> anyhow::Result<Experiment> {
+    let (name, yaml) = text(file)?;
+    check(&name, ExperimentFile::parse_with(&name, &yaml, &options.set)?, options)
 }
 
 /// `memscope validate`.

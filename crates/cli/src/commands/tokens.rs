@@ -47,17 +47,17 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
         output::check_writable(path)?;
     }
     let mut progress = Progress::install()?;
-    let policy = policy(args.fresh);
+    let (policy, folder) = (policy(args.fresh), cached::folder(None)?);
     let plan = || {
         let blueprint = loading::blueprint(&args.model, &progress)?;
-        cached::plan(&args.model, &blueprint, policy, |model| task(args, model))
+        cached::plan(&args.model, &blueprint, (&folder, policy), |model| task(args, model))
     };
     if args.model.costs.dry_run {
         return costs::show_one(&args.model, args.json, plan);
     }
     let model = loading::open(&args.model, &plan()?)?;
     let task = task(args, ModelIdentity::of(&model));
-    let mut store = cached::open(&model)?;
+    let mut store = cached::open(&model, &folder)?;
     execute(&task, &model, &mut store, policy, &mut progress)?;
     let mut reports = vec![];
     for (text, gradients) in args.prompts.iter().zip(task.read(&store)) {

@@ -28,6 +28,17 @@ pub trait Task {
     /// for already.
     fn price(&self, open: &OpenUnit, shared: &mut SharedPredictions) -> Price;
 
+    /// Whether its units may be executed on different machines.
+    fn is_divisible(&self) -> bool {
+        true
+    }
+
+    /// Whether a unit needs the pictures that the unit at its position of the task before has drawn, so that both are
+    /// executed on one machine.
+    fn follows(&self) -> bool {
+        false
+    }
+
     /// Makes ready to execute units, in ascending order.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub use experiment::{Observer, Outcome, run};
 pub use session::Session;
 pub(crate) use session::truncation_warnings;
 pub use store::MeasurementStore;
+pub(crate) use store::{SHORTEST_LINE, StoreMerge, store_file};
 pub use sweep::{SweepOutcome, run_sweep};
 pub use watch::Watch;
 

@@ -126,6 +126,11 @@ impl Task for Timing<'_> {
         Price { calls: Calls { timing: work.calls(), ..Calls::default() }, work }
     }
 
+    /// Times are compared with one another, so that they come from one machine.
+    fn is_divisible(&self) -> bool {
+        false
+    }
+
     fn begin<'s>(&'s self, session: &'s Session<'s>) -> Result<Box<dyn Execute + 's>> {
         let seed = self.noise.seeds.first().copied().unwrap_or_default();
         let prompts = self.texts().into_iter().map(|text| session.embedding(text)).collect::<Result<_>>()?;

@@ -10,7 +10,10 @@ use memscope_eval::{
     },
     run::{Observer, Watch, execute},
     spec::{DetectorEntry, DetectorName, ExperimentFile, MitigationEntry, MitigationName, entry_of_text},
-    tasks::{Detection, Generate, Judging, Mitigations, PictureNames, PlannedMethod, TokenGradients, TokenNorm, TrainingPictures},
+    tasks::{
+        Detection, Generate, Judging, Mitigations, PictureNames, PlannedMethod, TokenGradients, TokenNorm,
+        TrainingPictures,
+    },
 };
 use memscope_metric::Protocol;
 use memscope_model::{LatentDiffusion, ModelSource, NoiseGenerator, NoisePrecision, Sampling};

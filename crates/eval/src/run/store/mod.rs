@@ -4,6 +4,7 @@
 //! opened; a damaged line is set aside with a warning, and its numbers are measured again; two records of one key that
 //! differ are an error. A store may be spread over several files.
 
+mod merge;
 mod read;
 mod record;
 mod records;
@@ -17,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use self::merge::{SHORTEST_LINE, StoreMerge};
 use self::{read::Agreement, record::Entry, records::Records};
 use crate::{
     error::{Error, Result},
@@ -95,6 +97,20 @@ impl MeasurementStore {
         match mine {
             Some((path, file)) => Self::with_file(path, file, others, Agreement::FirstCounts),
             None => Err(Error::StoreInUse { path: path_of(folder, fingerprint, 0) }),
+        }
+    }
+
+    /// Opens or creates the store of a model below `folder`, for this process alone, over the records of another folder,
+    /// which stays as it is.
+    ///
+    /// # Errors
+    /// As [`MeasurementStore::open`].
+    pub fn open_over(folder: &Path, base: &Path, fingerprint: &str) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(Error::write(folder))?;
+        let path = path_of(folder, fingerprint, 0);
+        match claim(&path)? {
+            Some(file) => Self::with_file(path, file, parts_of(base, fingerprint, 0)?, Agreement::FirstCounts),
+            None => Err(Error::StoreInUse { path }),
         }
     }
 
@@ -221,9 +237,14 @@ impl MeasurementStore {
     }
 }
 
+/// The file that a model's store begins with.
+pub(crate) fn store_file(folder: &Path, fingerprint: &str) -> PathBuf {
+    path_of(folder, fingerprint, 0)
+}
+
 /// The `number`-th file of a model's store.
 fn path_of(folder: &Path, fingerprint: &str, number: usize) -> PathBuf {
-    let name = &fingerprint[..fingerprint.len().min(16)];
+    let name = fingerprint.get(..16).unwrap_or(fingerprint);
     folder.join(if number == 0 { format!("{name}.jsonl") } else { format!("{name}.{number}.jsonl") })
 }
 

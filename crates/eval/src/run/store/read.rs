@@ -139,7 +139,7 @@ fn conflict(key: &Key, path: &Path, line: usize) -> Error {
 }
 
 /// Calls `each` with every line, its line end included, in bounded memory.
-fn each_line(path: &Path, file: File, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+pub(super) fn each_line(path: &Path, file: File, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let mut line = vec![];
     loop {

@@ -86,6 +86,10 @@ impl Task for Judging {
         Price::default()
     }
 
+    fn follows(&self) -> bool {
+        true
+    }
+
     fn begin<'s>(&'s self, _: &'s Session<'s>) -> Result<Box<dyn Execute + 's>> {
         Ok(Box::new(Looking { task: self, opened: self.looks.iter().map(|_| None).collect() }))
     }
