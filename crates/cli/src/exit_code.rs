@@ -69,6 +69,7 @@ impl ExitCode {
     fn of_eval(error: &EvalError) -> Self {
         match error {
             EvalError::Experiment { .. }
+            | EvalError::Mitigation(_)
             | EvalError::Override { .. }
             | EvalError::Prompts { .. }
             | EvalError::Scores { .. }
@@ -85,6 +86,7 @@ impl ExitCode {
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,
             EvalError::Stopped => Self::Interrupted,
+            EvalError::Judge(_) => Self::Model,
             EvalError::Model(model) => Self::of_model(model),
             EvalError::Hub(hub) => Self::of_hub(hub, Self::Input),
             _ => Self::Internal,

@@ -47,6 +47,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Report(args) => commands::report::run(&args.results, args.out.as_deref()),
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Generate(args) => commands::generate::run(&args),
+        Command::Mitigate(args) => commands::mitigate::run(&args),
         Command::Models(args) => commands::models::run(&args),
         Command::Data(args) => commands::data::run(&args),
         Command::Completions { shell } => {

@@ -302,6 +302,11 @@ impl PromptTokenizer {
         self.spec.pad_id.unwrap_or(self.spec.eos_id)
     }
 
+    /// The largest id that stands for a token.
+    pub fn largest_id(&self) -> u32 {
+        self.texts.keys().max().copied().unwrap_or_default()
+    }
+
     /// Encodes a prompt: BOS, the first `context_length - 2` ids of the text, EOS, padding.
     pub fn encode(&self, text: &str) -> Tokens {
         let room = self.spec.context_length - 2;
