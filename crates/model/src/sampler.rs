@@ -125,24 +125,3 @@ pub struct RgbImage {
     /// width · height · 3 bytes.
     pub data: Vec<u8>,
 }
-
-impl RgbImage {
-    /// The content of a PNG file.
-    ///
-    /// # Errors
-    ///
-    /// When `data` is not width · height · 3 bytes.
-    pub fn to_png(&self) -> Result<Vec<u8>> {
-        let (width, height) = (self.width as u32, self.height as u32);
-        let mut png = std::io::Cursor::new(vec![]);
-        image::write_buffer_with_format(
-            &mut png,
-            &self.data,
-            width,
-            height,
-            image::ColorType::Rgb8,
-            image::ImageFormat::Png,
-        )?;
-        Ok(png.into_inner())
-    }
-}

@@ -38,7 +38,7 @@ pub(super) fn draw(
         return Err(Error::Stopped);
     }
     for (path, latent) in paths.iter().zip(&drawn?) {
-        write_over(path, &model.decode_image(latent)?.to_png()?, existing)?;
+        write_over(path, &model.decode_image(latent)?.png(&[])?, existing)?;
     }
     Ok(())
 }
