@@ -2,7 +2,8 @@
 //! noise.
 
 use memscope_metric::{
-    Detector, Measure, Normalization, Numerics, PairMeasure, Quantity, ResolvedProtocol, Score, Space, Statistic,
+    Detector, Loss, LossTerm, Measure, Normalization, Numerics, PairMeasure, Quantity, ResolvedProtocol, Score, Space,
+    Statistic, TermKind, WeightedLoss,
 };
 
 /// Σ (c − u)² at t = 999, averaged over latents.
@@ -40,5 +41,9 @@ impl Detector for MemBench {
         let squares: Vec<f64> = generations.iter().map(|g| g[0] * g[0]).collect();
         let value = self.protocol.mean_of_f32(&squares);
         Score { value, parts: vec![("squared norm", value)] }
+    }
+
+    fn loss(&self) -> Option<Box<dyn Loss>> {
+        Some(Box::new(WeightedLoss::new(vec![LossTerm { t: MEASURE.t, weight: 1.0, kind: TermKind::SquaredNorm }])))
     }
 }

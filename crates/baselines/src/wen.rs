@@ -1,7 +1,8 @@
 //! The norm of the guidance direction (Wen et al. 2024; docs/spec/protocol.md §4).
 
 use memscope_metric::{
-    Detector, Input, Measure, Normalization, Quantity, ResolvedProtocol, Score, Space, ddim_timesteps,
+    Detector, Input, Loss, LossTerm, Measure, Normalization, Over, Quantity, ResolvedProtocol, Score, Space, TermKind,
+    WeightedLoss, ddim_timesteps, is_differentiable,
 };
 
 /// ‖c − u‖₂ averaged over steps and generations; on the raw output, never scaled.
@@ -52,5 +53,11 @@ impl Detector for Wen {
         let norms: Vec<f64> = generations.iter().map(over_steps).collect();
         let value = self.protocol.mean(&norms);
         Score { value, parts: vec![("norm", value)] }
+    }
+
+    fn loss(&self) -> Option<Box<dyn Loss>> {
+        let kind = TermKind::Norm { space: Space::ModelOutput, over: Over::Latents };
+        let term = LossTerm { t: self.protocol.t_norm, weight: 1.0, kind };
+        is_differentiable(&self.protocol).then(|| Box::new(WeightedLoss::new(vec![term])) as Box<dyn Loss>)
     }
 }

@@ -73,6 +73,7 @@ impl ExitCode {
     fn of_eval(error: &EvalError) -> Self {
         match error {
             EvalError::Experiment { .. }
+            | EvalError::Mitigation(_)
             | EvalError::Override { .. }
             | EvalError::Prompts { .. }
             | EvalError::Scores { .. }
@@ -89,6 +90,7 @@ impl ExitCode {
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,
             EvalError::Stopped => Self::Interrupted,
+            EvalError::Judge(_) => Self::Model,
             EvalError::Model(model) => Self::of_model(model),
             EvalError::Hub(hub) => Self::of_hub(hub, Self::Input),
             _ => Self::Internal,
@@ -155,6 +157,11 @@ impl UserError {
     /// A model that cannot be used.
     pub(crate) fn model(message: impl Into<String>) -> Self {
         Self { code: ExitCode::Model, message: message.into() }
+    }
+
+    /// Results that cannot be written.
+    pub(crate) fn output(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Output, message: message.into() }
     }
 
     /// Results that are not the same.

@@ -46,6 +46,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Report(args) => commands::report::run(&args.results, args.out.as_deref()),
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Generate(args) => commands::generate::run(&args),
+        Command::Mitigate(args) => commands::mitigate::run(&args),
         Command::Models(args) => commands::models::run(&args),
         Command::Data(args) => commands::data::run(&args),
         Command::Completions { shell } => {
@@ -78,7 +79,7 @@ fn log_to_stderr(verbose: u8) {
 }
 
 fn crates(level: &str) -> String {
-    ["hub", "model", "metric", "baselines", "eval", "results", "plots"]
+    ["hub", "model", "metric", "baselines", "mitigation", "judges", "eval", "results", "plots"]
         .map(|name| format!("memscope_{name}={level}"))
         .join(",")
 }

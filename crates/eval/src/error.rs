@@ -97,6 +97,12 @@ pub enum Error {
     /// The model failed.
     #[error(transparent)]
     Model(#[from] memscope_model::Error),
+    /// A mitigation failed, or has a setting that cannot be used.
+    #[error(transparent)]
+    Mitigation(memscope_mitigation::Error),
+    /// A judge cannot be opened, or failed.
+    #[error(transparent)]
+    Judge(#[from] memscope_judges::Error),
     /// A published prompt list is not in the cache, or cannot be brought there.
     #[error(transparent)]
     Hub(#[from] memscope_hub::Error),
@@ -140,6 +146,16 @@ pub enum Error {
     /// A table could not be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
+}
+
+impl From<memscope_mitigation::Error> for Error {
+    fn from(error: memscope_mitigation::Error) -> Self {
+        match error {
+            memscope_mitigation::Error::Model(model) => Self::Model(model),
+            memscope_mitigation::Error::Stopped => Self::Stopped,
+            other => Self::Mitigation(other),
+        }
+    }
 }
 
 impl Error {

@@ -35,8 +35,16 @@ impl Picture {
     /// # Errors
     /// When it cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::Picture { path: path.to_owned(), reason: e.to_string() })?;
+        Self::decode(path, &bytes)
+    }
+
+    /// The same for the bytes of a PNG file; `path` names it in messages.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn decode(path: &Path, bytes: &[u8]) -> Result<Self> {
         let refuse = |reason: String| Error::Picture { path: path.to_owned(), reason };
-        let bytes = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;
         let mut reader =
             image::ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| refuse(e.to_string()))?;
         let mut limits = image::Limits::default();

@@ -2,6 +2,7 @@
 
 use crate::{
     detector::{Detector, Quantity, Score},
+    loss::{Loss, LossTerm, Over, TermKind, WeightedLoss, is_differentiable},
     measure::Measure,
     options::{Input, Space},
     protocol::{Gammas, ResolvedProtocol},
@@ -80,6 +81,21 @@ impl Detector for Anisotropy {
             score.parts.push((name, mean));
         }
         score
+    }
+
+    /// M itself, Eq. 15.
+    fn loss(&self) -> Option<Box<dyn Loss>> {
+        if !is_differentiable(&self.protocol) {
+            return None;
+        }
+        let term = |(_, weight, t, statistic): (&str, f64, usize, Statistic)| {
+            let kind = match statistic {
+                Statistic::Norm { space, .. } => TermKind::Norm { space, over: Over::Latents },
+                Statistic::Cosine { mode, reduction, space, .. } => TermKind::Cosine { mode, reduction, space },
+            };
+            LossTerm { t, weight, kind }
+        };
+        Some(Box::new(WeightedLoss::new(self.parts().into_iter().map(term).collect())))
     }
 }
 

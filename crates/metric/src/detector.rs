@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::measure::Measure;
+use crate::{loss::Loss, measure::Measure};
 
 /// A number of one generation, by the measure that yields it and its name there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,4 +42,9 @@ pub trait Detector: Debug + Send + Sync {
 
     /// The score of one prompt; `generations[j]` holds the quantities of generation j.
     fn score(&self, generations: &[Vec<f64>]) -> Score;
+
+    /// The score of a batch of latents as a loss that can be lowered; `None` where it has no gradient here.
+    fn loss(&self) -> Option<Box<dyn Loss>> {
+        None
+    }
 }

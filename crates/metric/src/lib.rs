@@ -11,6 +11,7 @@ mod generation;
 #[cfg(test)]
 mod golden;
 mod hessian;
+mod loss;
 mod measure;
 pub mod options;
 mod outputs;
@@ -26,6 +27,7 @@ pub use anisotropy::Anisotropy;
 pub use detector::{Detector, Quantity, Score};
 pub use generation::{Generation, InitialNoise, NetworkCalls, prefetch};
 pub use hessian::{HessianSpectrum, ScoreJacobian, ScoreKind, ScoreProducts, SpectrumMethod};
+pub use loss::{Loss, LossGradients, LossInput, LossTerm, Over, TermKind, WeightedLoss, is_differentiable};
 pub use measure::{Measure, OwnCalls};
 pub use options::{
     CosineMode, CosineReduction, Input, Normalization, NormalizationTarget, Numerics, Preset, ScoreStorage, Space,

@@ -77,7 +77,7 @@ impl Pair<'_> {
 }
 
 /// What ‖c − u‖ of raw outputs is multiplied with in another space.
-fn delta_factor(space: Space, parameterization: Parameterization, Scales { a, s }: Scales) -> f64 {
+pub(crate) fn delta_factor(space: Space, parameterization: Parameterization, Scales { a, s }: Scales) -> f64 {
     match (space, parameterization) {
         (Space::ModelOutput, _) => 1.0,
         (Space::Score, Parameterization::Epsilon) => 1.0 / s,

@@ -391,6 +391,30 @@ impl LatentDiffusion {
         self.predictions(&self.predict(&x, &timesteps, PromptBatch::of(&prompts)?, None)?, inputs)
     }
 
+    /// The predictions for inputs whose first token's logits are multiplied in every cross-attention, by `factors[i]` for
+    /// input i. Prompt embeddings may be shorter than those of the text encoder, all alike: what is cut off is masked out
+    /// (docs/spec/mitigation.md §4).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::predict_batch`], and when there is not one factor for each input.
+    pub fn predict_rescaled(&self, inputs: &[PredictionInput], factors: &[f32]) -> Result<Vec<Prediction>> {
+        if factors.len() != inputs.len() {
+            return Err(Error::Argument(format!("{} factors and {} inputs do not fit", factors.len(), inputs.len())));
+        }
+        let parts = self.in_parts(inputs.len(), |range| {
+            let (inputs, factors) = (&inputs[range.clone()], &factors[range]);
+            let x = self.latents(inputs.iter().flat_map(|input| input.x.iter().copied()).collect())?;
+            let timesteps: Vec<usize> = inputs.iter().map(|input| input.t).collect();
+            let prompts: Vec<&PromptEmbedding> = inputs.iter().map(|input| input.prompt).collect();
+            let prompts = PromptBatch::of(&prompts)?;
+            self.count(&prompts.context)?;
+            let output = self.unet.prepare(&x, &timesteps)?.forward_rescaled(&prompts, factors)?;
+            self.predictions(&output, inputs)
+        })?;
+        Ok(parts.concat())
+    }
+
     fn predictions(&self, output: &Tensor, inputs: &[PredictionInput]) -> Result<Vec<Prediction>> {
         Self::rows(output)?
             .into_iter()

@@ -44,6 +44,7 @@ pub mod noise;
 mod numbers;
 mod origin;
 mod pipeline;
+mod png_text;
 mod prediction;
 mod prompt;
 mod safetensors_file;

@@ -3,6 +3,7 @@
 //! ```text
 //! results/                   Results
 //! ├── answers/               measured numbers, shared by all experiments
+//! ├── pictures/              pictures of mitigated prompts, shared by all experiments
 //! ├── report.html
 //! └── NAME/                  Folder
 //!     ├── experiment.yaml    the experiment with every default filled in
@@ -51,6 +52,11 @@ impl Results {
     /// The store of measured numbers that all experiments share.
     pub fn answers(&self) -> PathBuf {
         self.root.join("answers")
+    }
+
+    /// The pictures of mitigated prompts that all experiments share; a name holds what determines a picture.
+    pub fn pictures(&self) -> PathBuf {
+        self.root.join("pictures")
     }
 
     /// The page that shows everything.

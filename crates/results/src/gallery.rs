@@ -15,6 +15,9 @@ pub struct GalleryRow {
     pub truth: Option<String>,
     /// Drawn pictures, files beside the index.
     pub drawn: Vec<String>,
+    /// What each drawn picture is, in order; empty where they are the pictures of noise 1, 2, and so on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// The file that lists the pictures.

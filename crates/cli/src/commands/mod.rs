@@ -6,6 +6,7 @@ pub(crate) mod detect;
 pub(crate) mod evaluate;
 pub(crate) mod generate;
 pub(crate) mod man;
+pub(crate) mod mitigate;
 pub(crate) mod models;
 pub(crate) mod report;
 pub(crate) mod reproduce;

@@ -285,6 +285,16 @@ mod tests {
     }
 
     #[test]
+    fn every_protocol_is_a_valid_experiment() {
+        let files: Vec<_> = EXPERIMENTS.get_dir("protocols").unwrap().files().collect();
+        assert!(!files.is_empty());
+        for file in files {
+            let yaml = file.contents_utf8().unwrap();
+            ExperimentFile::parse("protocol", yaml).unwrap().check("protocol").unwrap();
+        }
+    }
+
+    #[test]
     fn every_model_of_the_paper_fits_the_targets_with_detection() {
         let profiles = profiles().unwrap();
         assert_eq!(profiles.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["rv51", "sd14", "sd20"]);

@@ -8,7 +8,8 @@ use std::{
 use memscope_model::ModelSource;
 
 use super::{
-    CachePolicy, KnownRecords, ModelIdentity, ModelPlan, PlannedRecords, ResolvedTask, StoredMeasurements, price,
+    CachePolicy, KnownRecords, ModelIdentity, ModelPlan, PicturePlaces, PlannedRecords, ResolvedTask,
+    StoredMeasurements, price,
 };
 use memscope_results::{Folder, Results};
 
@@ -59,7 +60,8 @@ impl Planner {
             .entry(fingerprint.clone())
             .or_insert_with(|| (MeasurementStore::in_memory(), PlannedRecords::default()));
         let model = ModelIdentity::planned(&resolved.blueprint, experiment.execution(), fingerprint);
-        let tasks = resolved.tasks(experiment, &model, &Folder::new(folder).gallery());
+        let (gallery, shared) = (Folder::new(folder).gallery(), Results::new(&self.results).pictures());
+        let tasks = resolved.tasks(experiment, &model, PicturePlaces { gallery: &gallery, shared: &shared })?;
         for task in tasks.all() {
             plan.prices.push(price(task, &mut KnownRecords::new(store, planned), policy));
         }

@@ -1,6 +1,6 @@
 //! An experiment's part on one model, known before its weights are read.
 
-use std::path::Path;
+use std::{path::Path, rc::Rc};
 
 use memscope_metric::{Detector, ResolvedProtocol};
 use memscope_model::{Blueprint, ModelSource, NoisePrecision};
@@ -8,9 +8,12 @@ use memscope_model::{Blueprint, ModelSource, NoisePrecision};
 use super::{Measures, ModelIdentity, NoisePlan, RunPrompt, Task};
 use crate::{
     error::{Error, Result},
-    prompts::PromptList,
-    spec::{DetectorEntry, Experiment, ModelEntry, noise_precision},
-    tasks::{Gallery, MeasurementPlan, TimedDetector, Timing},
+    prompts::{KnownPrompt, PromptList},
+    spec::{DetectorEntry, Experiment, MitigationSettings, ModelEntry, TableKind, noise_precision},
+    tasks::{
+        Gallery, JudgeFiles, Judging, MeasurementPlan, Mitigations, PictureNames, PlannedMethod, TimedDetector, Timing,
+        TrainingPictures,
+    },
 };
 
 /// A detector ready to score.
@@ -37,10 +40,21 @@ pub(crate) struct ResolvedTask {
     pub(crate) non_memorized: PromptList,
 }
 
+/// Where the pictures of an experiment go.
+#[derive(Clone, Copy)]
+pub(crate) struct PicturePlaces<'p> {
+    /// Those of its gallery.
+    pub(crate) gallery: &'p Path,
+    /// Those that experiments share.
+    pub(crate) shared: &'p Path,
+}
+
 /// The work of an experiment on one model, task by task.
 pub(crate) struct ModelTasks<'r> {
     /// Measurements, one task for each precision of the noise that a detector or analysis needs.
     pub(crate) measurements: Vec<(NoisePrecision, MeasurementPlan)>,
+    /// Pictures of mitigated prompts, and what is said about them, if the experiment asks for them.
+    pub(crate) mitigation: Option<(Rc<Mitigations>, Judging)>,
     /// Pictures, if the experiment asks for some.
     pub(crate) gallery: Option<Gallery>,
     /// Times of the detectors, if the experiment asks for them.
@@ -51,8 +65,10 @@ impl ModelTasks<'_> {
     /// All tasks, in the order in which they run.
     pub(crate) fn all(&self) -> impl Iterator<Item = &dyn Task> {
         let measurements = self.measurements.iter().map(|(_, plan)| plan as &dyn Task);
+        let mitigation =
+            self.mitigation.iter().flat_map(|(task, judging)| [&**task as &dyn Task, judging as &dyn Task]);
         let gallery = self.gallery.iter().map(|gallery| gallery as &dyn Task);
-        measurements.chain(gallery).chain(self.timing.iter().map(|timing| timing as &dyn Task))
+        measurements.chain(mitigation).chain(gallery).chain(self.timing.iter().map(|timing| timing as &dyn Task))
     }
 }
 
@@ -81,24 +97,62 @@ impl ResolvedTask {
         Ok(Self { blueprint, detectors, memorized, non_memorized })
     }
 
-    /// Everything that is to be done with the model; pictures go below `gallery`.
+    /// Everything that is to be done with the model; pictures go into `places`.
+    ///
+    /// # Errors
+    /// When a mitigation does not fit the model, or training pictures or judges cannot be found.
     pub(crate) fn tasks<'r>(
         &'r self,
         experiment: &'r Experiment,
         model: &ModelIdentity,
-        gallery: &Path,
-    ) -> ModelTasks<'r> {
-        let file = experiment.file();
+        places: PicturePlaces,
+    ) -> Result<ModelTasks<'r>> {
+        let (file, gallery) = (experiment.file(), places.gallery);
         if !experiment.needs_scores() {
-            return ModelTasks { measurements: vec![], gallery: None, timing: None };
+            return Ok(ModelTasks { measurements: vec![], mitigation: None, gallery: None, timing: None });
         }
         let classes = (&*self.memorized.prompts, &*self.non_memorized.prompts);
         let pictures = |settings| Gallery::new(file, classes, model.clone(), settings, gallery);
-        ModelTasks {
+        let mitigation = file.mitigation.as_ref();
+        let mitigation = mitigation.map(|settings| self.mitigation(experiment, settings, model, places.shared));
+        Ok(ModelTasks {
             measurements: self.measurements(experiment, model),
+            mitigation: mitigation.transpose()?,
             gallery: file.gallery.map(pictures),
             timing: file.report.timing.then(|| self.timing(experiment, model)),
-        }
+        })
+    }
+
+    fn mitigation(
+        &self,
+        experiment: &Experiment,
+        settings: &MitigationSettings,
+        model: &ModelIdentity,
+        pictures: &Path,
+    ) -> Result<(Rc<Mitigations>, Judging)> {
+        let file = experiment.file();
+        let method = |entry: &crate::spec::MitigationEntry| {
+            let method = entry.build(&file.protocol, &self.blueprint)?;
+            Ok(PlannedMethod { label: entry.label(), method })
+        };
+        let all = &self.memorized.prompts;
+        let count = settings.prompts.unwrap_or(all.len()).min(all.len());
+        let prompts: Vec<KnownPrompt> = (0..count).map(|i| all[i * all.len() / count].clone()).collect();
+        let scored = if file.tables.contains(&TableKind::MitigationDetection) { &self.detectors[..] } else { &[] };
+        let detectors = scored.iter().map(|built| built.entry.build(built.protocol, &self.blueprint));
+        let training = TrainingPictures::find(&prompts, settings.training_pictures.as_deref())?;
+        let judges = settings.judges.as_ref().map(JudgeFiles::find).transpose()?.flatten();
+        let noise = NoisePlan { generations: settings.images, ..noise_plan(experiment, ANALYSIS_PRECISION) };
+        let task = Rc::new(Mitigations {
+            model: model.clone(),
+            noise,
+            methods: settings.methods.iter().map(method).collect::<Result<_>>()?,
+            prompts,
+            sampling: settings.sampling(),
+            detectors: detectors.collect::<Result<_>>()?,
+            names: PictureNames::ByContent(pictures.to_owned()),
+        });
+        Ok((task.clone(), Judging::new(task, training, judges)))
     }
 
     fn prompts(&self) -> Vec<RunPrompt> {

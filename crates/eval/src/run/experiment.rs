@@ -6,7 +6,11 @@ use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule};
 
 use memscope_results::{Folder, OpenRun, Results, RunCost, figures::FigureData, settings_of};
 
-use super::{MeasurementStore, Watch, execute, truncation_warnings};
+use super::{
+    MeasurementStore, Watch, execute,
+    sheets::{sheet_rows, warn_of_mitigation},
+    truncation_warnings,
+};
 use crate::{
     error::{Error, Result},
     export::{ExportSet, Format},
@@ -17,13 +21,16 @@ use crate::{
     },
     plan::{
         ANALYSIS_PRECISION, Built, CachePolicy, Calls, KnownRecords, ModelIdentity, ModelTasks, NoiseSharing,
-        PlannedRecords, ResolvedTask, price,
+        PicturePlaces, PlannedRecords, ResolvedTask, price,
     },
     report::{
         figures,
-        tables::{ModelHyperparameters, ModelScores, ModelTiming, timing_table},
+        tables::{ModelHyperparameters, ModelScores, ModelTiming, mitigation_times, timing_table},
     },
-    score::{AnalysisResult, DetectorScores, DetectorTiming, StoredPlan, read_analysis, read_scores, read_timings},
+    score::{
+        AnalysisResult, DetectorScores, DetectorTiming, StoredPlan, read_analysis, read_mitigation, read_scores,
+        read_timings,
+    },
     spec::{DetectorName, Experiment, ExperimentFile, ModelEntry, TableKind},
     table::ResultTable,
     tasks::{GALLERY_INDEX, GalleryRow, MeasurementPlan},
@@ -47,7 +54,7 @@ pub struct Outcome {
     /// The tables, as exported.
     pub tables: Vec<ResultTable>,
     /// Times; not part of the tables because they differ from run to run.
-    pub timing: Option<ResultTable>,
+    pub timing: Vec<ResultTable>,
     /// The numbers of its figures, not drawn yet.
     pub figures: Vec<FigureData>,
     /// Figures, or parts of them, that the data do not allow, and why.
@@ -241,9 +248,11 @@ impl Run<'_> {
         // No published number stands beside what random weights gave.
         let paper = entry.paper.filter(|_| model.weights_origin().is_unmarked());
         let name = source.to_string();
-        let tasks = resolved.tasks(experiment, &ModelIdentity::of(model), &self.open.folder().gallery());
+        let (gallery, shared) = (self.open.folder().gallery(), self.results.pictures());
+        let places = PicturePlaces { gallery: &gallery, shared: &shared };
+        let tasks = resolved.tasks(experiment, &ModelIdentity::of(model), places)?;
         let (mut cost, mut planned) = (RunCost::default(), RunCost::default());
-        let (mut detectors, mut analyses) = (vec![], vec![]);
+        let (mut detectors, mut analyses, mut mitigation) = (vec![], vec![], None);
         if experiment.needs_scores() {
             for warning in loaded.warnings() {
                 observer.warn(&warning);
@@ -268,6 +277,16 @@ impl Run<'_> {
                 self.frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes);
             }
             detectors.iter().for_each(|scores| self.frames.add_scores(&name, scores, classes));
+            if let Some((settings, (task, judging))) = file.mitigation.as_ref().zip(tasks.mitigation.as_ref()) {
+                let entries = if task.detectors.is_empty() { &[][..] } else { &file.detectors };
+                let mut result = read_mitigation(settings, (&**task, judging), entries, &store);
+                result.judges = judging.judges()?;
+                warn_of_mitigation(&name, &result);
+                if let Some(sheets) = settings.sheets {
+                    self.pictures.extend(sheet_rows(source, sheets, (&**task, judging), &mut self.open)?);
+                }
+                mitigation = Some(result);
+            }
             if let Some(gallery) = &tasks.gallery {
                 self.pictures.extend(gallery.rows(source)?);
             }
@@ -286,6 +305,7 @@ impl Run<'_> {
             non_memorized: resolved.non_memorized.prompts.clone(),
             detectors,
             analyses,
+            mitigation,
             latent_shape: model.latent_shape(),
             sigmas: sigmas(model.schedule())?,
         });
@@ -305,7 +325,8 @@ impl Run<'_> {
             let written = std::mem::take(&mut self.frames).write(self.open.folder().path())?;
             self.open.adopt(written)?;
         }
-        let timing = self.write_timing()?;
+        let mut timing: Vec<ResultTable> = self.write_timing()?.into_iter().collect();
+        timing.extend(self.write_mitigation_times()?);
         self.write_gallery()?;
         let timed: Vec<ModelTiming> = self.timings.iter().map(|(_, timing)| timing.clone()).collect();
         let drawn = figures::figures(file, &self.scores, &self.records, &timed)?;
@@ -343,6 +364,15 @@ impl Run<'_> {
         let mut table = timing_table(&self.experiment.file().name, &models)?;
         self.provenance(&mut table);
         let target = ExportSet::open(&folder.timing_tables(), table.name(), FORMATS)?;
+        self.open.adopt(target.write(&table)?)?;
+        Ok(Some(table))
+    }
+
+    /// The table of the times of mitigations.
+    fn write_mitigation_times(&mut self) -> Result<Option<ResultTable>> {
+        let Some(mut table) = mitigation_times(&self.experiment.file().name, &self.scores)? else { return Ok(None) };
+        self.provenance(&mut table);
+        let target = ExportSet::open(&self.open.folder().timing_tables(), table.name(), FORMATS)?;
         self.open.adopt(target.write(&table)?)?;
         Ok(Some(table))
     }

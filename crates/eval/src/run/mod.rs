@@ -3,6 +3,7 @@
 mod executor;
 mod experiment;
 mod session;
+mod sheets;
 mod store;
 mod sweep;
 mod watch;

@@ -3,7 +3,7 @@
 use memscope_metric::Numerics;
 use memscope_model::{Execution, ModelSource, NoiseGenerator, NoisePrecision, Parameterization};
 
-use super::{DetectorEntry, DetectorName, ExperimentFile, ModelEntry, TableKind};
+use super::{DetectorEntry, DetectorName, ExperimentFile, FigureKind, ModelEntry, TableKind};
 use crate::error::{Error, Result};
 
 /// An experiment that can run.
@@ -25,9 +25,10 @@ impl ExperimentFile {
             _ => Ok(()),
         };
         not_empty("models", self.models.len())?;
-        let gallery = usize::from(self.gallery.is_some());
-        not_empty("detectors, analyses or gallery", self.detectors.len() + self.analyses.len() + gallery)?;
-        not_empty("tables, figures or gallery", self.tables.len() + self.figures.len() + gallery)?;
+        let pictures = usize::from(self.gallery.is_some()) + usize::from(self.mitigation.is_some());
+        not_empty("detectors, analyses, gallery or mitigation", self.detectors.len() + self.analyses.len() + pictures)?;
+        not_empty("tables, figures, gallery or mitigation", self.tables.len() + self.figures.len() + pictures)?;
+        self.check_mitigation().map_err(fail)?;
         self.analyses
             .iter()
             .try_for_each(|analysis| analysis.check().map_err(|reason| fail(format!("analyses: {reason}"))))?;
@@ -68,6 +69,30 @@ impl ExperimentFile {
         repeated("models", has_repeats(&models))?;
         Ok(Experiment { file: self, models })
     }
+
+    /// The mitigation, and what is made from it.
+    fn check_mitigation(&self) -> std::result::Result<(), String> {
+        let Some(settings) = &self.mitigation else {
+            let table = self.tables.iter().any(|kind| kind.needs_mitigation());
+            return match table || self.figures.contains(&FigureKind::TradeOff) {
+                true => Err("tables and figures of mitigations need the section mitigation".into()),
+                false => Ok(()),
+            };
+        };
+        settings.check(&self.protocol).map_err(|reason| format!("mitigation: {reason}"))?;
+        let is_plain = |entry: &DetectorEntry| entry.protocol(&self.protocol).numerics() == Numerics::F32;
+        match self.tables.contains(&TableKind::MitigationDetection) {
+            true if self.detectors.is_empty() => Err("tables: mitigation_detection needs detectors".into()),
+            true if !self.detectors.iter().all(is_plain) => {
+                Err("tables: mitigation_detection needs detectors in numerics: f32".into())
+            }
+            true if !self.report.generations.contains(&settings.images) => Err(format!(
+                "tables: mitigation_detection compares scores of {0} noises: add {0} to report.generations",
+                settings.images
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn has_repeats<T: PartialEq>(items: &[T]) -> bool {
@@ -84,6 +109,7 @@ impl Experiment {
     pub fn needs_scores(&self) -> bool {
         !self.file.analyses.is_empty()
             || self.file.gallery.is_some()
+            || self.file.mitigation.is_some()
             || !self.file.figures.is_empty()
             || self.file.tables.iter().any(|kind| kind.needs_scores())
     }

@@ -4,13 +4,14 @@ use std::fmt;
 
 use memscope_baselines::{Jeon, MemBench, Ren, RenMode, SharpnessPower, Wen};
 use memscope_metric::{Anisotropy, Detector, Gammas, Protocol, ResolvedProtocol};
-use memscope_model::Blueprint;
+use memscope_model::{Blueprint, Parameterization};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{MapAccess, value::MapAccessDeserializer},
 };
 
+use super::named::{self, Named};
 use crate::{
     error::Result,
     paper::{Method, PaperRow},
@@ -238,41 +239,34 @@ impl DetectorEntry {
     }
 }
 
-impl<'de> Deserialize<'de> for DetectorEntry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_map(EntryVisitor)
+impl DetectorEntry {
+    /// The detector under a protocol, for a kind of model, as a loss; `None` where its score has no gradient.
+    pub fn differentiable(&self, protocol: ResolvedProtocol, kind: Parameterization) -> Option<Box<dyn Detector>> {
+        match self {
+            Self::Anisotropy(options) => {
+                let gammas = options.gammas.unwrap_or_else(|| Gammas::of_table5(kind));
+                Some(Box::new(Anisotropy::new(protocol, gammas)))
+            }
+            Self::Membench(_) => Some(Box::new(MemBench::new(protocol))),
+            Self::Wen(WenOptions { steps: None, .. }) => Some(Box::new(Wen::new(protocol))),
+            Self::Wen(_) | Self::Jeon(_) | Self::Ren(_) => None,
+        }
     }
 }
 
-/// Reads the name, then the options of that detector. A derived tagged enum would lose the place of errors.
-struct EntryVisitor;
-
-impl<'de> Visitor<'de> for EntryVisitor {
-    type Value = DetectorEntry;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a detector, e.g. {name: anisotropy}")
+impl<'de> Deserialize<'de> for DetectorEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        named::read(deserializer)
     }
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<DetectorEntry, A::Error> {
-        let mut before = serde_json::Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if key != "name" {
-                before.insert(key, map.next_value()?);
-                continue;
-            }
-            let name: DetectorName = map.next_value()?;
-            if before.is_empty() {
-                return DetectorEntry::read(name, map);
-            }
-            // The name stands behind options: they are read once it is known.
-            while let Some((key, value)) = map.next_entry()? {
-                before.insert(key, value);
-            }
-            let options = de::value::MapDeserializer::new(before.into_iter());
-            return DetectorEntry::read(name, options).map_err(|e: serde_json::Error| de::Error::custom(e));
-        }
-        Err(de::Error::missing_field("name"))
+impl<'de> Named<'de> for DetectorEntry {
+    type Name = DetectorName;
+
+    const EXPECTED: &'static str = "a detector, e.g. {name: anisotropy}";
+
+    fn read_options<A: MapAccess<'de>>(name: DetectorName, options: A) -> std::result::Result<Self, A::Error> {
+        Self::read(name, options)
     }
 }
 

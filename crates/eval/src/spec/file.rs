@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnalysisEntry, DetectorEntry, ModelEntry, NetworkSettings, NoiseSettings, ReportSettings, SweepAxis, limits,
+    AnalysisEntry, DetectorEntry, MitigationSettings, ModelEntry, NetworkSettings, NoiseSettings, ReportSettings,
+    SweepAxis, limits,
 };
 use crate::prompts::PromptSources;
 
@@ -46,6 +47,9 @@ pub struct ExperimentFile {
     /// Pictures to draw beside the training pictures, for the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gallery: Option<GallerySettings>,
+    /// Pictures of mitigated prompts, compared with the training pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mitigation: Option<MitigationSettings>,
     /// The figures to draw.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub figures: Vec<FigureKind>,
@@ -96,14 +100,25 @@ pub enum TableKind {
     Alignment,
     /// The metric's hyper-parameters in use beside the paper's Table 5; asks the network nothing.
     Hyperparameters,
-    /// The paper's Table 6; asks the network nothing.
+    /// The paper's Table 6 beside what its configurations gave, where `mitigation` has them.
     MitigationHyperparameters,
+    /// What every mitigation gave: similarity to the training picture, diversity, alignment, quality, network calls.
+    Mitigation,
+    /// The difference of every mitigation to none and to the first configuration of M, paired over prompts.
+    MitigationDifferences,
+    /// The detectors' scores before and after every mitigation, against what the pictures show.
+    MitigationDetection,
 }
 
 impl TableKind {
     /// Whether it is made from detection scores.
     pub fn needs_scores(self) -> bool {
         !matches!(self, Self::Hyperparameters | Self::MitigationHyperparameters)
+    }
+
+    /// Whether it is made from pictures of mitigated prompts.
+    pub fn needs_mitigation(self) -> bool {
+        matches!(self, Self::Mitigation | Self::MitigationDifferences | Self::MitigationDetection)
     }
 }
 
@@ -129,6 +144,8 @@ pub enum FigureKind {
     Spectrum,
     /// The score field of one memorized and one non-memorized prompt (Figure 3).
     Field,
+    /// Similarity to the training picture against diversity and, with judges, against alignment and quality (Figure 4).
+    TradeOff,
 }
 
 /// The two classes of prompts.

@@ -16,13 +16,15 @@ const SPLITS: usize = 10_000;
 const GALLERY_PROMPTS: usize = 10_000;
 /// Most images of a prompt in a gallery.
 const GALLERY_IMAGES: usize = 256;
+/// Most steps of a trajectory.
+const SAMPLING_STEPS: usize = 1_000;
 /// Most samples per network call.
 const BATCH: usize = 65_536;
 /// Most points of a sweep.
 pub(super) const SWEEP_POINTS: usize = 10_000;
 
 /// Folders of a results folder that are no experiment's.
-const RESERVED: [&str; 2] = ["answers", "theorem1"];
+const RESERVED: [&str; 3] = ["answers", "pictures", "theorem1"];
 
 type Read<T, E> = Result<T, E>;
 
@@ -56,6 +58,18 @@ pub(super) fn gallery_prompts<'de, D: Deserializer<'de>>(deserializer: D) -> Rea
 
 pub(super) fn gallery_images<'de, D: Deserializer<'de>>(deserializer: D) -> Read<usize, D::Error> {
     bounded(deserializer, "gallery.images", GALLERY_IMAGES)
+}
+
+pub(super) fn mitigated_prompts<'de, D: Deserializer<'de>>(deserializer: D) -> Read<Option<usize>, D::Error> {
+    bounded(deserializer, "mitigation.prompts", GALLERY_PROMPTS).map(Some)
+}
+
+pub(super) fn mitigated_images<'de, D: Deserializer<'de>>(deserializer: D) -> Read<usize, D::Error> {
+    bounded(deserializer, "mitigation.images", GALLERY_IMAGES)
+}
+
+pub(super) fn sampling_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Read<usize, D::Error> {
+    bounded(deserializer, "mitigation.steps", SAMPLING_STEPS)
 }
 
 pub(super) fn batch<'de, D: Deserializer<'de>>(deserializer: D) -> Read<usize, D::Error> {

@@ -7,7 +7,9 @@ mod file;
 mod file_path;
 mod limits;
 mod missing;
+mod mitigation;
 mod model;
+mod named;
 mod network;
 mod noise;
 mod overrides;
@@ -22,6 +24,9 @@ pub use check::{Experiment, noise_precision};
 pub use detectors::{DetectorEntry, DetectorName, UnknownDetector};
 pub use file::{ExperimentFile, FigureKind, GallerySettings, PromptClasses, TableKind, schema};
 pub use file_path::FilePath;
+pub use mitigation::{
+    JudgeSource, MitigationEntry, MitigationName, MitigationSettings, SheetSettings, UnknownMitigation, entry_of_text,
+};
 pub use model::{LoraEntry, ModelEntry, NamedSource, SizeSettings, WeightsChoice};
 pub use network::NetworkSettings;
 pub use noise::{NoiseSettings, NoiseSharing};

@@ -100,6 +100,7 @@ impl Gallery {
                 label: format!("{}, {}{weight}", class_name(*memorized), known.set),
                 truth: truth(known, &self.folder)?,
                 drawn: self.names(unit),
+                labels: vec![],
             })
         };
         (0..self.prompts.len()).map(row).collect()

@@ -4,6 +4,7 @@ mod detect;
 mod gallery;
 mod generate;
 mod measurements;
+mod mitigation;
 mod picture;
 mod timing;
 mod tokens;
@@ -13,6 +14,10 @@ pub(crate) use gallery::Gallery;
 pub use gallery::{GalleryRow, INDEX as GALLERY_INDEX};
 pub use generate::Generate;
 pub use measurements::MeasurementPlan;
+pub(crate) use mitigation::TrainingPicture;
+pub use mitigation::{
+    JudgeFiles, Judging, Look, Looks, Mitigations, PictureNames, Place, PlannedMethod, TrainingPictures, UnitRecord,
+};
 pub(crate) use picture::is_whole_picture;
 pub(crate) use timing::Timing;
 pub use timing::{TIMED_PROMPTS, TimedDetector};

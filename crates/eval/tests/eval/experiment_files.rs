@@ -110,3 +110,30 @@ fn relative_paths_are_relative_to_the_file() {
     let file = file.with_overrides(&name, &["batch=2".to_owned()]).unwrap();
     assert_eq!(file.models[0].source.as_str(), folder.path().join("model").to_str().unwrap());
 }
+
+/// What a section of mitigations must not say, with the reason.
+#[test]
+fn mitigations_are_checked() {
+    let check = |section: &str, tables: &str| {
+        let yaml = YAML.replace("tables: [detection]", tables).replace("gallery: {prompts: 2, images: 2}", section);
+        let checked = ExperimentFile::parse("f", &yaml).and_then(|file| file.check("f"));
+        checked.map_or_else(|e| e.to_string(), |_| String::new())
+    };
+    let plain = "tables: [mitigation]";
+    assert_eq!(check("mitigation: {methods: [{name: none}, {name: wen, iterations: 3}]}", plain), "");
+    for (section, tables, word) in [
+        ("mitigation: {methods: []}", plain, "at least one"),
+        ("mitigation: {methods: [{name: wen}, {name: wen, iterations: 3}]}", plain, "label"),
+        ("mitigation: {methods: [{name: wen, learning_rate: -1}]}", plain, "learning_rate"),
+        ("mitigation: {methods: [{name: wen, rho: 1}]}", plain, "rho"),
+        ("mitigation: {methods: [{name: none}], images: 0}", plain, "mitigation.images"),
+        ("mitigation: {methods: [{name: none}], guidance: .nan}", plain, "guidance"),
+        ("mitigation: {methods: [{name: anisotropy, config: 9}]}", plain, "Table 6"),
+        ("mitigation: {methods: [{name: none}]}", "tables: [mitigation_detection]", "add 4 to report.generations"),
+        ("", plain, "section mitigation"),
+        ("", "figures: [trade_off]", "section mitigation"),
+    ] {
+        let message = check(section, tables);
+        assert!(message.contains(word), "{section} {tables}: {message}");
+    }
+}

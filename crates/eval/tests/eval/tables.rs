@@ -51,6 +51,7 @@ fn model() -> ModelScores {
             seeds: vec![1, 2],
         },
         analyses: vec![],
+        mitigation: None,
         latent_shape: (4, 8, 8),
         sigmas: vec![],
     }

@@ -9,8 +9,8 @@ use memscope_eval::{
         CachePolicy, KnownRecords, ModelIdentity, NoisePlan, NoiseSharing, PlannedRecords, Planner, Price, Task, price,
     },
     run::{Observer, Watch, execute},
-    spec::{DetectorEntry, DetectorName, ExperimentFile},
-    tasks::{Detection, Generate, TokenGradients},
+    spec::{DetectorEntry, DetectorName, ExperimentFile, MitigationEntry, MitigationName, entry_of_text},
+    tasks::{Detection, Generate, Judging, Mitigations, PictureNames, PlannedMethod, TokenGradients, TrainingPictures},
 };
 use memscope_metric::Protocol;
 use memscope_model::{LatentDiffusion, ModelSource, NoiseGenerator, NoisePrecision, Sampling};
@@ -141,24 +141,112 @@ fn images() {
     assert_dry_run_is_run(&model, &task, &mut MeasurementStore::in_memory());
 }
 
-/// Detection, analyses, times and a gallery, as an experiment plans and runs them.
+/// Some mitigations of two prompts, with the scores of detectors on what is drawn.
+fn mitigations(model: &LatentDiffusion, methods: &[&str], folder: &Path) -> Mitigations {
+    let protocol = Protocol::default();
+    let method = |text: &&str| {
+        let entry: MitigationEntry = entry_of_text(text).unwrap();
+        PlannedMethod { label: entry.label(), method: entry.build(&protocol, model.blueprint()).unwrap() }
+    };
+    let list =
+        "embedded:verbatim".parse::<memscope_eval::prompts::PromptSource>().unwrap().load(model.source()).unwrap();
+    let detection = detection(model, &[DetectorName::Wen, DetectorName::Jeon], NoiseSharing::Shared);
+    Mitigations {
+        model: ModelIdentity::of(model),
+        noise: noise(&[42], 2, NoiseSharing::Shared),
+        methods: methods.iter().map(method).collect(),
+        prompts: list.prompts[..2].to_vec(),
+        sampling: Sampling { steps: 3, guidance: 7.5 },
+        detectors: detection.detectors.into_iter().map(|(_, detector)| detector).collect(),
+        names: PictureNames::ByContent(folder.to_owned()),
+    }
+}
+
+/// All mitigations, each with options that make it short.
+const SHORT: [&str; 13] = [
+    "none",
+    "{name: wen, iterations: 2}",
+    "{name: detector, loss: {name: anisotropy}, iterations: 2, batch: 1}",
+    "{name: han, label: b, iterations: 1}",
+    "ren",
+    "{name: jain, label: s}",
+    "{name: jain, label: d, mode: dynamic}",
+    "{name: jain, label: o, mode: opposite_dynamic}",
+    "{name: padding, label: e}",
+    "{name: padding, label: m, mode: mask}",
+    "{name: random_tokens, insertions: 2}",
+    // These may end before their price is used up.
+    "{name: anisotropy, iterations: 2}",
+    "{name: jeon, budget: 2, steps: 2, rounds: 2, threshold: -100}",
+];
+
+#[test]
+fn mitigations_and_what_is_seen_on_their_pictures() {
+    let model = model();
+    let folder = tempfile::tempdir().unwrap();
+    let exact = SHORT.iter().take(SHORT.len() - 2).copied().collect::<Vec<_>>();
+    assert_task(&model, &mitigations(&model, &exact, &folder.path().join("a")), 5);
+
+    // What may end early costs no more than its price; all methods together, every kind once.
+    let task = std::rc::Rc::new(mitigations(&model, &SHORT, &folder.path().join("b")));
+    let named = |text: &&str| entry_of_text(text).unwrap().name();
+    let mut names: Vec<MitigationName> = SHORT.iter().map(named).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names, MitigationName::ALL);
+    let mut store = MeasurementStore::in_memory();
+    let price = dry_run(&*task, &store);
+    let calls = execute(&*task, &model, &mut store, CachePolicy::Reuse, &mut Quiet::new()).unwrap();
+    assert!(calls.total() <= price.calls.total());
+    assert_eq!(dry_run(&*task, &store).calls.total(), 0);
+    let training = TrainingPictures::find(&task.prompts, None).unwrap();
+    assert_eq!(training.missing(), 0);
+    let judging = Judging::new(task.clone(), training, None);
+    execute(&judging, &model, &mut store, CachePolicy::Reuse, &mut Quiet::new()).unwrap();
+    let mut losses = 0;
+    for (unit, _) in task.places() {
+        let (record, looks) = (task.read(unit, &store).unwrap(), judging.read(unit, &store).unwrap());
+        assert!(record.calls >= 12, "two pictures of three steps, two predictions each");
+        losses += usize::from(!record.losses.is_empty());
+        assert_eq!(looks.distance.unwrap().len(), 2);
+        assert!(looks.diversity.unwrap() > 0.0 && looks.similarity.is_none());
+        assert_eq!(task.scores(unit, &store).unwrap().len(), 2);
+    }
+    assert_eq!(losses, 2 * 5, "five methods optimise");
+
+    // A picture that is gone is drawn again, and is the same; what has been measured stays.
+    let path = &task.pictures(3)[1];
+    let before = std::fs::read(path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let calls = execute(&*task, &model, &mut store, CachePolicy::Reuse, &mut Quiet::new()).unwrap();
+    assert!(calls.total() > 0 && calls.total() <= dry_run(&*task, &MeasurementStore::in_memory()).calls.total() / 20);
+    assert_eq!(std::fs::read(path).unwrap(), before);
+}
+
+/// Detection, analyses, times, mitigations and a gallery, as an experiment plans and runs them.
 #[test]
 fn an_experiment_of_all_kinds() {
     let folder = tempfile::tempdir().unwrap();
     let yaml = "\
 name: kinds
 title: Every kind
-tables: [detection, spectrum, alignment]
+tables: [detection, spectrum, alignment, mitigation, mitigation_differences, mitigation_detection]
+figures: [trade_off]
 models: [{source: 'embedded:emoji-eps'}]
 prompts: {memorized: embedded:verified, non_memorized: embedded:general, limit: 2}
 noise: {seeds: [42], generations: 1}
 detectors: [{name: wen, label: w50, steps: 50}, {name: ren, mode: D}, {name: jeon}, {name: anisotropy}]
 analyses: [{spectrum: {timesteps: [981], probe_vectors: 3}}, {field: {t: 1}}]
 gallery: {prompts: 1, images: 2}
+mitigation:
+  images: 1
+  steps: 3
+  sheets: {prompts: 1, noises: 1}
+  methods: [{name: none}, {name: wen, iterations: 1}, {name: detector, loss: {name: membench}, iterations: 1}]
 report: {generations: [1], resamples: 50, timing: true}
 ";
     let yaml =
-        yaml.replace(", spectrum, alignment]", ", spectrum]").replace("{name: wen, label: w50, steps: 50}, ", "");
+        yaml.replace(", spectrum, alignment,", ", spectrum,").replace("{name: wen, label: w50, steps: 50}, ", "");
     let experiment = ExperimentFile::parse("kinds.yaml", &yaml).unwrap().check("kinds.yaml").unwrap();
     let results = folder.path();
     let planned = |policy| {

@@ -299,6 +299,11 @@ impl PromptTokenizer {
         self.spec.pad_id.unwrap_or(self.spec.eos_id)
     }
 
+    /// The largest id that stands for a token.
+    pub fn largest_id(&self) -> u32 {
+        self.texts.keys().max().copied().unwrap_or_default()
+    }
+
     /// Encodes a prompt: BOS, the first `context_length - 2` ids of the text, EOS, padding.
     pub fn encode(&self, text: &str) -> Tokens {
         let text_ids = self.text_ids(text);

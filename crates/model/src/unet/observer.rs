@@ -1,7 +1,10 @@
 //! Cross-attention maps for whoever wants to see them.
 
 use candle_core::Tensor;
-use memscope_kernels::ops::{AttentionMask, attention_probabilities};
+use memscope_kernels::{
+    Value,
+    ops::{AttentionMask, attention_probabilities},
+};
 
 use crate::error::Result;
 
@@ -29,12 +32,35 @@ pub trait AttentionObserver {
     fn observe(&mut self, layer: &CrossAttentionLayer, probabilities: &Tensor) -> Result<()>;
 }
 
-/// An optional observer on its way through the network.
-pub(super) struct Observe<'a>(pub(super) Option<&'a mut dyn AttentionObserver>);
+/// What cross-attention is to do besides, on its way through the network.
+#[derive(Default)]
+pub(super) struct Observe<'a> {
+    observer: Option<&'a mut dyn AttentionObserver>,
+    /// `(B, 1, 1)`: what the logits of the first token are multiplied with.
+    first_token: Option<Tensor>,
+}
 
-impl Observe<'_> {
+impl<'a> Observe<'a> {
+    pub(super) fn by(observer: Option<&'a mut dyn AttentionObserver>) -> Self {
+        Self { observer, first_token: None }
+    }
+
+    pub(super) fn rescaling(first_token: Tensor) -> Self {
+        Self { observer: None, first_token: Some(first_token) }
+    }
+
+    /// The keys `(B, L, W)` of a cross-attention. A factor on a token's logits is the same factor on its key.
+    pub(super) fn keys<V: Value>(&self, keys: V) -> Result<V> {
+        let Some(factor) = &self.first_token else { return Ok(keys) };
+        Ok(keys.linear_map(|k| {
+            let (tokens, factor) = (k.dim(1)?, factor.to_dtype(k.dtype())?);
+            let first = k.narrow(1, 0, 1)?.broadcast_mul(&factor)?;
+            Ok(if tokens == 1 { first } else { Tensor::cat(&[first, k.narrow(1, 1, tokens - 1)?], 1)? })
+        })?)
+    }
+
     pub(super) fn cross_attention(&mut self, layer: &CrossAttentionLayer, q: &Tensor, k: &Tensor) -> Result<()> {
-        match &mut self.0 {
+        match &mut self.observer {
             Some(observer) if observer.wants(layer) => {
                 let map = attention_probabilities(&q.detach(), &k.detach(), layer.heads, AttentionMask::None)?;
                 observer.observe(layer, &map)

@@ -73,11 +73,31 @@ impl<'a, V: Value> Prepared<'a, V> {
         prompts: impl Into<PromptBatch<V>>,
         observer: Option<&mut dyn AttentionObserver>,
     ) -> Result<V> {
-        let PromptBatch { context, added } = prompts.into();
+        self.observed(prompts.into(), &mut Observe::by(observer))
+    }
+
+    /// The same with the logits of the first token, the start of the text, multiplied in every cross-attention: by
+    /// `factors[i]` for prompt i (docs/spec/mitigation.md §4).
+    ///
+    /// # Errors
+    ///
+    /// When the shapes do not fit, or there is not one factor for each prompt.
+    pub fn forward_rescaled(&self, prompts: impl Into<PromptBatch<V>>, factors: &[f32]) -> Result<V> {
+        let prompts = prompts.into();
+        let context = prompts.context.primal();
+        if factors.len() != context.dim(0)? {
+            let (factors, prompts) = (factors.len(), context.dim(0)?);
+            return Err(Error::Argument(format!("{factors} factors and {prompts} prompt embeddings do not fit")));
+        }
+        let factors = Tensor::from_slice(factors, (factors.len(), 1, 1), context.device())?;
+        self.observed(prompts, &mut Observe::rescaling(factors))
+    }
+
+    fn observed(&self, prompts: PromptBatch<V>, observe: &mut Observe) -> Result<V> {
+        let PromptBatch { context, added } = prompts;
         check_batch(&self.time, context.primal())?;
         let time = self.unet.time_of(&self.time, added.as_ref())?;
         check_batch(&time, context.primal())?;
-        let observe = &mut Observe(observer);
         let mut skips = self.skips.clone();
         let (next, h) = match &self.waiting {
             Waiting::Transformer(transformer, state) => {

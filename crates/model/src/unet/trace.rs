@@ -82,7 +82,7 @@ impl<'a> Trace<'a> {
         let time = unet.time_of(&unet.time(x, timesteps)?, added.as_ref())?;
         let mut inputs = Vec::with_capacity(unet.steps.len());
         let keep = |h: &Tensor, skip: Option<&Tensor>| inputs.push(Input { h: h.clone(), skip: skip.cloned() });
-        let output = UNet::fold(&unet.steps, (x.clone(), vec![]), &time, &context, &mut Observe(None), keep)?;
+        let output = UNet::fold(&unet.steps, (x.clone(), vec![]), &time, &context, &mut Observe::default(), keep)?;
         Ok(Self { unet, time, context, inputs, output })
     }
 
@@ -158,7 +158,7 @@ impl<'a> Trace<'a> {
             skip.as_deref().cloned(),
             &self.time,
             &given(&context, &self.context),
-            &mut Observe(None),
+            &mut Observe::default(),
         )?;
         // candle's reverse mode starts from a number; the gradient of this one in the output is the cotangent.
         let mut gradients = (output * cotangent)?.sum_all()?.backward()?;

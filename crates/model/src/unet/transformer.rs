@@ -62,9 +62,10 @@ impl Attention {
         context: &V,
         observe: Option<(&CrossAttentionLayer, &mut Observe)>,
     ) -> Result<V> {
-        let (k, v) = (context.through(&self.key)?, context.through(&self.value)?);
+        let (mut k, v) = (context.through(&self.key)?, context.through(&self.value)?);
         let q = spread(query, context.primal().dim(0)?)?;
         if let Some((layer, observe)) = observe {
+            k = observe.keys(k)?;
             observe.cross_attention(layer, q.primal(), k.primal())?;
         }
         Ok(q.attend(&k, &v, self.heads, AttentionMask::None)?.through(&self.out)?)

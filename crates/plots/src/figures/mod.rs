@@ -10,12 +10,13 @@ mod roc;
 mod scatter;
 mod spectrum;
 mod tokens;
+mod trade_off;
 
 // The numbers themselves are results.
 pub use memscope_results::figures::{
     Band, BoundFigure, FieldFigure, FieldPanel, FigureData, Guide, KdeFigure, KdePanel, LinesFigure, LinesPanel,
     MarkedPoint, PlaneFigure, RocCurve, RocFigure, ScatterFigure, ScatterPoint, ScoreHistogram, Series, Spectrum,
-    SpectrumFigure, Token, TokenRow, TokenStrip,
+    SpectrumFigure, Token, TokenRow, TokenStrip, TradeOffFigure, TradeOffLine, TradeOffPanel, TradeOffPoint,
 };
 pub use scatter::pareto_front;
 
@@ -35,6 +36,7 @@ fn figure(data: &FigureData) -> &dyn Figure {
         FigureData::Plane(figure) => figure,
         FigureData::Tokens(figure) => figure,
         FigureData::Bound(figure) => figure,
+        FigureData::TradeOff(figure) => figure,
     }
 }
 

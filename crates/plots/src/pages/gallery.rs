@@ -49,8 +49,9 @@ fn sheet_row(inside: &mut Inside, row: GalleryRow, notices: &mut Vec<Block>) -> 
         (name, alt, ImageRole::Truth("training picture".into()))
     });
     let drawn = row.drawn.iter().enumerate().map(|(i, name)| {
-        let alt = format!("drawn for '{}', noise {}", row.prompt, i + 1);
-        (name, alt, ImageRole::Generated(format!("noise {}", i + 1)))
+        let label = row.labels.get(i).cloned().unwrap_or_else(|| format!("noise {}", i + 1));
+        let alt = format!("drawn for '{}', {label}", row.prompt);
+        (name, alt, ImageRole::Generated(label))
     });
     let mut images = vec![];
     for (name, alt, role) in truth.chain(drawn) {

@@ -52,6 +52,7 @@ fn begun(folder: &Folder) -> OpenRun {
         label: "memorized".into(),
         truth: None,
         drawn: vec!["0.png".into()],
+        labels: vec![],
     };
     run.write(&folder.gallery().join("0.png"), PNG).unwrap();
     run.write_json(&folder.gallery().join(INDEX), &vec![row]).unwrap();
@@ -141,6 +142,7 @@ fn names_that_lead_out_of_the_folder_are_left_out() {
             label: String::new(),
             truth: Some(name.into()),
             drawn: vec![name.into()],
+            labels: vec![],
         };
         fs::write(gallery.join(INDEX), serde_json::to_vec(&vec![row]).unwrap()).unwrap();
         let (pages, html) = page(&made.results);

@@ -112,6 +112,22 @@ pub(super) fn write(data: &FigureData) -> String {
                 }
             }
         }
+        // Each point twice: with the ends of y, then of x.
+        FigureData::TradeOff(figure) => {
+            for panel in &figure.panels {
+                for line in &panel.lines {
+                    for point in &line.points {
+                        let name = format!("{}: {}", line.name, point.name);
+                        for (ends, axis) in [(point.y_interval, "y"), (point.x_interval, "x")] {
+                            let part = format!("{} ({axis})", panel.title);
+                            let numbers =
+                                [Some(point.x), Some(point.y), ends.map(|ends| ends.0), ends.map(|ends| ends.1)];
+                            out.row(&Row { part: &part, series: &name, numbers });
+                        }
+                    }
+                }
+            }
+        }
         FigureData::Bound(figure) => {
             out.points("", "(1 − r)/(1 + r)", &figure.paper, &figure.cosine);
             out.points("", "√(1 − r²)", &figure.sharp, &figure.cosine);

@@ -13,6 +13,7 @@ mod roc;
 mod scatter;
 mod spectrum;
 mod tokens;
+mod trade_off;
 
 use std::path::Path;
 
@@ -30,6 +31,7 @@ pub use roc::{Band, RocCurve, RocFigure};
 pub use scatter::{Guide, ScatterFigure, ScatterPoint};
 pub use spectrum::{Spectrum, SpectrumFigure};
 pub use tokens::{Token, TokenRow, TokenStrip};
+pub use trade_off::{TradeOffFigure, TradeOffLine, TradeOffPanel, TradeOffPoint};
 
 use crate::{
     error::{Error, Result},
@@ -71,6 +73,8 @@ pub enum FigureData {
     Tokens(TokenStrip),
     /// Cosines against the bounds of Theorem 1.
     Bound(BoundFigure),
+    /// Two numbers of the configurations of methods.
+    TradeOff(TradeOffFigure),
 }
 
 macro_rules! each_kind {
@@ -86,6 +90,7 @@ macro_rules! each_kind {
             FigureData::Plane($figure) => $value,
             FigureData::Tokens($figure) => $value,
             FigureData::Bound($figure) => $value,
+            FigureData::TradeOff($figure) => $value,
         }
     };
 }
@@ -142,6 +147,7 @@ into_data! {
     PlaneFigure => Plane,
     TokenStrip => Tokens,
     BoundFigure => Bound,
+    TradeOffFigure => TradeOff,
 }
 
 /// The format that this version writes.

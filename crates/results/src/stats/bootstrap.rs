@@ -81,6 +81,28 @@ impl Bootstrap {
         Ok(Difference { value: a.original(statistic) - b.original(statistic), interval: self.interval(&mut values), p })
     }
 
+    /// The mean of one number per prompt, with its interval and the p of "it is 0". For a paired difference give the
+    /// differences.
+    ///
+    /// # Errors
+    /// When there are no values, one of them is not finite, or the settings are out of range.
+    pub fn mean(&self, values: &[f64]) -> Result<Difference, StatsError> {
+        super::error::check_finite(values)?;
+        if self.resamples == 0 {
+            return Err(StatsError::NoResamples);
+        }
+        check_confidence(self.confidence)?;
+        let count = values.len();
+        let draw = |draw: usize| {
+            let mut rng = random::stream(self.seed, draw as u64);
+            (0..count).map(|_| values[random::index_below(&mut rng, count)]).sum::<f64>() / count as f64
+        };
+        let mut means: Vec<f64> = (0..self.resamples).into_par_iter().map(draw).collect();
+        let p = two_sided_p(&means);
+        let value = values.iter().sum::<f64>() / count as f64;
+        Ok(Difference { value, interval: self.interval(&mut means), p })
+    }
+
     fn check(&self, statistic: Statistic) -> Result<(), StatsError> {
         statistic.check()?;
         if self.resamples == 0 {
@@ -164,7 +186,20 @@ fn two_sided_p(differences: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{quantile, two_sided_p};
+    use super::{Bootstrap, quantile, two_sided_p};
+
+    /// The interval of a mean of many values is that of the normal distribution: mean ± 1.96 s/√n.
+    #[test]
+    fn the_interval_of_a_mean_is_that_of_theory() {
+        let values: Vec<f64> = (0..400).map(|i| f64::from(i * 7919 % 400) / 399.0).collect();
+        let mean = Bootstrap { resamples: 4000, ..Bootstrap::default() }.mean(&values).unwrap();
+        assert!((mean.value - 0.5).abs() < 1e-12);
+        let half = 1.96 * (1.0_f64 / 12.0).sqrt() / 20.0;
+        assert!((mean.interval.low - 0.5 + half).abs() < 0.1 * half, "{mean:?}");
+        assert!((mean.interval.high - 0.5 - half).abs() < 0.1 * half, "{mean:?}");
+        assert!(mean.p < 0.001);
+        assert!(Bootstrap::default().mean(&[]).is_err() && Bootstrap::default().mean(&[f64::NAN]).is_err());
+    }
 
     #[test]
     fn quantiles_interpolate_like_numpy() {

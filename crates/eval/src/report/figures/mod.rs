@@ -7,6 +7,7 @@ mod field;
 mod gathered;
 mod spectrum;
 mod theorem;
+mod trade_off;
 
 use memscope_results::figures::{FigureData, Meta};
 
@@ -106,6 +107,10 @@ pub fn figures(
                 FigureKind::LocalVerbatim => drawn.add(detection::local_verbatim(&subject)?),
                 FigureKind::Weights => drawn.add(detection::weights(&subject)?),
                 FigureKind::Spectrum => spectrum::figures(&subject).into_iter().for_each(|figure| drawn.add(figure)),
+                FigureKind::TradeOff => match trade_off::figure(&subject)? {
+                    Some(figure) => drawn.add(figure),
+                    None => drawn.notes.push(format!("{}: no mitigation was measured", subject.model.model)),
+                },
                 FigureKind::Field => field::figures(&subject).into_iter().for_each(|figure| drawn.add(figure)),
             }
         }

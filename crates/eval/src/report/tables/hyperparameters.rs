@@ -2,10 +2,15 @@
 
 use memscope_metric::Gammas;
 
-use super::ModelScores;
+use super::{
+    ModelScores,
+    mitigation::{bootstrap, mean_cell, plain},
+};
 use crate::{
     error::Result,
     paper::paper,
+    score::Quantity,
+    spec::ReportSettings,
     table::{Cell, CellValue, Column, ColumnKind, ResultTable},
 };
 
@@ -72,9 +77,15 @@ pub(super) fn detection(name: String, title: &str, models: &[ModelScores]) -> Re
     Ok(table)
 }
 
-/// Table 6. Mitigation is not part of this version, so the paper's columns stand alone.
-pub(super) fn mitigation(name: String, title: &str, models: &[ModelScores]) -> Result<ResultTable> {
+/// Table 6: the configurations as published, and what those that were run gave on each model.
+pub(super) fn mitigation(
+    name: String,
+    title: &str,
+    models: &[ModelScores],
+    report: &ReportSettings,
+) -> Result<ResultTable> {
     let columns = vec![
+        Column::new("model", "Model", ColumnKind::Text),
         Column::new("paper_model", "Paper: model", ColumnKind::Text),
         Column::new("config", "Configuration", ColumnKind::Integer),
         Column::new("n", "n", ColumnKind::Paper),
@@ -83,23 +94,26 @@ pub(super) fn mitigation(name: String, title: &str, models: &[ModelScores]) -> R
         Column::new("iterations", "Iterations", ColumnKind::Paper),
         Column::new("target_loss", "Target loss", ColumnKind::Paper),
         Column::new("guidance", "Guidance", ColumnKind::Paper),
-        Column::new("in_use", "In use here", ColumnKind::Text),
+        Column::new("made", "Iterations made", ColumnKind::Number),
+        Column::new("reached", "Target reached", ColumnKind::Number),
+        Column::new("verbatim", "Verbatim", ColumnKind::Measured),
+        Column::new("distance", "RMS to training", ColumnKind::Measured),
+        Column::new("diversity", "Diversity", ColumnKind::Measured),
     ];
     let mut table = ResultTable::new(name, title, columns)?;
-    let mut seen = vec![];
-    for model in models.iter().filter_map(|model| model.paper) {
-        if seen.contains(&model) {
-            continue;
-        }
-        seen.push(model);
+    let reached = table.footnote("share of prompts whose loss reached the target");
+    let spread = table.footnote("mean over prompts [95 % bootstrap interval over prompts]");
+    for model in models {
+        let Some(paper_model) = model.paper else { continue };
         for config in 1..=5 {
-            let Some(row) = paper().table6(model, config) else { continue };
+            let Some(row) = paper().table6(paper_model, config) else { continue };
             let notes: Vec<_> = row.footnotes.iter().map(|text| table.footnote(*text)).collect();
             let cell = |value, decimals| {
                 notes.iter().fold(published(value, decimals, row.source), |cell, note| cell.with_note(*note))
             };
-            table.push_row(vec![
-                Cell::text(model.to_string()),
+            let mut cells = vec![
+                Cell::text(&model.model),
+                Cell::text(paper_model.to_string()),
                 Cell::integer(i64::from(config)),
                 cell(f64::from(row.n), 0),
                 cell(row.lr, 2),
@@ -107,8 +121,24 @@ pub(super) fn mitigation(name: String, title: &str, models: &[ModelScores]) -> R
                 cell(f64::from(row.iterations), 0),
                 cell(row.target_loss, 1),
                 cell(row.guidance_scale, 1),
-                Cell::missing("this version detects and does not mitigate"),
-            ])?;
+            ];
+            let run = model
+                .mitigation
+                .as_ref()
+                .and_then(|result| Some((result, result.methods.iter().find(|method| method.table6 == Some(config))?)));
+            match run {
+                Some((result, method)) => {
+                    cells.push(plain(method, result, Quantity::Steps, 1, "nothing is optimised"));
+                    cells.push(plain(method, result, Quantity::Reached, 2, "it has no target").with_note(reached));
+                    for quantity in [Quantity::Verbatim, Quantity::Distance, Quantity::Diversity] {
+                        let values = method.known(result.prompts.len(), quantity);
+                        let cell = mean_cell(&values, bootstrap(report), 3, "there is no training picture")?;
+                        cells.push(cell.with_note(spread));
+                    }
+                }
+                None => cells.extend(std::iter::repeat_n(Cell::missing("not among the methods"), 5)),
+            }
+            table.push_row(cells)?;
         }
     }
     Ok(table)

@@ -6,17 +6,20 @@ mod differences;
 mod gamma_fit;
 mod groups;
 mod hyperparameters;
+mod mitigation;
+mod mitigation_detection;
 mod spectrum;
 mod timing;
 
 pub use hyperparameters::ModelHyperparameters;
+pub use mitigation::mitigation_times;
 pub use timing::{ModelTiming, timing_table};
 
 use crate::{
     error::Result,
     paper::{Model as PaperModel, PaperCell, paper},
     prompts::KnownPrompt,
-    score::{AnalysisResult, DetectorScores},
+    score::{AnalysisResult, DetectorScores, MitigationResult},
     spec::{ReportSettings, TableKind},
     stats::{Bootstrap, Ddof, ScoreSet, Statistic, Summary, TprRule},
     table::{Cell, Column, ColumnKind, ResultTable},
@@ -39,6 +42,8 @@ pub struct ModelScores {
     pub hyperparameters: ModelHyperparameters,
     /// The numbers of the analyses.
     pub analyses: Vec<AnalysisResult>,
+    /// What mitigations gave, where the experiment asks for them.
+    pub mitigation: Option<MitigationResult>,
     /// (C, H, W) of the latents.
     pub latent_shape: (usize, usize, usize),
     /// s_t = σ of every training timestep.
@@ -60,7 +65,9 @@ impl TableKind {
     /// The file stem of the table within its experiment.
     pub fn name(self, experiment: &str) -> String {
         let suffix = match self {
-            Self::Detection | Self::Hyperparameters | Self::MitigationHyperparameters => "",
+            Self::Detection | Self::Hyperparameters | Self::MitigationHyperparameters | Self::Mitigation => "",
+            Self::MitigationDifferences => "-differences",
+            Self::MitigationDetection => "-detection",
             Self::Differences => "-differences",
             Self::BySet => "-by-set",
             Self::ByWeight => "-by-weight",
@@ -89,7 +96,10 @@ impl TableKind {
             Self::Spectrum => spectrum::table(name, title, models),
             Self::Alignment => alignment::table(name, title, models),
             Self::Hyperparameters => hyperparameters::detection(name, title, models),
-            Self::MitigationHyperparameters => hyperparameters::mitigation(name, title, models),
+            Self::MitigationHyperparameters => hyperparameters::mitigation(name, title, models, report),
+            Self::Mitigation => mitigation::table(name, title, models, report),
+            Self::MitigationDifferences => mitigation::differences(name, title, models, report),
+            Self::MitigationDetection => mitigation_detection::table(name, title, models, report),
         }
     }
 }

@@ -1,0 +1,269 @@
+//! What is said about the pictures of a unit: by their pixels, and by judges.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
+
+use memscope_judges::{Alignment as _, Files, Judge as _, Judges, Picture, Quality as _, Similarity as _};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    error::{Error, Result},
+    spec::JudgeSource,
+};
+
+/// Something that looks at the pictures of one prompt.
+pub trait Look {
+    /// The numbers of a record: as many for every prompt with so many pictures.
+    ///
+    /// # Errors
+    /// When a network fails.
+    fn look(&self, pictures: &[Picture], training: &[Picture], prompt: &str) -> Result<Vec<f64>>;
+}
+
+/// What was seen on the pictures of a unit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Looks {
+    /// Pixel RMS of each picture to the nearest training picture of its size, 0..=1; `None` without one.
+    pub distance: Option<Vec<f64>>,
+    /// Mean pixel RMS between two pictures, 0..=1; `None` for a single one.
+    pub diversity: Option<f64>,
+    /// Copy similarity of each picture to the most similar training picture.
+    pub similarity: Option<Vec<f64>>,
+    /// Alignment of each picture with the prompt.
+    pub alignment: Option<Vec<f64>>,
+    /// Quality of each picture.
+    pub quality: Option<Vec<f64>>,
+}
+
+/// A look as a task plans it, before anything is opened.
+#[derive(Clone, Debug)]
+pub(crate) enum LookPlan {
+    Pixels,
+    Judges(JudgeFiles),
+}
+
+impl LookPlan {
+    /// What determines it, as part of a key.
+    pub(crate) fn id(&self) -> String {
+        match self {
+            Self::Pixels => "pixels/rms".into(),
+            Self::Judges(files) => format!("judges/{}", files.id),
+        }
+    }
+
+    /// Numbers of a record.
+    pub(crate) fn numbers(&self, images: usize) -> usize {
+        match self {
+            Self::Pixels => 3 + images,
+            Self::Judges(_) => 3 + 3 * images,
+        }
+    }
+
+    pub(crate) fn open(&self) -> Result<Box<dyn Look>> {
+        Ok(match self {
+            Self::Pixels => Box::new(Pixels),
+            Self::Judges(files) => Box::new(Opened(files.open()?)),
+        })
+    }
+
+    /// Reads a record back.
+    pub(crate) fn read(&self, values: &[f64], images: usize, into: &mut Looks) {
+        let given = |flag: usize| values.get(flag).is_some_and(|flag| *flag > 0.0);
+        let column = |first: usize| values.get(first..first + images).map(<[f64]>::to_vec);
+        match self {
+            Self::Pixels => {
+                into.distance = column(3).filter(|_| given(0));
+                into.diversity = values.get(2).copied().filter(|_| given(1));
+            }
+            Self::Judges(_) => {
+                into.similarity = column(3).filter(|_| given(0));
+                into.alignment = column(3 + images).filter(|_| given(1));
+                into.quality = column(3 + 2 * images).filter(|_| given(2));
+            }
+        }
+    }
+}
+
+fn flag(given: bool) -> f64 {
+    f64::from(u8::from(given))
+}
+
+/// Pixels alone.
+struct Pixels;
+
+/// Root mean square of the differences, 0..=1; `None` for pictures of different size.
+fn rms(a: &Picture, b: &Picture) -> Option<f64> {
+    if (a.width(), a.height()) != (b.width(), b.height()) {
+        return None;
+    }
+    let squares: f64 = a.data().iter().zip(b.data()).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    Some((squares / a.data().len() as f64).sqrt() / 255.0)
+}
+
+impl Look for Pixels {
+    /// Whether there is a training picture of this size, whether there are two pictures, the diversity, the distances.
+    fn look(&self, pictures: &[Picture], training: &[Picture], _: &str) -> Result<Vec<f64>> {
+        let nearest = |picture: &Picture| training.iter().filter_map(|t| rms(picture, t)).min_by(f64::total_cmp);
+        let distances: Option<Vec<f64>> = pictures.iter().map(nearest).collect();
+        let pairs = pictures.iter().enumerate().flat_map(|(i, a)| pictures[..i].iter().filter_map(|b| rms(a, b)));
+        let pairs: Vec<f64> = pairs.collect();
+        let diversity = (!pairs.is_empty()).then(|| pairs.iter().sum::<f64>() / pairs.len() as f64);
+        let mut values = vec![flag(distances.is_some()), flag(diversity.is_some()), diversity.unwrap_or_default()];
+        values.extend(distances.unwrap_or_else(|| vec![0.0; pictures.len()]));
+        Ok(values)
+    }
+}
+
+/// Judges that are open.
+struct Opened(Judges);
+
+impl Look for Opened {
+    /// Which of the three there are, then the numbers of each.
+    fn look(&self, pictures: &[Picture], training: &[Picture], prompt: &str) -> Result<Vec<f64>> {
+        let Self(judges) = self;
+        let similarity = match &judges.similarity {
+            Some(sscd) if !training.is_empty() => {
+                let (drawn, known) = (sscd.describe(pictures)?, sscd.describe(training)?);
+                let most = |picture: &memscope_judges::Embedding| -> Result<f64> {
+                    let all =
+                        known.iter().map(|known| picture.cosine(known)).collect::<memscope_judges::Result<Vec<_>>>()?;
+                    Ok(all.into_iter().fold(f64::NEG_INFINITY, f64::max))
+                };
+                Some(drawn.iter().map(most).collect::<Result<Vec<f64>>>()?)
+            }
+            _ => None,
+        };
+        let alignment = judges.alignment.as_ref().map(|clip| clip.alignment(pictures, prompt)).transpose()?;
+        let quality = judges.quality.as_ref().map(|head| head.quality(pictures)).transpose()?;
+        let columns = [similarity, alignment, quality];
+        let mut values: Vec<f64> = columns.iter().map(|column| flag(column.is_some())).collect();
+        columns.into_iter().for_each(|column| values.extend(column.unwrap_or_else(|| vec![0.0; pictures.len()])));
+        Ok(values)
+    }
+}
+
+/// The files of judges, known before they are opened.
+#[derive(Clone, Debug)]
+pub struct JudgeFiles {
+    files: Files,
+    id: String,
+}
+
+/// Files that small judges have, in the program as in a folder.
+const EMBEDDED: [&str; 7] = [
+    "sscd/config.json",
+    "sscd/model.safetensors",
+    "clip/config.json",
+    "clip/model.safetensors",
+    "clip/vocab.json",
+    "clip/merges.txt",
+    "quality.safetensors",
+];
+
+/// A judge's file in the program.
+fn embedded(name: &str) -> Option<&'static [u8]> {
+    memscope_embedded::shared_file(&format!("judges/{name}"))
+}
+
+impl JudgeFiles {
+    /// Finds them; `None` where this version of the program has no judges of its own.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn find(source: &JudgeSource) -> Result<Option<Self>> {
+        let mut hash = Sha256::new();
+        let files = match source {
+            JudgeSource::Folder(folder) => {
+                hash_folder(folder, folder, &mut hash)?;
+                Files::Folder(folder.clone())
+            }
+            JudgeSource::Embedded => {
+                let known: Vec<&[u8]> = EMBEDDED.iter().filter_map(|name| embedded(name)).collect();
+                if known.is_empty() {
+                    return Ok(None);
+                }
+                known.iter().for_each(|bytes| hash.update(bytes));
+                Files::Embedded(embedded)
+            }
+        };
+        let id = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Some(Self { files, id }))
+    }
+
+    fn open(&self) -> Result<Judges> {
+        Ok(Judges::from_files(&self.files, &candle_core::Device::Cpu)?)
+    }
+
+    /// The names of the judges, as tables give them.
+    ///
+    /// # Errors
+    /// When they cannot be opened.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let judges = self.open()?;
+        let similarity = judges.similarity.iter().map(|judge| format!("similarity: {}", judge.name()));
+        let alignment = judges.alignment.iter().map(|judge| format!("alignment: {}", judge.name()));
+        let quality = judges.quality.iter().map(|judge| format!("quality: {}", judge.name()));
+        Ok(similarity.chain(alignment).chain(quality).collect())
+    }
+}
+
+/// Bytes of a file that are hashed at each end: the weights of a judge have gigabytes.
+const SAMPLE: u64 = 1 << 20;
+
+/// Names, sizes, and the beginnings and ends of all files.
+fn hash_folder(root: &Path, folder: &Path, hash: &mut Sha256) -> Result<()> {
+    let mut entries: Vec<_> = fs::read_dir(folder).map_err(Error::read(folder))?.flatten().collect();
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let Ok(kind) = fs::metadata(&path) else { continue };
+        if kind.is_dir() && folder == root {
+            hash_folder(root, &path, hash)?;
+        } else if kind.is_file() {
+            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            hash.update(name.as_bytes());
+            hash.update(kind.len().to_le_bytes());
+            let mut file = File::open(&path).map_err(Error::read(&path))?;
+            let mut sample = vec![];
+            file.by_ref().take(SAMPLE).read_to_end(&mut sample).map_err(Error::read(&path))?;
+            file.seek(SeekFrom::Start(kind.len().saturating_sub(SAMPLE))).map_err(Error::read(&path))?;
+            file.take(SAMPLE).read_to_end(&mut sample).map_err(Error::read(&path))?;
+            hash.update(&sample);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(value: u8) -> Picture {
+        Picture::from_rgb(2, 2, vec![value; 12]).unwrap()
+    }
+
+    #[test]
+    fn pixels_tell_distance_and_diversity() {
+        let drawn = [flat(0), flat(51), flat(255)];
+        let plan = LookPlan::Pixels;
+        let look = |pictures: &[Picture], training: &[Picture]| {
+            let values = plan.open().unwrap().look(pictures, training, "").unwrap();
+            assert_eq!(values.len(), plan.numbers(pictures.len()));
+            let mut looks = Looks::default();
+            plan.read(&values, pictures.len(), &mut looks);
+            looks
+        };
+        let looks = look(&drawn, &[flat(102), flat(255)]);
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!(looks.distance.unwrap().iter().zip([0.4, 0.2, 0.0]).all(|(a, b)| close(*a, b)));
+        assert!(close(looks.diversity.unwrap(), (0.2 + 1.0 + 0.8) / 3.0));
+        let single = look(&drawn[..1], &[]);
+        assert_eq!(single, Looks::default());
+        // Pictures of other sizes have no distance.
+        let other = Picture::from_rgb(1, 1, vec![0; 3]).unwrap();
+        assert_eq!(look(&drawn, &[other]).distance, None);
+    }
+}
