@@ -86,7 +86,7 @@ impl Sail {
                 refuse("steps and rounds must lie in 1..=1000")
             }
             Self { learning_rate, threshold, penalty, .. }
-                if !(learning_rate > 0.0 && learning_rate <= 1e3)
+                if !(f64::MIN_POSITIVE..=1e3).contains(&learning_rate)
                     || !threshold.is_finite()
                     || penalty.is_some_and(|penalty| !penalty.is_finite()) =>
             {

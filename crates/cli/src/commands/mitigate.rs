@@ -103,6 +103,7 @@ fn read_prompts(args: &Mitigate) -> anyhow::Result<Vec<KnownPrompt>> {
         set: "command line".into(),
         weight: None,
         verified: None,
+        reproduction: None,
         image: None,
     };
     let source = args.model.source()?;

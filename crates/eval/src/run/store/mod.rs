@@ -109,7 +109,11 @@ impl MeasurementStore {
         fs::create_dir_all(folder).map_err(Error::write(folder))?;
         let path = path_of(folder, fingerprint, 0);
         match claim(&path)? {
-            Some(file) => Self::with_file(path, file, parts_of(base, fingerprint, 0)?, Agreement::FirstCounts),
+            Some(file) => {
+                let mut records = Records::default();
+                read_parts(&mut records, base, fingerprint, 0)?;
+                Self::with_file(path, file, records, Agreement::FirstCounts)
+            }
             None => Err(Error::StoreInUse { path }),
         }
     }
