@@ -64,6 +64,7 @@ fn model(graded: Vec<GradedScores>, detectors: Vec<DetectorScores>) -> ModelScor
         graded_prompts: prompts(),
         detectors,
         graded,
+        mitigation: None,
         hyperparameters: ModelHyperparameters { gammas: vec![], seeds: SEEDS.to_vec() },
         analyses: vec![],
         latent_shape: (4, 8, 8),
