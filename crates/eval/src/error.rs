@@ -102,7 +102,7 @@ pub enum Error {
     Mitigation(memscope_mitigation::Error),
     /// A judge cannot be opened, or failed.
     #[error(transparent)]
-    Judge(#[from] memscope_judges::Error),
+    Judge(Box<memscope_judges::Error>),
     /// A published prompt list is not in the cache, or cannot be brought there.
     #[error(transparent)]
     Hub(#[from] memscope_hub::Error),
@@ -146,6 +146,12 @@ pub enum Error {
     /// A table could not be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
+}
+
+impl From<memscope_judges::Error> for Error {
+    fn from(error: memscope_judges::Error) -> Self {
+        Self::Judge(Box::new(error))
+    }
 }
 
 impl From<memscope_mitigation::Error> for Error {
