@@ -99,7 +99,7 @@ pub enum Error {
     Model(#[from] memscope_model::Error),
     /// A mitigation failed, or has a setting that cannot be used.
     #[error(transparent)]
-    Mitigation(memscope_mitigation::Error),
+    Mitigation(Box<memscope_mitigation::Error>),
     /// A judge cannot be opened, or failed.
     #[error(transparent)]
     Judge(Box<memscope_judges::Error>),
@@ -159,7 +159,7 @@ impl From<memscope_mitigation::Error> for Error {
         match error {
             memscope_mitigation::Error::Model(model) => Self::Model(model),
             memscope_mitigation::Error::Stopped => Self::Stopped,
-            other => Self::Mitigation(other),
+            other => Self::Mitigation(Box::new(other)),
         }
     }
 }
