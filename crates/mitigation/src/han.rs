@@ -82,7 +82,7 @@ impl Han {
                 refuse(format!("iterations {iterations} must lie in 1..=10000"))
             }
             Self::PerSample(PerSample { learning_rate, target, .. })
-                if !(f64::MIN_POSITIVE..=1e3).contains(&learning_rate) || !target.is_finite() =>
+                if !(learning_rate > 0.0 && learning_rate <= 1e3 && target.is_finite()) =>
             {
                 refuse("learning_rate must lie above 0 and be at most 1000, target must be a number".into())
             }
