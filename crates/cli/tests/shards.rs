@@ -326,7 +326,7 @@ fn a_shard_survives_signals_and_kills_and_its_folder_is_its_own() {
             assert!(stderr(&output).contains("001-of-002 is in use"), "{}", stderr(&output));
             shard(&yaml, &results, "2/2");
         }
-        std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        std::process::Command::new("kill").args([*signal, &child.id().to_string()]).status().unwrap();
         let code = child.wait().unwrap().code();
         if *signal != "-KILL" && code != Some(0) {
             assert_eq!(code, Some(130), "{signal}");
