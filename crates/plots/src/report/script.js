@@ -222,7 +222,7 @@
         const title = figure.closest(".sheet")?.querySelector("h3")?.textContent ?? "";
         inner.append(element("p", { textContent: title }), figure.querySelector("ul").cloneNode(true));
       }
-      const list = element("details", { open: true }, element("summary", { textContent: "Scores by seed" }), ...scores);
+      const list = element("details", { open: true }, element("summary", { textContent: "Scores by seed" }), element("ol", {}, ...scores));
       inner.append(list);
       line.after(element("tr", { className: "inside" }, inner));
     }
