@@ -17,7 +17,7 @@ const COMPARED: &str = "table1";
 
 /// The findings of complete experiments, in their order.
 pub(super) fn of<'a>(folders: impl Iterator<Item = &'a Folder>) -> Vec<Finding> {
-    let mut findings = vec![];
+    let (mut findings, mut details) = (vec![], vec![]);
     for folder in folders {
         let tables: Vec<ResultTable> = Folder::files(&folder.tables(), ".json")
             .iter()
@@ -30,10 +30,11 @@ pub(super) fn of<'a>(folders: impl Iterator<Item = &'a Folder>) -> Vec<Finding> 
             let detection = tables.iter().find(|table| has(table, &["auc", "paper_auc", "method"]));
             let differences = tables.iter().find(|table| has(table, &["difference", "auc", "auc_p"]));
             if let (Some(detection), Some(differences)) = (detection, differences) {
-                findings.extend(compared(detection, differences));
+                details.extend(compared(detection, differences));
             }
         }
     }
+    findings.extend(details);
     findings
 }
 
@@ -102,6 +103,11 @@ fn ranks(table: &ResultTable) -> Vec<Finding> {
     findings
 }
 
+/// A difference with its sign, as people write it.
+fn signed(value: f64) -> String {
+    format!("{value:+.3}").replace('-', "\u{2212}")
+}
+
 /// For every difference at the smallest n: whether it stands as the paper has it.
 fn compared(detection: &ResultTable, differences: &ResultTable) -> Vec<Finding> {
     let Some(n) = least_n(differences) else { return vec![] };
@@ -117,9 +123,9 @@ fn compared(detection: &ResultTable, differences: &ResultTable) -> Vec<Finding> 
             Row::all(detection).find(same).and_then(|row| row.number("paper_auc"))
         };
         let verdict = if p > LEVEL {
-            "cannot be told apart"
+            "cannot be told apart from"
         } else if value > 0.0 {
-            "is ahead"
+            "is ahead of"
         } else {
             "is behind"
         };
@@ -134,13 +140,13 @@ fn compared(detection: &ResultTable, differences: &ResultTable) -> Vec<Finding> 
                 } else {
                     "this contradicts the paper"
                 };
-                format!("; the paper has {published:+.3}, on another model: {judged}")
+                format!("; the paper has {}, on another model: {judged}", signed(published))
             }
         };
         findings.push(Finding {
             text: format!(
-                "{model}, n = {n}: {first} {verdict} {} {second} by AUC ({value:+.3}, p {}){against}.",
-                if p > LEVEL { "from" } else { "of" },
+                "{model}, n = {n}: {first} {verdict} {second} by AUC ({}, p {}){against}.",
+                signed(value),
                 if p < 0.001 { "< 0.001".to_owned() } else { format!("= {p:.3}") },
             ),
             table: differences.name().to_owned(),

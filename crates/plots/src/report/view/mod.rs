@@ -25,6 +25,7 @@ pub(super) struct SectionView<'a> {
 
 pub(super) struct FindingView<'a> {
     pub(super) text: &'a str,
+    pub(super) name: &'a str,
     /// Id and title of the table behind it.
     pub(super) table: Option<(&'a str, String)>,
 }
@@ -36,7 +37,11 @@ impl<'a> FindingView<'a> {
             _ => None,
         });
         let mut tables = tables.filter(|view| view.table.name == finding.table);
-        Self { text: &finding.text, table: tables.next().map(|view| (view.table.title.as_str(), view.id.clone())) }
+        Self {
+            text: &finding.text,
+            name: &finding.table,
+            table: tables.next().map(|view| (view.table.title.as_str(), view.id.clone())),
+        }
     }
 }
 
