@@ -68,7 +68,7 @@ pub(crate) fn experiments(name: &str, options: &RunOptions) -> anyhow::Result<Ve
     let names = if name == ALL { everything() } else { vec![name] };
     let mut all = vec![];
     for name in names {
-        if let Stage::Experiment(experiment) = Stage::new(name, None, options)? {
+        if let Stage::Experiment(experiment) = Stage::new(name, None, &[], options)? {
             all.push((name.to_owned(), *experiment));
         }
     }
