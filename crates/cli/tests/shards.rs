@@ -283,6 +283,9 @@ fn records_that_contradict_the_store_are_refused_and_nothing_is_written() {
 /// Starts a shard, and waits until it has stored something.
 #[cfg(unix)]
 fn started(yaml: &Path, results: &Path, which: &str, name: &str) -> Child {
+    // What an earlier process left says nothing about this one, which must have its handlers before it gets a signal.
+    let state = folder(results, name).join("STATE.json");
+    let _ = fs::remove_file(&state);
     let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("memscope"))
         .args(["run", &yaml.to_string_lossy(), "--results", &results.to_string_lossy(), "--shard", which])
         .env("MEMSCOPE_CACHE", yaml.with_file_name("cache"))
@@ -295,7 +298,7 @@ fn started(yaml: &Path, results: &Path, which: &str, name: &str) -> Child {
     let answers = folder(results, name).join("answers");
     let stored =
         || fs::read_dir(&answers).into_iter().flatten().any(|file| file.unwrap().metadata().unwrap().len() > 0);
-    while !stored() && Instant::now() < deadline {
+    while !(stored() && state.exists()) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
     child
@@ -397,7 +400,7 @@ fn the_scripts_for_slurm_leave_out_what_is_done() {
     assert!(output.status.success(), "{}", stderr(&output));
     let text = String::from_utf8(output.stdout).unwrap();
     for words in [
-        "sbatch --parsable '--array=3%2'",
+        "sbatch --parsable --array=3%2",
         "#SBATCH --time=30",
         "#SBATCH --partition=gpu",
         "memscope merge",
