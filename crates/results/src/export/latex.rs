@@ -146,6 +146,6 @@ fn beyond_ascii(c: char) -> String {
         '\u{3c3}' => math("\\sigma"),
         '\u{3c4}' => math("\\tau"),
         c if c.is_alphabetic() && c < '\u{180}' => c.to_string(),
-        c => format!("[U+{:04X}]", u32::from(c)),
+        c => format!("{{[}}U+{:04X}{{]}}", u32::from(c)),
     }
 }
