@@ -285,8 +285,8 @@ fn records_that_contradict_the_store_are_refused_and_nothing_is_written() {
 fn started(yaml: &Path, results: &Path, which: &str, name: &str) -> Child {
     // What an earlier process left says nothing about this one, which must have its handlers before it gets a signal.
     let state = folder(results, name).join("STATE.json");
-    let _ = fs::remove_file(&state);
-    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("memscope"))
+    let before = fs::read(&state).ok();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("memscope"))
         .args(["run", &yaml.to_string_lossy(), "--results", &results.to_string_lossy(), "--shard", which])
         .env("MEMSCOPE_CACHE", yaml.with_file_name("cache"))
         .env("MEMSCOPE_PROGRESS", "1")
@@ -298,7 +298,8 @@ fn started(yaml: &Path, results: &Path, which: &str, name: &str) -> Child {
     let answers = folder(results, name).join("answers");
     let stored =
         || fs::read_dir(&answers).into_iter().flatten().any(|file| file.unwrap().metadata().unwrap().len() > 0);
-    while !(stored() && state.exists()) && Instant::now() < deadline {
+    let begun = || fs::read(&state).ok() != before;
+    while !(stored() && begun()) && child.try_wait().unwrap().is_none() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
     child

@@ -1,6 +1,6 @@
 //! Rank correlations of paired numbers, and concordance of scores with graded outcomes.
 
-use super::error::StatsError;
+use super::error::{StatsError, check_finite};
 
 /// Spearman's rank correlation: Pearson's of the ranks, ties at their mean rank (as `scipy.stats.spearmanr`).
 ///
@@ -45,10 +45,10 @@ fn check(first: &[f64], second: &[f64]) -> Result<(), StatsError> {
     if first.len() != second.len() {
         return Err(StatsError::LengthsDiffer { first: first.len(), second: second.len() });
     }
-    match first.iter().chain(second).find(|value| !value.is_finite()) {
-        Some(&value) => Err(StatsError::NonFiniteNumber { value }),
-        None => Ok(()),
+    for list in [first, second].into_iter().filter(|list| !list.is_empty()) {
+        check_finite(list)?;
     }
+    Ok(())
 }
 
 fn ranks(values: &[f64]) -> Vec<f64> {

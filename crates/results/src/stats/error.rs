@@ -51,12 +51,6 @@ pub enum StatsError {
         /// Length of the second.
         second: usize,
     },
-    /// A number is NaN or infinite.
-    #[error("a number is {value}; numbers must be finite")]
-    NonFiniteNumber {
-        /// The number itself.
-        value: f64,
-    },
     /// A class has too few scores for a variance.
     #[error("{found} {class} score(s), at least {needed} are needed for a variance")]
     TooFewScores {

@@ -69,5 +69,5 @@ fn what_does_not_vary_has_no_correlation() {
     assert_eq!(kendall(&[1.0, 2.0], &[0.0, -0.0]).unwrap(), None);
     assert_eq!(kendall(&[], &[]).unwrap(), None);
     assert!(matches!(spearman(&[1.0], &[]), Err(StatsError::LengthsDiffer { first: 1, second: 0 })));
-    assert!(matches!(kendall(&[f64::NAN], &[1.0]), Err(StatsError::NonFiniteNumber { .. })));
+    assert!(matches!(kendall(&[f64::NAN], &[1.0]), Err(StatsError::NonFiniteValue { index: 0, .. })));
 }
