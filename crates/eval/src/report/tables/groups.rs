@@ -132,7 +132,7 @@ pub(super) fn by_weight(
             };
             Compared {
                 cells: vec![
-                    Cell::text(&first(group).set),
+                    Cell::text(&*first(group).set),
                     Cell::integer(weight(group) as i64),
                     Cell::integer(group.rows.len() as i64),
                     verified.with_note(verified_note),
