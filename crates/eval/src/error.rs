@@ -99,10 +99,10 @@ pub enum Error {
     Model(#[from] memscope_model::Error),
     /// A mitigation failed, or has a setting that cannot be used.
     #[error(transparent)]
-    Mitigation(memscope_mitigation::Error),
+    Mitigation(Box<memscope_mitigation::Error>),
     /// A judge cannot be opened, or failed.
     #[error(transparent)]
-    Judge(#[from] memscope_judges::Error),
+    Judge(Box<memscope_judges::Error>),
     /// A published prompt list is not in the cache, or cannot be brought there.
     #[error(transparent)]
     Hub(#[from] memscope_hub::Error),
@@ -148,12 +148,18 @@ pub enum Error {
     Export(#[from] ExportError),
 }
 
+impl From<memscope_judges::Error> for Error {
+    fn from(error: memscope_judges::Error) -> Self {
+        Self::Judge(Box::new(error))
+    }
+}
+
 impl From<memscope_mitigation::Error> for Error {
     fn from(error: memscope_mitigation::Error) -> Self {
         match error {
             memscope_mitigation::Error::Model(model) => Self::Model(model),
             memscope_mitigation::Error::Stopped => Self::Stopped,
-            other => Self::Mitigation(other),
+            other => Self::Mitigation(Box::new(other)),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Han {
                 refuse(format!("iterations {iterations} must lie in 1..=10000"))
             }
             Self::PerSample(PerSample { learning_rate, target, .. })
-                if !(learning_rate > 0.0 && learning_rate <= 1e3) || !target.is_finite() =>
+                if !(learning_rate > 0.0 && learning_rate <= 1e3 && target.is_finite()) =>
             {
                 refuse("learning_rate must lie above 0 and be at most 1000, target must be a number".into())
             }
@@ -219,7 +219,7 @@ impl Mitigation for Han {
             Self::PerSample(settings) => vec![OwnCalls {
                 pass: Pass::CheckpointedVjp,
                 calls: 2 * (settings.iterations + 1) * images,
-                samples_per_call: SamplesPerCall::PerPrompt(2 * images),
+                samples_per_call: SamplesPerCall::Fixed(2 * images),
             }],
         }
     }

@@ -86,8 +86,7 @@ impl Sail {
                 refuse("steps and rounds must lie in 1..=1000")
             }
             Self { learning_rate, threshold, penalty, .. }
-                if !(learning_rate > 0.0 && learning_rate <= 1e3)
-                    || !threshold.is_finite()
+                if !(learning_rate > 0.0 && learning_rate <= 1e3 && threshold.is_finite())
                     || penalty.is_some_and(|penalty| !penalty.is_finite()) =>
             {
                 refuse("learning_rate must lie above 0 and be at most 1000, threshold and penalty must be numbers")
@@ -257,7 +256,7 @@ impl Mitigation for Sail {
         vec![OwnCalls {
             pass: Pass::CheckpointedVjp,
             calls: self.rounds * (base + self.steps) * 2 * self.budget,
-            samples_per_call: SamplesPerCall::PerPrompt(4 * self.budget),
+            samples_per_call: SamplesPerCall::Fixed(4 * self.budget),
         }]
     }
 

@@ -144,7 +144,7 @@ impl Mitigation for EmbeddingOptimisation {
     /// The empty prompt's predictions once, a pass with gradient in every step, and the loss after the last one.
     fn cost(&self, images: usize, _: Sampling) -> Vec<OwnCalls> {
         let (batch, timesteps) = (self.batch(images), self.loss.timesteps().len());
-        let samples_per_call = SamplesPerCall::PerPrompt(batch);
+        let samples_per_call = SamplesPerCall::Fixed(batch);
         vec![
             OwnCalls { pass: Pass::Prediction, calls: 2 * timesteps * batch, samples_per_call },
             OwnCalls {

@@ -116,7 +116,7 @@ impl Quantity {
                 Ending::NotReached | Ending::NonFinite => Some(0.0),
                 Ending::Done => None,
             },
-            Self::Steps => (!record.losses.is_empty()).then(|| record.losses.len() as f64 - 1.0),
+            Self::Steps => (!record.losses.is_empty()).then_some(record.losses.len() as f64 - 1.0),
         }
     }
 }

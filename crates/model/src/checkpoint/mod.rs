@@ -149,7 +149,7 @@ impl Family {
 }
 
 /// What else a checkpoint may hold: (beginning or whole name, why it is not used).
-const EXPLAINED: [(&str, &str); 20] = [
+const EXPLAINED: [(&str, &str); 23] = [
     ("model_ema.", "averaged weights (EMA) beside the trained ones; as diffusers, the trained ones are used"),
     ("first_stage_model.loss.", "the VAE's training loss"),
     ("first_stage_model.model_ema.", "averaged weights of the VAE"),
@@ -161,6 +161,9 @@ const EXPLAINED: [(&str, &str); 20] = [
     ("cond_stage_model.model.text_projection", "not used by Stable Diffusion 2"),
     ("conditioner.embedders.0.transformer.text_projection", "not used by Stable Diffusion XL"),
     ("conditioner.embedders.1.model.logit_scale", "of CLIP's training loss"),
+    ("conditioner.embedders.1.model.attn_mask", "the causal mask, computed"),
+    ("cond_stage_model.model.attn_mask", "the causal mask, computed"),
+    ("denoiser.", "noise schedule, computed"),
     ("embedding_manager.", "of textual inversion's training"),
     ("betas", "noise schedule, computed"),
     ("alphas_cumprod", "noise schedule, computed"),

@@ -174,67 +174,54 @@ pub(crate) fn ldm_of_unet<'a>(tensors: &[&'a str]) -> Vec<(&'a str, String)> {
         tensors.iter().filter_map(of).max().map_or(0, |last| last + 1)
     };
     let layout = UNetLayout { layers: numbered("down_blocks.0.resnets."), levels: numbered("down_blocks.") };
-    let per_block = layout.layers + 1;
     let attends = |block: usize| tensors.iter().any(|name| name.starts_with(&format!("up_blocks.{block}.attentions.")));
-    let ldm = |name: &str| -> Option<String> {
-        let (first, rest) = name.split_once('.')?;
-        let part = |rest: &str, modules: &[(&str, &str)]| {
-            modules
-                .iter()
-                .find_map(|(module, at)| Some(format!("{at}.{}", rest.strip_prefix(module)?.strip_prefix('.')?)))
-        };
-        const TWO: [(&str, &str); 2] = [("linear_1", "0"), ("linear_2", "2")];
-        let in_block = |rest: &str| -> Option<(usize, String, usize, String)> {
-            let mut parts = rest.splitn(4, '.');
-            let block = parts.next()?.parse().ok()?;
-            let kind = parts.next()?.to_owned();
-            Some((block, kind, parts.next()?.parse().ok()?, parts.next()?.to_owned()))
-        };
-        match first {
-            "time_embedding" => Some(format!("time_embed.{}", part(rest, &TWO)?)),
-            "add_embedding" => Some(format!("label_emb.0.{}", part(rest, &TWO)?)),
-            "conv_in" => Some(format!("input_blocks.0.0.{rest}")),
-            "conv_norm_out" => Some(format!("out.0.{rest}")),
-            "conv_out" => Some(format!("out.2.{rest}")),
-            "mid_block" => {
-                let (kind, rest) = rest.split_once('.')?;
-                let (index, rest) = rest.split_once('.')?;
-                match (kind, index) {
-                    ("resnets", "0") => Some(format!("middle_block.0.{}", ldm_resnet(rest)?)),
-                    ("resnets", "1") => Some(format!("middle_block.2.{}", ldm_resnet(rest)?)),
-                    ("attentions", "0") => Some(format!("middle_block.1.{rest}")),
-                    _ => None,
-                }
-            }
-            "down_blocks" => {
-                let (block, kind, layer, rest) = in_block(rest)?;
-                let at = block * per_block + layer + 1;
-                match kind.as_str() {
-                    "resnets" => Some(format!("input_blocks.{at}.0.{}", ldm_resnet(&rest)?)),
-                    "attentions" => Some(format!("input_blocks.{at}.1.{rest}")),
-                    "downsamplers" => {
-                        Some(format!("input_blocks.{}.0.op.{}", (block + 1) * per_block, rest.strip_prefix("conv.")?))
-                    }
-                    _ => None,
-                }
-            }
-            "up_blocks" => {
-                let (block, kind, layer, rest) = in_block(rest)?;
-                let at = block * per_block + layer;
-                match kind.as_str() {
-                    "resnets" => Some(format!("output_blocks.{at}.0.{}", ldm_resnet(&rest)?)),
-                    "attentions" => Some(format!("output_blocks.{at}.1.{rest}")),
-                    "upsamplers" => {
-                        let place = if attends(block) { 2 } else { 1 };
-                        Some(format!("output_blocks.{}.{place}.{rest}", block * per_block + layout.layers))
-                    }
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
+    let upsampler = |block| if attends(block) { 2 } else { 1 };
+    let upsamplers: Vec<usize> = (0..layout.levels).map(upsampler).collect();
+    tensors.iter().filter_map(|name| Some((*name, ldm_name(name, layout, &upsamplers)?))).collect()
+}
+
+/// Modules of two dense layers with an activation between them.
+const TWO: [(&str, &str); 2] = [("linear_1.", "0."), ("linear_2.", "2.")];
+
+/// `upsamplers`: the place of each up block's upsampler beside its ResNet and, where it has one, its transformer.
+fn ldm_name(name: &str, layout: UNetLayout, upsamplers: &[usize]) -> Option<String> {
+    let per_block = layout.layers + 1;
+    let (first, rest) = name.split_once('.')?;
+    let one_of_two = || TWO.iter().find_map(|(module, at)| Some(format!("{at}{}", rest.strip_prefix(module)?)));
+    match first {
+        "time_embedding" => return Some(format!("time_embed.{}", one_of_two()?)),
+        "add_embedding" => return Some(format!("label_emb.0.{}", one_of_two()?)),
+        "conv_in" => return Some(format!("input_blocks.0.0.{rest}")),
+        "conv_norm_out" => return Some(format!("out.0.{rest}")),
+        "conv_out" => return Some(format!("out.2.{rest}")),
+        _ => {}
+    }
+    let (block, rest) = match first {
+        "mid_block" => (0, rest),
+        _ => rest.split_once('.').and_then(|(block, rest)| Some((block.parse::<usize>().ok()?, rest)))?,
     };
-    tensors.iter().filter_map(|name| Some((*name, ldm(name)?))).collect()
+    let mut parts = rest.splitn(3, '.');
+    let (kind, layer, rest) = (parts.next()?, parts.next()?.parse::<usize>().ok()?, parts.next()?);
+    match (first, kind) {
+        ("mid_block", "resnets") => Some(format!("middle_block.{}.{}", 2 * layer, ldm_resnet(rest)?)),
+        ("mid_block", "attentions") => Some(format!("middle_block.1.{rest}")),
+        ("down_blocks", "resnets") => {
+            Some(format!("input_blocks.{}.0.{}", block * per_block + layer + 1, ldm_resnet(rest)?))
+        }
+        ("down_blocks", "attentions") => Some(format!("input_blocks.{}.1.{rest}", block * per_block + layer + 1)),
+        ("down_blocks", "downsamplers") => {
+            Some(format!("input_blocks.{}.0.op.{}", (block + 1) * per_block, rest.strip_prefix("conv.")?))
+        }
+        ("up_blocks", "resnets") => {
+            Some(format!("output_blocks.{}.0.{}", block * per_block + layer, ldm_resnet(rest)?))
+        }
+        ("up_blocks", "attentions") => Some(format!("output_blocks.{}.1.{rest}", block * per_block + layer)),
+        ("up_blocks", "upsamplers") => {
+            let place = upsamplers.get(block)?;
+            Some(format!("output_blocks.{}.{place}.{rest}", block * per_block + layout.layers))
+        }
+        _ => None,
+    }
 }
 
 fn ldm_resnet(name: &str) -> Option<String> {

@@ -10,8 +10,8 @@ use std::{
 use crate::common::{read_tensors, relative_l2};
 use candle_core::{Tensor, safetensors};
 use memscope_model::{
-    Blueprint, Error, FileOptions, LatentDiffusion, Lora, ModelSource, ModelSummary, Parameterization, ScheduleCheck,
-    Variant,
+    Blueprint, CheckpointWeights, Error, FileOptions, LatentDiffusion, Lora, ModelSource, ModelSummary,
+    Parameterization, ScheduleCheck, Variant,
 };
 use serde_json::{Value, json};
 
@@ -275,6 +275,34 @@ fn a_single_file_gives_the_bits_of_its_folder() {
     let v = FileOptions { config: Some(original()), prediction: Some(Parameterization::V), ..FileOptions::default() };
     let blueprint = Blueprint::read(&single_file().with_file_options(v).unwrap(), ScheduleCheck::Protocol).unwrap();
     assert_eq!(blueprint.schedule().parameterization(), Parameterization::V);
+}
+
+/// `model_ema.` and the name without `model.` and dots, as LDM's training code and diffusers' `extract_ema` have it.
+#[test]
+fn averaged_weights_are_read_on_demand() {
+    let folder = Folder::new();
+    let mut tensors = read_tensors(&fixtures().join("formats/tiny-sd1.safetensors"));
+    let read = |folder: &Folder| {
+        let source: ModelSource = folder.path("all.safetensors").to_str().unwrap().parse().unwrap();
+        let weights = CheckpointWeights::Averaged;
+        let options = FileOptions { config: Some(original()), weights, ..FileOptions::default() };
+        source.with_file_options(options).unwrap()
+    };
+    folder.write("all.safetensors", &tensors);
+    let message = Blueprint::read(&read(&folder), ScheduleCheck::Protocol).unwrap_err().to_string();
+    assert!(message.contains("--ema"), "{message}");
+    let unet = tensors.keys().filter(|name| name.starts_with("model.diffusion_model.")).cloned().collect::<Vec<_>>();
+    for name in unet {
+        let flat = name.strip_prefix("model.").unwrap().replace('.', "");
+        tensors.insert(format!("model_ema.{flat}"), (&tensors[&name] * 0.5).unwrap());
+    }
+    folder.write("all.safetensors", &tensors);
+    let halved = folder.unet().into_iter().map(|(name, t)| (name, (t * 0.5).unwrap())).collect();
+    folder.write(&format!("{UNET}.safetensors"), &halved);
+    let averaged = LatentDiffusion::load(&read(&folder)).unwrap();
+    assert!(relative_l2(&output(&averaged), &output(&folder.load().unwrap())) < 1e-6);
+    let summary = ModelSummary::of(&read(&folder)).unwrap();
+    assert!(summary.unused.iter().any(|unused| unused.reason.contains("averages")), "{summary}");
 }
 
 /// The text encoder of SD 2.x lies in OpenCLIP's layout, which diffusers' conversion was seen to read in the same way.

@@ -6,7 +6,7 @@ use std::{collections::HashMap, env, path::PathBuf};
 
 use crate::common::{device, read_tensors, relative_l2};
 use candle_core::{DType, Tensor};
-use memscope_model::{Execution, LatentDiffusion, LoadOptions, ModelSource, WeightsOrigin};
+use memscope_model::{Execution, LatentDiffusion, LoadOptions, ModelSource, PromptBatch, WeightsOrigin};
 use serde::Deserialize;
 
 /// Of the relative L2 error; both sides compute in f32.
@@ -102,6 +102,41 @@ impl Proof {
         let of_unconditional = unconditional.vjp(&cotangent.neg().unwrap()).unwrap();
         self.assert_within(GRADIENT_TOLERANCE, "gradient.context", &gradients.context);
         self.assert_within(GRADIENT_TOLERANCE, "gradient.x", &(gradients.x + of_unconditional.x).unwrap());
+    }
+}
+
+/// SDXL as `scripts/full_size/sdxl.py` made it: prompts, UNet and VAE.
+#[test]
+#[ignore = "7 GB of weights: MEMSCOPE_FULL_SIZE=DIR, see scripts/full_size/README.md"]
+fn stable_diffusion_xl() {
+    let folder = env::var_os("MEMSCOPE_FULL_SIZE").map(PathBuf::from).expect("MEMSCOPE_FULL_SIZE names the folder");
+    let execution = Execution { device: device(), ..Execution::default() };
+    let options = LoadOptions { execution, ..LoadOptions::default() };
+    let model = LatentDiffusion::load_with(&ModelSource::folder(folder.join("random-sdxl")), options).unwrap();
+    assert_eq!(model.weights_origin(), WeightsOrigin::Random);
+    let tensors = read_tensors(&folder.join("random-sdxl.reference.safetensors"));
+    let close = |name: &str, got: &Tensor| {
+        let error = relative_l2(got, &tensors[name]);
+        println!("random-sdxl {name}: relative L2 {error:.2e}");
+        assert!(error <= TOLERANCE, "{name}: relative L2 {error:.2e}");
+    };
+    let prompts = ["Mothers influence on her young hippo", "The No Limits Business Woman Podcast!"];
+    let prompts = model.encode_prompts(&prompts).unwrap();
+    let ids: Vec<Vec<u32>> = tensors["input_ids"].to_dtype(DType::U32).unwrap().to_vec2().unwrap();
+    assert!(prompts.iter().map(|prompt| &prompt.tokens.ids).eq(&ids));
+    let both = PromptBatch::of(&prompts.iter().collect::<Vec<_>>()).unwrap();
+    close("context", &both.context);
+    let added = both.added.unwrap();
+    close("pooled", &added.narrow(1, 0, 1280).unwrap());
+    model.release_text_encoders();
+    close("vae.decoded", &model.vae().unwrap().decode(&tensors["vae.latent"]).unwrap());
+    // The reference's own embeddings, so that the UNet is compared alone.
+    let sizes = model.blueprint().sizes().unwrap();
+    let first = |name: &str| tensors[name].narrow(0, 0, 1).unwrap();
+    let added = Some(model.unet().added_conditions(&first("pooled"), sizes).unwrap());
+    let prompt = PromptBatch { context: first("context"), added };
+    for t in [981, 1] {
+        close(&format!("output.t{t}"), &model.predict(&tensors["x"], &[t], &prompt, None).unwrap());
     }
 }
 

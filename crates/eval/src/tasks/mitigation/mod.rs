@@ -177,7 +177,7 @@ impl Mitigations {
     /// The scores of the detectors on what a unit draws; `None` where they were not measured.
     pub fn scores(&self, unit: usize, store: &MeasurementStore) -> Option<Vec<f64>> {
         let (measures, images) = (self.measures(), self.images());
-        let score = |detector: &Box<dyn Detector>| {
+        let score = |detector: &dyn Detector| {
             let places = measures.locate(&detector.quantities())?;
             let mut generations = vec![vec![]; images];
             for at in places {
@@ -189,7 +189,7 @@ impl Mitigations {
             }
             Some(detector.score(&generations).value)
         };
-        self.detectors.iter().map(score).collect()
+        self.detectors.iter().map(|detector| score(detector.as_ref())).collect()
     }
 
     /// Network calls of a unit's mitigation, at most.
