@@ -39,14 +39,9 @@ fn an_experiment_names_its_format_and_stored_answers_are_kept_apart() {
     let folder = tempfile::tempdir().unwrap();
     let (path, results) = (small_experiment(folder.path()), folder.path().join("results"));
     let run = |arguments: &[&str]| {
-        let output = memscope()
-            .args(["run", "--overwrite"])
-            .arg(&path)
-            .arg("--results")
-            .arg(&results)
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output =
+            memscope().arg("run").arg(&path).arg("--results").arg(&results).arg("--overwrite").args(arguments).output();
+        let output = output.unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let manifest: Value = serde_json::from_slice(&fs::read(results.join("small/manifest.json")).unwrap()).unwrap();
         assert_eq!(manifest["device"], "cpu");
@@ -111,14 +106,7 @@ fn every_detector_runs_on_sdxl() {
     let (path, results) = (folder.path().join("xl.yaml"), folder.path().join("results"));
     fs::write(&path, yaml).unwrap();
     let run = |set: &[&str]| {
-        let output = memscope()
-            .args(["run", "--overwrite"])
-            .arg(&path)
-            .arg("--results")
-            .arg(&results)
-            .args(set)
-            .output()
-            .unwrap();
+        let output = memscope().arg("run").arg(&path).arg("--results").arg(&results).args(set).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let manifest: Value = serde_json::from_slice(&fs::read(results.join("xl/manifest.json")).unwrap()).unwrap();
         manifest["models"][0]["fingerprint"].as_str().unwrap().to_owned()
