@@ -149,7 +149,7 @@ fn several_noises_have_one_norm() {
         let expected = row.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
         assert!((got - expected).abs() <= 1e-4 * expected, "token {token}: {got} {expected}");
     }
-    let mean = |token: usize| (mean[0][token] + mean[1][token]) / 2.0;
+    let mean = |token: usize| f64::midpoint(mean[0][token], mean[1][token]);
     assert!(together.iter().enumerate().any(|(i, got)| (got / mean(i) - 1.0).abs() > 1e-3), "it is no mean of norms");
 }
 

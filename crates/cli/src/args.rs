@@ -362,6 +362,7 @@ pub(crate) struct Run {
 
 /// Options shared by `run` and `reproduce`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct RunOptions {
     /// Folder for results; stored measurements in it are reused.
     #[arg(long, value_name = "DIR", default_value = "results")]

@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(lines.line(), None);
         lines.progress(40, 100);
         assert!(lines.line().unwrap().contains("sd14: 40 of 100 (40 %), 0.00 a second, time left not known"));
-        lines.begun = Some((Instant::now() - Duration::from_secs(10), 40));
+        lines.begun = Some((Instant::now().checked_sub(Duration::from_secs(10)).unwrap(), 40));
         lines.progress(60, 100);
         let line = lines.line().unwrap();
         assert!(line.contains("60 of 100 (60 %), 2.00 a second, 20 s left"), "{line}");

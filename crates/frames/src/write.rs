@@ -45,7 +45,7 @@ pub struct FrameWriter {
 
 enum Pieces {
     Csv(BatchedCsv<File>),
-    Parquet(BatchedParquet<File>),
+    Parquet(Box<BatchedParquet<File>>),
     JsonLines(File),
 }
 
@@ -60,7 +60,9 @@ impl FrameWriter {
         let schema = frame.schema();
         let pieces = match format {
             OutputFormat::Csv => Pieces::Csv(CsvWriter::new(file).batched(schema).map_err(io_error)?),
-            OutputFormat::Parquet => Pieces::Parquet(ParquetWriter::new(file).batched(schema).map_err(io_error)?),
+            OutputFormat::Parquet => {
+                Pieces::Parquet(Box::new(ParquetWriter::new(file).batched(schema).map_err(io_error)?))
+            }
             OutputFormat::JsonLines => Pieces::JsonLines(file),
         };
         let mut writer = Self { pieces };
@@ -108,7 +110,7 @@ fn io_error(error: PolarsError) -> io::Error {
 
 /// A column of a table as it was read, for the rows at these places. A column of bare numbers or truth values stays such;
 /// all others are text.
-pub fn column_of(column: &Column, rows: impl Iterator<Item = usize> + Clone) -> Series {
+pub fn column_of(column: &Column, rows: &(impl Iterator<Item = usize> + Clone)) -> Series {
     let cells = || rows.clone().map(|row| &column.cells[row]);
     let name = column.name.as_str().into();
     let texts = || cells().map(Cell::text);

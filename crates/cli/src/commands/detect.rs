@@ -189,7 +189,7 @@ fn write_scores(path: &Path, table: &Table, rows: &[Option<usize>], result: &Det
             tracing::warn!("the input's column '{}' is called '{name}' in {}", column.name, path.display());
         }
         taken.push(name.clone());
-        columns.push(column_of(column, from.iter().copied()).with_name(name.into()));
+        columns.push(column_of(column, &from.iter().copied()).with_name(name.into()));
     }
     columns.extend(own);
     Ok(write_columns(path, from.len(), columns)?)

@@ -51,7 +51,7 @@ fn table(status: &PlanStatus) -> anyhow::Result<ResultTable> {
     let left = status.seconds_left.map_or_else(|| "not known".to_owned(), duration);
     table.set_provenance("running", format!("{:.2} a second together, {left} left", status.rate));
     for (i, hardware) in status.hardware.iter().enumerate() {
-        table.set_provenance(&format!("hardware {}", i + 1), hardware.to_string());
+        table.set_provenance(format!("hardware {}", i + 1), hardware.to_string());
     }
     let next = match (status.merged, status.shards.iter().all(|shard| shard.state == ShardState::Done)) {
         (true, _) => format!("merged; {} writes the tables", status.command),

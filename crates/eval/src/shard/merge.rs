@@ -259,7 +259,11 @@ fn by_model(found: &Found) -> Result<BTreeMap<String, Vec<(PathBuf, usize)>>> {
 fn pictures(results: &Results, found: &Found) -> Result<Vec<(PathBuf, PathBuf)>> {
     let mut all = vec![];
     for (folder, done) in found {
-        for (name, hash) in done.files.iter().filter(|(name, _)| !name.ends_with(".jsonl")) {
+        for (name, hash) in done
+            .files
+            .iter()
+            .filter(|(name, _)| std::path::Path::new(name).extension().is_none_or(|end| end != "jsonl"))
+        {
             let from = folder.file(name).ok_or_else(|| outside(folder, name))?;
             let to = results.path().join(name);
             if !to.exists() {

@@ -98,7 +98,7 @@ impl Earlier {
             let mut is_new = false;
             for record in &part.records {
                 is_new |= match record {
-                    RecordId::Numbers { key, .. } => self.numbers.insert(key.clone()),
+                    RecordId::Numbers { key, .. } => self.numbers.insert(*key),
                     RecordId::Picture(path) => self.pictures.insert(path.clone()),
                 };
             }

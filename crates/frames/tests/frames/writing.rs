@@ -20,7 +20,7 @@ fn a_table_keeps_its_columns_and_row_order_in_every_format() {
     let table = read(&input);
     for name in ["out.csv", "out.parquet", "out.jsonl"] {
         let path = folder.path().join(name);
-        let mut columns: Vec<FrameColumn> = table.columns.iter().map(|column| column_of(column, 0..2)).collect();
+        let mut columns: Vec<FrameColumn> = table.columns.iter().map(|column| column_of(column, &(0..2))).collect();
         columns.push(FrameColumn::new("score".into(), vec![Some(0.25), None]));
         let format = OutputFormat::of(&path).unwrap();
         FrameWriter::begin(format, File::create(&path).unwrap(), 2, columns).unwrap().finish().unwrap();

@@ -68,10 +68,12 @@ struct Request<'r> {
 impl Request<'_> {
     /// Says whose shards these are, or, where nothing is to be written, only that they are no others'.
     fn claim(&self) -> anyhow::Result<()> {
-        Ok(match self.args.print {
-            true => self.shards.check(self.record)?,
-            false => self.shards.claim(self.record)?,
-        })
+        if self.args.print {
+            self.shards.check(self.record)?;
+        } else {
+            self.shards.claim(self.record)?;
+        }
+        Ok(())
     }
 
     /// The shards that are not done, with their states.

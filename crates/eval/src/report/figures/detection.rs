@@ -120,14 +120,13 @@ pub(super) fn histograms(subject: &Subject) -> Vec<FigureData> {
         let label = scores.detector.label();
         let alt = format!("Histogram of {label} for memorized and non-memorized prompts on {}.", subject.model.model);
         let own = format!("{label}, n = {}, {}.", scores.generations, seeds_pooled(&runs));
-        let figure = FigureData::Histogram(ScoreHistogram {
+        FigureData::Histogram(ScoreHistogram {
             meta: subject.meta(&format!("scores-{}", i + 1), alt, &[own]),
             score: label,
             memorized,
             non_memorized,
             bins: BINS,
-        });
-        figure
+        })
     };
     scores(subject).enumerate().map(figure).collect()
 }

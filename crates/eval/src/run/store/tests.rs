@@ -86,7 +86,7 @@ fn removed_records_are_measured_again_and_the_later_one_counts() {
     // A run that was killed here goes on with measuring.
     let mut store = MeasurementStore::open(folder.path(), "abc").unwrap();
     assert_eq!(store.get(&key), None);
-    store.append(vec![(key.clone(), vec![7.0])]).unwrap();
+    store.append(vec![(key, vec![7.0])]).unwrap();
     drop(store);
     assert_eq!(MeasurementStore::open(folder.path(), "abc").unwrap().get(&key).as_deref(), Some([7.0].as_slice()));
 }
@@ -97,7 +97,7 @@ fn a_short_record_does_not_count() {
     let mut store = MeasurementStore::open(folder.path(), "abc").unwrap();
     let (key, values) = record(1);
     assert!(store.holds(&key, Some(values.len())) && store.holds(&key, None) && !store.holds(&key, Some(5)));
-    store.remove_misshapen(&[RecordId::Numbers { key: key.clone(), count: Some(5) }]).unwrap();
+    store.remove_misshapen(&[RecordId::Numbers { key, count: Some(5) }]).unwrap();
     assert_eq!(store.get(&key), None);
 }
 
