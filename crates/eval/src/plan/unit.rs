@@ -156,9 +156,10 @@ pub fn open_units(task: &dyn Task, known: &KnownRecords) -> Vec<OpenUnit> {
     (0..task.units()).filter_map(open).collect()
 }
 
-/// Weight of the units whose prompts are encoded together: what is held of prompts does not grow with their number. The
-/// paper's lists are one slab; of Stable Diffusion 1.4 it holds 0.24 GB.
-const SLAB: usize = 1024;
+/// Weight of the units whose prompts are encoded together, so that what is held of prompts does not grow with their number:
+/// 0.12 GB of Stable Diffusion 1.4. Lists of more prompts are encoded again for every noise, which costs a hundredth of their
+/// predictions.
+const SLAB: usize = 512;
 
 /// Cuts open units into slabs, in order. All of them are one where they need no more prompts than a slab has. A prompt is
 /// encoded in the same batch, and so to the same bits, in whichever slab it is needed.

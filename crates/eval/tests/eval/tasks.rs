@@ -123,7 +123,7 @@ fn measurements_with_noise_of_its_own_for_each_prompt() {
 /// those of a shorter list.
 #[test]
 fn a_long_list_is_encoded_in_slabs() {
-    const SLAB: usize = 1024;
+    const SLAB: usize = 512;
     let model = model();
     let prompts: Vec<String> = (0..SLAB + 40).map(|i| format!("prompt number {i}")).collect();
     let wen = Detection { batch: 32, ..detection(&model, &[DetectorName::Wen], NoiseSharing::Shared) };
