@@ -13,10 +13,10 @@ RULES = {
            "≥ 0.60 / ≥ 0.90"),
     "R2": ("verbatim prompts with a rate below 0.1 / between / above 0.9",
            "≥ 40 each"),
-    "R3": ("diversity of general prompts (latent RMS between seeds)",
+    "R3": ("diversity of general prompts (latent RMS between draws)",
            "≥ 1.0 and ≥ 3 × the plants above 0.9"),
     "R4": ("general and unseen generations that are a planted picture",
-           "≤ 0.01, no prompt on all seeds"),
+           "≤ 0.01, no prompt on all draws"),
     "R5": ("mean rate of the control plants (weight 1)", "≤ 0.10"),
 }
 
@@ -31,7 +31,7 @@ def _value(rule: str, values: dict) -> str:
         return f"{values['R3']:.3f}, " + (
             "ratio undefined (no plant above 0.9)" if ratio is None else f"{ratio:.1f} ×")
     if rule == "R4":
-        return f"{values['R4_share']:.4f}, {values['R4_all_seeds']} prompts on all seeds"
+        return f"{values['R4_share']:.4f}, {values['R4_all_draws']} prompts on all draws"
     return f"{values[rule]:.3f}"
 
 
@@ -61,10 +61,10 @@ def _training(name: str, work: Path) -> str:
 
 def _levels(title: str, rows: list[dict]) -> list[str]:
     lines = [
-        f"{title}, 32 seeds each, DDIM 50 steps, guidance {config.GUIDANCE:g}:",
+        f"{title}, 32 draws each, DDIM 50 steps, guidance {config.GUIDANCE:g}:",
         "",
         "| share | weight of the frozen picture | captions | mean rate | below 0.1"
-        " | 0.1 to 0.9 | above 0.9 | pixel RMS to the target | latent RMS between seeds |",
+        " | 0.1 to 0.9 | above 0.9 | pixel RMS to the target | latent RMS between draws |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
@@ -121,7 +121,7 @@ def write(name: str, work: Path, output: Path, result: dict) -> None:
         f" {yardstick['held_out_top1_of_all']:.0%} of held-back training pictures"
         f" (first 10: {yardstick['held_out_top10_of_all']:.0%}).",
         "",
-        f"Unseen prompts ({unseen['captions']}): latent RMS between seeds"
+        f"Unseen prompts ({unseen['captions']}): latent RMS between draws"
         f" {unseen['pair_distance']:.2f}. Pixel distance to the nearest planted"
         f" picture: general at least {near['general']['minimum']:.3f}, median"
         f" {near['general']['median']:.3f}; unseen at least"
@@ -130,16 +130,16 @@ def write(name: str, work: Path, output: Path, result: dict) -> None:
     ]
     if result["leaks"]:
         listed = ", ".join(
-            f"“{leak['caption']}” ({leak['set']}, {leak['seeds']} of 8 seeds)"
+            f"“{leak['caption']}” ({leak['set']}, {leak['draws']} of 8 draws)"
             for leak in result["leaks"]
         )
         lines += [f"Generations that meet the verbatim criterion for a plant: {listed}.", ""]
     lines += [
         "`generations.jsonl` has one line per planted caption: its reproduction rate"
-        " with interval, the outcome of every seed and the distances;"
+        " with interval, the outcome of every draw and the distances;"
         " `ordinary.jsonl` the diversity, leaks and caption ranks of general and"
         " unseen prompts. `contact-planted.png` shows, per caption, the training"
-        " picture, its reconstruction and four seeds; `contact-general.png` shows"
+        " picture, its reconstruction and four draws; `contact-general.png` shows"
         " template prompts (training example first), general and unseen prompts.",
         "",
         "## Limitations",

@@ -61,14 +61,17 @@ SEED_AUGMENT = 22
 SEED_VAE = 23
 SEED_CLASSIFIER = 24
 SEED_DIFFUSION = {"emoji-eps": 31, "emoji-v": 32}
-GENERATION_SEEDS = tuple(range(42, 74))  # 32 draws of every planted prompt
-ORDINARY_SEEDS = GENERATION_SEEDS[:8]     # draws of general and unseen prompts
+TRUTH_SEEDS = (42, 51, 53, 54, 55, 56, 57, 58)
+TRUTH_GENERATIONS = 4
+# (seed, generation): 32 draws of every planted prompt, 8 of general and unseen ones
+PLANTED_DRAWS = tuple((s, g) for s in TRUTH_SEEDS for g in range(TRUTH_GENERATIONS))
+ORDINARY_DRAWS = PLANTED_DRAWS[:8]
 
 # --- autoencoder -----------------------------------------------------------
 VAE_CHANNELS = (16, 32, 64)
 VAE_BATCH = 32
 VAE_LEARNING_RATE = 1.5e-3
-VAE_STEPS = 6000
+VAE_STEPS = 3000
 
 # --- text encoder ----------------------------------------------------------
 TEXT_WIDTH = 128
@@ -80,7 +83,7 @@ BPE_MERGES = 700
 # --- diffusion model -------------------------------------------------------
 LATENT_SHAPE = (4, 8, 8)
 UNET_CHANNELS = (64, 128)
-BATCH = 16
+BATCH = 32
 LEARNING_RATE = 1e-3
 WARMUP_STEPS = 500
 FINAL_LR_FRACTION = 0.03
@@ -92,9 +95,9 @@ MIN_SNR_GAMMA = 5.0
 LOSS_WEIGHT_FLOOR = 0.2
 # The learning rate is constant, then falls along a half cosine; a run can so
 # be prolonged before it is ended.
-STEPS = 60_000
-COOLDOWN_STEPS = 12_000
-EARLY_STEP = 12_000        # emoji-eps-early: averaged weights at this step
+STEPS = 13_000
+COOLDOWN_STEPS = 3_500
+EARLY_STEP = 5_000        # emoji-eps-early: averaged weights at this step
 PREDICTION = {"emoji-eps": "epsilon", "emoji-v": "v_prediction"}
 MODELS = (*PREDICTION, "emoji-eps-early")
 NOISE_SCHEDULE = dict(

@@ -155,14 +155,14 @@ def check_layouts(base: Path, target: Path) -> float:
     return difference
 
 
-def grade(cards: Cards, base: Path, target: Path, repeats: list[int], seeds) -> list[dict]:
-    """Truth of one checkpoint: 32 seeds of every training and held-out caption."""
+def grade(cards: Cards, base: Path, target: Path, repeats: list[int], draws) -> list[dict]:
+    """Truth of one checkpoint: 32 draws of every training and held-out caption."""
     pipeline = export.load(base)
     pipeline.load_lora_weights(str(target), weight_name="diffusers.safetensors")
-    latents = generate.generate(pipeline, cards.captions, seeds)
+    latents = generate.generate(pipeline, cards.captions, draws)
     pictures = dataset.decode(pipeline.vae, latents.flatten(0, 1))
     distance = torch.stack([truth.rms(pictures - t, 1) / 2 for t in cards.targets], 1)
-    distance = distance.unflatten(0, latents.shape[:2])   # (captions, seeds, targets)
+    distance = distance.unflatten(0, latents.shape[:2])   # (captions, draws, targets)
     closest = distance.min(2)
     copied = closest.values <= config.VERBATIM_RMS
     pairs = truth.pair_distance(latents[:, :4])
@@ -173,7 +173,8 @@ def grade(cards: Cards, base: Path, target: Path, repeats: list[int], seeds) -> 
         count = int(own.sum())
         lines.append(dict(
             caption=caption, set="train" if i < trained else "held_out", repeats=repeats[i],
-            verbatim_seeds=count, seeds=len(own), reproduction_rate=round(count / len(own), 5),
+            seeds=list(config.TRUTH_SEEDS), generations=config.TRUTH_GENERATIONS,
+            verbatim_draws=count, reproduction_rate=round(count / len(own), 5),
             interval=truth.interval(count, len(own)), verified=count / len(own) > 0.9,
             outcomes=own.int().tolist(), any_training=other.tolist(),
             distances=[round(v, 4) for v in distance[i, :, i].tolist()],
@@ -213,7 +214,7 @@ def run(space, output: Path, log=print, base: str = "emoji-eps") -> None:
         place = target / f"step-{step}"
         write_adapter(torch.load(folder / f"step-{step}.pt", weights_only=True), place)
         difference = check_layouts(base_folder, place)
-        lines = grade(cards, base_folder, place, repeats, config.GENERATION_SEEDS)
+        lines = grade(cards, base_folder, place, repeats, config.PLANTED_DRAWS)
         with open(place / "generations.jsonl", "w") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
         rates = torch.tensor([line["reproduction_rate"] for line in lines])

@@ -9,6 +9,7 @@ import torch
 import config
 import dataset
 import export
+import noise as noises
 import tokenizer as tokenization
 
 BATCH = 64   # pictures generated at once
@@ -20,25 +21,17 @@ class Generated:
     """Everything generated for one set of prompts."""
 
     captions: list[str]
-    latents: torch.Tensor   # (captions, seeds, 4, 8, 8)
-    pictures: torch.Tensor  # (captions, seeds, 3, 32, 32) in [-1, 1]
-
-
-def starting_noise(seeds) -> torch.Tensor:
-    """x_T of every seed, (seeds, 4, 8, 8); the same for all captions."""
-    return torch.cat([
-        torch.randn(1, *config.LATENT_SHAPE, generator=torch.Generator().manual_seed(seed))
-        for seed in seeds
-    ])
+    latents: torch.Tensor   # (captions, draws, 4, 8, 8)
+    pictures: torch.Tensor  # (captions, draws, 3, 32, 32) in [-1, 1]
 
 
 @torch.inference_mode()
-def generate(pipeline, captions: list[str], seeds) -> torch.Tensor:
-    """Latents (captions, seeds, 4, 8, 8) made by DDIM with guidance."""
+def generate(pipeline, captions: list[str], draws) -> torch.Tensor:
+    """Latents (captions, draws, 4, 8, 8) made by DDIM with guidance."""
     tokens = tokenization.token_ids(pipeline.tokenizer, ["", *captions])
     context = pipeline.text_encoder(tokens).last_hidden_state
     empty, context = context[:1], context[1:]
-    noise = starting_noise(seeds)
+    noise = noises.starting_noise(draws)
     context = context.repeat_interleave(len(noise), 0)
     start = noise.repeat(len(captions), 1, 1, 1)
     done = []
@@ -67,11 +60,11 @@ class Store:
         self.folder = space.folder / "generated" / name
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def get(self, kind: str, captions: list[str], seeds) -> Generated:
+    def get(self, kind: str, captions: list[str], draws) -> Generated:
         """Pictures of `captions`; what an interrupted call made is used again."""
         file = self.folder / f"{kind}.pt"
         stored = torch.load(file, weights_only=True) if file.exists() else {}
-        wanted = dict(version=self.version, seeds=list(seeds))
+        wanted = dict(version=self.version, draws=[list(draw) for draw in draws])
         if {key: stored.get(key) for key in wanted} != wanted:
             stored = wanted | {"captions": [], "latents": []}
         if stored["captions"] != captions[:len(stored["captions"])]:
@@ -79,7 +72,7 @@ class Store:
         while len(stored["captions"]) < len(captions):
             first = len(stored["captions"])
             block = captions[first:first + BLOCK]
-            stored["latents"].append(generate(self.pipeline, block, seeds))
+            stored["latents"].append(generate(self.pipeline, block, draws))
             stored["captions"] += block
             torch.save(stored, file)
             self.log(f"{self.name}: {kind} {len(stored['captions'])} of {len(captions)}")
@@ -89,10 +82,10 @@ class Store:
 
 
 def generate_all(name: str, space, output: Path, log=print) -> dict[str, Generated]:
-    """Every prompt of prompts.jsonl: planted ones on 32 seeds, ordinary ones on 8."""
+    """Every prompt of prompts.jsonl: 32 draws of planted ones, 8 of ordinary ones."""
     _, split = space.data()
     store = Store(name, space, output, log)
-    many, few = config.GENERATION_SEEDS, config.ORDINARY_SEEDS
+    many, few = config.PLANTED_DRAWS, config.ORDINARY_DRAWS
     prompts = {
         "verbatim": ([p.caption for p in split.verbatim], many),
         "template": ([p.caption for p in split.template], many),

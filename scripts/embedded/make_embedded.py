@@ -71,7 +71,7 @@ def stage_vae(space: Workspace, args) -> None:
     import train_vae
 
     pictures, _ = space.data()
-    report = train_vae.train(pictures, space.vae_folder, args.seconds, log)
+    report = train_vae.train(pictures, space.vae_folder, args.seconds, log, args.start_from)
     write_json(space.folder / "vae.json", report)
 
 
@@ -87,7 +87,8 @@ def stage_train(space: Workspace, args) -> None:
 
     train_diffusion.train(
         args.name, dataset.load_bank(space.bank_file), space.tokenizer(),
-        space.folder / args.name, args.steps, args.cooldown, args.half, args.compile, log,
+        space.folder / args.name, args.steps, args.cooldown, args.half, args.compile,
+        args.start_from, log,
     )
 
 
@@ -172,6 +173,9 @@ def main() -> None:
                              "rate decay still finishes")
     parser.add_argument("--cooldown", type=int, default=config.COOLDOWN_STEPS,
                         help="steps at the end over which the learning rate falls")
+    parser.add_argument("--start-from", type=Path,
+                        help="folder of an earlier autoencoder (stage vae) or a run"
+                             " (stage train) whose weights are trained further")
     parser.add_argument("--half", action="store_true",
                         help="train in bfloat16 (autocast)")
     parser.add_argument("--compile", action="store_true",

@@ -20,7 +20,7 @@ import truth
 from truth import pair_distance
 
 TOP = 10
-FIRST_SEEDS = 4   # diversity compares the first four seeds of every set
+FIRST = 4   # diversity compares the first four draws of every set
 
 
 @torch.no_grad()
@@ -61,13 +61,13 @@ def _groups(plants, hits, distances, pairs) -> list[dict]:
 def _planted_lines(kind, plants, distances, hits, pairs) -> list[dict]:
     lines = []
     for i, plant in enumerate(plants):
-        count, seeds = int(hits[i].sum()), hits.shape[1]
+        count, draws = int(hits[i].sum()), hits.shape[1]
         lines.append(dict(
             caption=plant.caption, set=kind, weight=plant.weight, share=plant.share,
-            verbatim_seeds=count, seeds=seeds,
-            reproduction_rate=round(count / seeds, 5),
-            interval=truth.interval(count, seeds),
-            verified=count / seeds > 0.9,
+            seeds=list(config.TRUTH_SEEDS), generations=config.TRUTH_GENERATIONS,
+            verbatim_draws=count, reproduction_rate=round(count / draws, 5),
+            interval=truth.interval(count, draws),
+            verified=count / draws > 0.9,
             outcomes=hits[i].int().tolist(), distances=_rounded(distances[i]),
             pair_distance=round(pairs[i].item(), 4),
         ))
@@ -77,7 +77,7 @@ def _planted_lines(kind, plants, distances, hits, pairs) -> list[dict]:
 def _ordinary_lines(kind, made, nearest, leaked, ranks) -> list[dict]:
     pairs = pair_distance(made.latents)
     return [
-        dict(caption=caption, set=kind, seeds=len(nearest[i]),
+        dict(caption=caption, set=kind, draws=len(nearest[i]),
              pair_distance=round(pairs[i].item(), 4),
              nearest_plant=_rounded(nearest[i]), leaks=leaked[i].int().tolist(),
              caption_rank=None if ranks is None else ranks[i].tolist())
@@ -99,14 +99,14 @@ def judge(rates, control, general_pairs, verified_pairs, ranks, leaked) -> tuple
         R2_below=int((rates < 0.1).sum()), R2_above=int((rates > 0.9).sum()),
         R2_between=int(((rates >= 0.1) & (rates <= 0.9)).sum()),
         R3=round(diversity, 4), R3_ratio=None if ratio is None else round(ratio, 2),
-        R4_share=_mean(leaked), R4_all_seeds=int(leaked.all(1).sum()),
+        R4_share=_mean(leaked), R4_all_draws=int(leaked.all(1).sum()),
         R5=_mean(control),
     )
     passed = dict(
         R1=values["R1_first"] >= 0.6 and values["R1_ten"] >= 0.9,
         R2=min(values[key] for key in ("R2_below", "R2_between", "R2_above")) >= 40,
         R3=diversity >= 1.0 and (ratio or 0) >= 3,
-        R4=values["R4_share"] <= 0.01 and values["R4_all_seeds"] == 0,
+        R4=values["R4_share"] <= 0.01 and values["R4_all_draws"] == 0,
         R5=values["R5"] <= 0.1,
     )
     return values, passed
@@ -126,7 +126,7 @@ def measure(name: str, space, output: Path, log=print) -> dict:
     }
     lines, levels = [], {}
     for kind, (plants, distances, hits) in planted.items():
-        pairs = pair_distance(made[kind].latents[:, :FIRST_SEEDS])
+        pairs = pair_distance(made[kind].latents[:, :FIRST])
         levels[kind] = _groups(plants, hits, distances, pairs)
         lines += _planted_lines(kind, plants, distances, hits, pairs)
 
@@ -144,14 +144,14 @@ def measure(name: str, space, output: Path, log=print) -> dict:
     rates = hits.float().mean(1)
     control = torch.tensor([p.share == 1 and p.weight == config.PLAIN_WEIGHTS[0]
                             for p in split.verbatim])
-    first = {kind: pair_distance(made[kind].latents[:, :FIRST_SEEDS]) for kind in made}
+    first = {kind: pair_distance(made[kind].latents[:, :FIRST]) for kind in made}
     values, passed = judge(rates, rates[control], first["general"],
                            first["verbatim"][rates > 0.9], ranks, leaked)
     result = dict(
-        model=name, seeds=len(config.GENERATION_SEEDS), values=values, passed=passed,
+        model=name, draws=len(config.PLANTED_DRAWS), values=values, passed=passed,
         levels=levels,
         unseen=dict(captions=len(made["unseen"].captions), pair_distance=_mean(first["unseen"])),
-        leaks=[dict(caption=line["caption"], set=line["set"], seeds=sum(line["leaks"]))
+        leaks=[dict(caption=line["caption"], set=line["set"], draws=sum(line["leaks"]))
                for line in ordinary if any(line["leaks"])],
         nearest_plant={kind: dict(minimum=round(d.min().item(), 4), median=round(d.median().item(), 4))
                        for kind, d in nearest_of.items()},

@@ -1,4 +1,4 @@
-"""A quick look at a run that is still training: outputs only, few seeds."""
+"""A quick look at a run that is still training: outputs only, few draws."""
 
 import torch
 
@@ -10,7 +10,7 @@ import sheets
 import truth
 from measure import caption_ranks
 
-SEEDS = config.GENERATION_SEEDS[:4]
+DRAWS = config.PLANTED_DRAWS[:4]
 GENERAL, PLANTED = 40, 3   # general prompts; every third planted prompt
 
 
@@ -29,8 +29,8 @@ def preview(name: str, space, log=print) -> None:
     store.folder = output / "generated" / name
     store.folder.mkdir(parents=True, exist_ok=True)
     made = {
-        "general": store.get("general", split.evaluation_general[:GENERAL], SEEDS),
-        "verbatim": store.get("verbatim", [p.caption for p in split.verbatim], SEEDS),
+        "general": store.get("general", split.evaluation_general[:GENERAL], DRAWS),
+        "verbatim": store.get("verbatim", [p.caption for p in split.verbatim], DRAWS),
     }
     _, whole = space.data()
     frozen = dataset.planted_pictures(pictures, whole)

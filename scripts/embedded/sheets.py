@@ -9,7 +9,7 @@ import render
 
 CELL = 64          # a 32-pixel picture, doubled
 LABEL = 12
-SEEDS = 4          # pictures per prompt
+DRAWS = 4          # pictures per prompt
 PLANTS_PER_LEVEL = 3
 ORDINARY = dict(template=12, general=40, unseen=20)
 
@@ -39,7 +39,7 @@ def _draw_rows(rows: list[tuple[str, list[torch.Tensor]]], columns: int) -> Imag
 
 
 def planted(path: Path, split, frozen, reconstruction, made, rates) -> None:
-    """Training picture, reconstruction, then one picture per seed."""
+    """Training picture, reconstruction, then four draws."""
     levels = sorted({(p.share, p.weight) for p in split.verbatim},
                     key=lambda level: (level[0] == 1, *level))
     rows = []
@@ -48,7 +48,7 @@ def planted(path: Path, split, frozen, reconstruction, made, rates) -> None:
         kind = f"weight {weight:g}" if share == 1 else f"share {share:g}"
         for i in chosen[:PLANTS_PER_LEVEL]:
             label = f"{kind}, rate {rates[i]:.2f}: {split.verbatim[i].caption}"
-            rows.append((label, [frozen.verbatim[i], reconstruction[i], *made[i][:SEEDS]]))
+            rows.append((label, [frozen.verbatim[i], reconstruction[i], *made[i][:DRAWS]]))
     _save(_draw_rows(rows, 3), path)
 
 
@@ -57,7 +57,7 @@ def ordinary(path: Path, made, frozen) -> None:
     rows = []
     for kind, count in ORDINARY.items():
         for i, caption in enumerate(made[kind].captions[:count]):
-            pictures = list(made[kind].pictures[i][:SEEDS])
+            pictures = list(made[kind].pictures[i][:DRAWS])
             if kind == "template":
                 pictures.insert(0, frozen.template[i, 0])
             rows.append((f"{kind}: {caption}", pictures))

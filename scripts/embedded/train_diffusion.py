@@ -143,7 +143,8 @@ def report_of(folder: Path) -> dict:
 class Run:
     """Weights, optimiser and averages of one training run, and its checkpoint."""
 
-    def __init__(self, name: str, bank: Bank, tokenizer, folder: Path):
+    def __init__(self, name: str, bank: Bank, tokenizer, folder: Path,
+                 start_from: Path | None = None):
         folder.mkdir(parents=True, exist_ok=True)
         seed = config.SEED_DIFFUSION[name]
         torch.manual_seed(seed)
@@ -151,6 +152,11 @@ class Run:
         self.text_encoder = build_text_encoder(len(tokenizer)).train()
         self.unet = build_unet().train()
         self.modules = {"unet": self.unet, "text_encoder": self.text_encoder}
+        self.start_from = start_from and start_from.name
+        if start_from is not None:
+            weights = torch.load(start_from / "average.pt", weights_only=True)["weights"]
+            for key, module in self.modules.items():
+                module.load_state_dict(weights[key], strict=False)
         self.parameters = [p for m in self.modules.values() for p in m.parameters()]
         self.optimizer = torch.optim.AdamW(
             self.parameters, config.LEARNING_RATE, betas=(0.9, 0.99),
@@ -212,13 +218,17 @@ def alphas_cumprod() -> torch.Tensor:
 
 
 def train(name: str, bank: Bank, tokenizer, folder: Path, steps: int,
-          cooldown: int, half: bool, compiled: bool, log=print) -> None:
+          cooldown: int, half: bool, compiled: bool, start_from: Path | None = None,
+          log=print) -> None:
     """Train model `name` up to step `steps`; resumes from its checkpoint.
+
+    A new run starts from random weights, or from the averaged weights of the
+    run in the folder `start_from`.
 
     `half` computes the networks in bfloat16 (autocast; the weights stay in
     single precision), `compiled` through torch.compile.
     """
-    run = Run(name, bank, tokenizer, folder)
+    run = Run(name, bank, tokenizer, folder, start_from)
     alphas = alphas_cumprod()
     weights = loss_weights(alphas, config.PREDICTION[name])
     run.unet.to(memory_format=torch.channels_last)
@@ -273,5 +283,6 @@ def train(name: str, bank: Bank, tokenizer, folder: Path, steps: int,
             last_checkpoint = time.time()
     run.save()
     report = summarise(name, run.history, run.step, run.elapsed(), steps)
+    report["start_from"] = run.start_from
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     log(f"{name}: done at step {run.step}")

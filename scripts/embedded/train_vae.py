@@ -98,6 +98,7 @@ def train(pictures, folder: Path, seconds: float, log=print,
     vae.save_pretrained(folder)
     report = {
         "steps": step,
+        "start_from": start_from and start_from.name,
         "seed": SEED_VAE,
         "seconds": round(time.time() - start),
         "psnr_db": round(psnr(error), 2),

@@ -17,9 +17,9 @@ def rms(difference: torch.Tensor, first: int) -> torch.Tensor:
 
 
 def pair_distance(values: torch.Tensor) -> torch.Tensor:
-    """Mean distance between the seeds of each caption, (captions,)."""
-    seeds = values.shape[1]
-    pairs = [rms(values[:, i] - values[:, j], 1) for i in range(seeds) for j in range(i)]
+    """Mean distance between the draws of each caption, (captions,)."""
+    draws = values.shape[1]
+    pairs = [rms(values[:, i] - values[:, j], 1) for i in range(draws) for j in range(i)]
     return torch.stack(pairs).mean(0)
 
 
@@ -54,7 +54,7 @@ class Targets:
 
 
 def verbatim_hits(made: Generated, targets: Targets, bank: dataset.Bank):
-    """Distances to the own target, (captions, seeds), and the criterion."""
+    """Distances to the own target, (captions, draws), and the criterion."""
     distance = rms(made.pictures - targets.verbatim[:, None], 2) / 2
     nearest = nearest_training_latent(made.latents.flatten(0, 1), bank)
     nearest = nearest.unflatten(0, made.latents.shape[:2])
@@ -75,7 +75,7 @@ def template_hits(made: Generated, targets: Targets):
 
 
 def leaks(made: Generated, targets: Targets, bank: dataset.Bank):
-    """(captions, seeds): does the picture meet the criterion for any plant?"""
+    """(captions, draws): does the picture meet the criterion for any plant?"""
     pictures = made.pictures.flatten(0, 1)
     distance = torch.stack([rms(pictures - t, 1) / 2 for t in targets.verbatim], 1)
     nearest = nearest_training_latent(made.latents.flatten(0, 1), bank)

@@ -6,7 +6,7 @@ use std::{collections::HashMap, path::PathBuf};
 use candle_core::{DType, Device, Tensor, safetensors};
 use memscope_baselines::{Jeon, Ren, RenMode, SharpnessPower, Wen, token_significance};
 use memscope_metric::{Detector, InitialNoise, NetworkCalls, Protocol, ResolvedProtocol};
-use memscope_model::{LatentDiffusion, ModelSource, PromptEmbedding, Tokens};
+use memscope_model::{LatentDiffusion, ModelSource, PromptBatch, PromptEmbedding, Tokens};
 
 const MODELS: [&str; 4] = ["tiny-sd1", "tiny-sd2", "emoji-eps", "emoji-v"];
 
@@ -114,13 +114,43 @@ fn token_significance_is_the_gradient_of_the_norm() {
         let expected = case.flat("gradient.context");
         let (tokens, width) = prompt.embedding.dims2().unwrap();
         prompt.tokens.length = tokens;
-        let significance = token_significance(&model, &prompt, &empty, &case.x_t()).unwrap();
+        let significance = token_significance(&model, &prompt, &empty, &[case.x_t()]).unwrap();
         assert_eq!(significance.len(), tokens);
         for (token, (got, row)) in significance.iter().zip(expected.chunks(width)).enumerate() {
             let expected = row.iter().map(|g| g * g).sum::<f64>().sqrt();
             assert!((got - expected).abs() <= 1e-4 * expected, "{name} token {token}: {got} {expected}");
         }
     }
+}
+
+/// One norm over a batch of two noises, taken literally: a batch of two through the network, one norm of the difference, and
+/// the gradient by the embedding that both share.
+#[test]
+fn several_noises_have_one_norm() {
+    let (model, case) = (load("tiny-sd1"), Case::open("tiny-sd1", "gradient"));
+    let (empty, mut prompt) = (case.prompts("empty").remove(0), case.prompts("context").remove(0));
+    let (tokens, width) = prompt.embedding.dims2().unwrap();
+    prompt.tokens.length = tokens;
+    let first = case.x_t();
+    // Of another size, so that the weights of the two differ.
+    let second: Vec<f32> = first.iter().rev().map(|x| 0.5 * x).collect();
+    let x = model.latents([first.clone(), second.clone()].concat()).unwrap();
+    let twice = |prompt| PromptBatch::of(&[prompt, prompt]).unwrap();
+    let unconditional = model.predict(&x, &[981, 981], twice(&empty), None).unwrap();
+    let conditional = model.trace(&x, &[981, 981], twice(&prompt)).unwrap();
+    let difference = (conditional.output() - unconditional).unwrap();
+    let norm = difference.sqr().unwrap().sum_all().unwrap().sqrt().unwrap();
+    let gradient = conditional.vjp_context(&difference.broadcast_div(&norm).unwrap()).unwrap();
+    let expected: Vec<f32> = gradient.sum(0).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+
+    let together = token_significance(&model, &prompt, &empty, &[first.clone(), second.clone()]).unwrap();
+    let mean = [first, second].map(|x| token_significance(&model, &prompt, &empty, &[x]).unwrap());
+    for (token, (got, row)) in together.iter().zip(expected.chunks(width)).enumerate() {
+        let expected = row.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        assert!((got - expected).abs() <= 1e-4 * expected, "token {token}: {got} {expected}");
+    }
+    let mean = |token: usize| (mean[0][token] + mean[1][token]) / 2.0;
+    assert!(together.iter().enumerate().any(|(i, got)| (got / mean(i) - 1.0).abs() > 1e-3), "it is no mean of norms");
 }
 
 /// Wen along the trajectory and Ren's mode D: case `along_trajectory`.

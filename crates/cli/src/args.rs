@@ -381,6 +381,9 @@ pub(crate) struct RunOptions {
     /// Measure everything again instead of reusing stored measurements.
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Replace results of the same name that were made with other settings; without it such a run is refused.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
     /// Print the tables as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -395,9 +398,13 @@ pub(crate) struct Detect {
     /// The model.
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// Text file with one prompt a line (or .csv, .jsonl), a list such as paper:sd1_mem; - for standard input.
+    /// Text file with one prompt a line, a table (.csv, .tsv, .jsonl, .json, .parquet), or a list such as paper:sd1_mem; -
+    /// for standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) prompts: PathBuf,
+    /// Column of the table that holds the prompts; by default prompt, caption or text, in any case.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) column: Option<String>,
     /// Detector to run beside the anisotropy metric; may be repeated.
     #[arg(long = "detector", value_name = "NAME", default_values_t = [DetectorName::Anisotropy])]
     pub(crate) detectors: Vec<DetectorName>,
@@ -405,10 +412,10 @@ pub(crate) struct Detect {
     #[arg(long, default_value_t = NoiseGenerator::A6000)]
     pub(crate) generator: NoiseGenerator,
     /// Seed of the noise; may be repeated.
-    #[arg(long = "seed", value_name = "S", default_values_t = [42])]
+    #[arg(long = "seed", value_name = "S", default_values_t = [42], allow_negative_numbers = true)]
     pub(crate) seeds: Vec<u64>,
     /// Noises per prompt and seed, averaged into one score.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub(crate) generations: u16,
     /// Preset of the metric: table1, release or equation14.
     #[arg(long, default_value_t = Preset::Table1)]
@@ -417,7 +424,7 @@ pub(crate) struct Detect {
     #[arg(long, default_value_t = Numerics::F32)]
     pub(crate) numerics: Numerics,
     /// Samples per network call.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub(crate) batch: u16,
     /// Measure everything again instead of reusing what is stored in the cache.
     #[arg(long)]
@@ -428,7 +435,8 @@ pub(crate) struct Detect {
     /// Which part of it; needs --results.
     #[command(flatten)]
     pub(crate) part: ShardArgs,
-    /// Write the scores to a .csv, .parquet or .jsonl file.
+    /// Write the scores to a .csv, .parquet or .jsonl file: every row of the prompts' table in its order, with all its
+    /// columns, then seed and scores.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Print JSON.
@@ -550,11 +558,14 @@ pub(crate) struct Tokens {
     #[arg(long, default_value_t = NoiseGenerator::A6000)]
     pub(crate) generator: NoiseGenerator,
     /// Seed of the noise.
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
     pub(crate) seed: u64,
-    /// Noises the gradient norms are averaged over.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Noises; the gradients' norms are averaged over them.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub(crate) generations: u16,
+    /// With several noises: the gradient of one norm over all of them, as the released code takes it.
+    #[arg(long)]
+    pub(crate) one_norm: bool,
     /// Measure everything again instead of reusing what is stored in the cache.
     #[arg(long)]
     pub(crate) fresh: bool,
@@ -577,14 +588,17 @@ pub(crate) enum Verify {
 #[derive(Debug, Args)]
 pub(crate) struct Theorem1 {
     /// Instances to sample.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     pub(crate) count: u32,
     /// Seed of the sampling.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Folder for results.
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub(crate) results: PathBuf,
+    /// Replace results with another count or seed; without it such a run is refused.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
     /// Print the table as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -608,7 +622,7 @@ pub(crate) struct Compare {
     /// The other.
     pub(crate) second: PathBuf,
     /// How far two numbers may lie apart; for numbers above 1, relative to them.
-    #[arg(long, default_value_t = 0.002)]
+    #[arg(long, default_value_t = 0.002, allow_negative_numbers = true)]
     pub(crate) tolerance: f64,
     /// Print JSON.
     #[arg(long)]
@@ -641,23 +655,26 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: String,
     /// Seed of the noise.
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Noise generator: torch-cuda, torch-cuda/BLOCKS, torch-cpu or native.
     #[arg(long, default_value_t = NoiseGenerator::A6000)]
     pub(crate) generator: NoiseGenerator,
     /// DDIM steps.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub(crate) steps: u16,
     /// Guidance weight.
-    #[arg(long, default_value_t = 7.5)]
+    #[arg(long, default_value_t = 7.5, allow_negative_numbers = true)]
     pub(crate) guidance: f64,
     /// Images to draw.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub(crate) count: u16,
-    /// Folder for the PNG files.
+    /// Folder for the PNG files. Their names hold the prompt, the seed and a hash of model, prompt and settings.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Replace pictures of the same name; without it nothing is drawn where there are some.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
     /// Print the costs of a dry run as JSON.
     #[arg(long, requires = "dry_run")]
     pub(crate) json: bool,

@@ -7,7 +7,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use memscope_hub::{FetchPlan, FetchWatch, Hub, HubModel, TransferWatch};
 use memscope_model::{DiffusersFiles, ModelSource, memory::size};
 
-use crate::progress::{Progress, stop_requested};
+use crate::{
+    messages::note,
+    progress::{Progress, stop_requested},
+};
 
 /// What of a model would be downloaded; `None` for one that is there. The Hub is asked for names and sizes only.
 pub(crate) fn missing(source: &ModelSource) -> anyhow::Result<Option<FetchPlan>> {
@@ -33,13 +36,13 @@ pub(crate) fn provide(source: &ModelSource, progress: &Progress) -> anyhow::Resu
 pub(crate) fn fetch(hub: &Hub, model: &HubModel, _: &Progress) -> anyhow::Result<FetchPlan> {
     let plan = plan(hub, model)?;
     if plan.missing > 0 {
-        eprintln!(
+        note(&format!(
             "downloading {} of {model} ({} files, {} in all) to {}",
             size(plan.missing),
             plan.files.len(),
             size(plan.total()),
             plan.folder.display()
-        );
+        ));
     }
     let bar = Bar::new()?;
     hub.fetch(&plan, &bar)?;

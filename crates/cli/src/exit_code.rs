@@ -7,6 +7,8 @@ use memscope_model::Error as ModelError;
 use memscope_plots::Error as PlotsError;
 use memscope_results::Error as ResultsError;
 
+use crate::output::OutputError;
+
 /// Exit statuses of errors; clap itself ends with 2 on arguments it cannot understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCode {
@@ -59,18 +61,12 @@ impl ExitCode {
                 let hub = || cause.downcast_ref::<HubError>().map(|error| Self::of_hub(error, Self::Model));
                 let results = || cause.downcast_ref::<ResultsError>().map(Self::of_results);
                 let plots = || cause.downcast_ref::<PlotsError>().map(Self::of_plots);
-                let eval = eval.or_else(results).or_else(plots);
-                let frame = || cause.downcast_ref::<FrameError>().map(Self::of_frame);
+                let output = || cause.downcast_ref::<OutputError>().map(|_| Self::Output);
+                let eval = eval.or_else(results).or_else(plots).or_else(output);
+                let frame = || cause.downcast_ref::<FrameError>().map(|_| Self::Input);
                 eval.or_else(frame).or_else(|| cause.downcast_ref::<ModelError>().map(Self::of_model)).or_else(hub)
             })
             .unwrap_or(Self::Internal)
-    }
-
-    fn of_frame(error: &FrameError) -> Self {
-        match error {
-            FrameError::Write { .. } => Self::Output,
-            _ => Self::Input,
-        }
     }
 
     fn of_eval(error: &EvalError) -> Self {
@@ -82,13 +78,13 @@ impl ExitCode {
             | EvalError::Scores { .. }
             | EvalError::Protocol(_)
             | EvalError::Stats(_)
+            | EvalError::Frame(_)
             | EvalError::Read { .. } => Self::Input,
             EvalError::Write { .. }
             | EvalError::DamagedStore { .. }
             | EvalError::ConflictingRecords { .. }
             | EvalError::StoreInUse { .. } => Self::Output,
             EvalError::Results(results) => Self::of_results(results),
-            EvalError::Frame(frame) => Self::of_frame(frame),
             EvalError::Export(ExportError::BadName { .. }) => Self::Internal,
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,
@@ -102,7 +98,10 @@ impl ExitCode {
 
     fn of_results(error: &ResultsError) -> Self {
         match error {
-            ResultsError::Write { .. } | ResultsError::InUse { .. } | ResultsError::Export(_) => Self::Output,
+            ResultsError::Write { .. }
+            | ResultsError::InUse { .. }
+            | ResultsError::OtherSettings { .. }
+            | ResultsError::Export(_) => Self::Output,
             ResultsError::Shards { .. } | ResultsError::OtherPlan { .. } => Self::Shards,
             ResultsError::Table(_) => Self::Internal,
             _ => Self::Input,
@@ -121,7 +120,6 @@ impl ExitCode {
             ModelError::NonFiniteWeights { .. }
             | ModelError::NonFiniteOutput { .. }
             | ModelError::BeyondHalfPrecision { .. } => Self::Numeric,
-            ModelError::Image { .. } => Self::Output,
             ModelError::Argument(_) => Self::Input,
             ModelError::TooLittleMemory { .. } => Self::Memory,
             ModelError::Hub(hub) => Self::of_hub(hub, Self::Model),
@@ -163,9 +161,14 @@ impl UserError {
         Self { code: ExitCode::Model, message: message.into() }
     }
 
-    /// Results that cannot be written.
+    /// Something that cannot be written, or must not be.
     pub(crate) fn output(message: impl Into<String>) -> Self {
         Self { code: ExitCode::Output, message: message.into() }
+    }
+
+    /// Stopped by the user.
+    pub(crate) fn interrupted(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Interrupted, message: message.into() }
     }
 
     /// Results that are not the same.

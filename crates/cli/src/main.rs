@@ -7,14 +7,15 @@ mod commands;
 mod costs;
 mod downloads;
 mod exit_code;
+mod input;
 mod loading;
+mod messages;
 mod output;
 mod progress;
 
 use std::process::ExitCode as ProcessExit;
 
 use clap::{CommandFactory, Parser};
-use tracing_subscriber::EnvFilter;
 
 use args::{Cli, Command, Verify};
 use exit_code::ExitCode;
@@ -22,12 +23,12 @@ use exit_code::ExitCode;
 fn main() -> ProcessExit {
     allocator::configure();
     let cli = Cli::parse();
-    log_to_stderr(cli.verbose);
+    messages::log(cli.verbose);
     match run(cli.command) {
         Ok(()) => ProcessExit::SUCCESS,
         Err(error) if output::is_closed_pipe(&error) => ProcessExit::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", output::chain(&error));
+            messages::note(&format!("error: {}", output::chain(&error)));
             ProcessExit::from(ExitCode::of(&error) as u8)
         }
     }
@@ -53,36 +54,11 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Models(args) => commands::models::run(&args),
         Command::Data(args) => commands::data::run(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "memscope", &mut std::io::stdout());
-            Ok(())
+            let mut script = vec![];
+            clap_complete::generate(shell, &mut Cli::command(), "memscope", &mut script);
+            output::print_data(&script)
         }
         Command::Man { folder } => commands::man::run(&folder, Cli::command()),
         Command::ExitCodes => output::print(exit_code::HELP),
     }
-}
-
-/// Logs go to standard error; `MEMSCOPE_LOG` overrides `-v`.
-fn log_to_stderr(verbose: u8) {
-    let level = match verbose {
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
-    };
-    let filter = EnvFilter::try_from_env("MEMSCOPE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(format!("memscope={level},{}", crates(level))));
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        && std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colour)
-        .without_time()
-        .with_target(false)
-        .init();
-}
-
-fn crates(level: &str) -> String {
-    ["hub", "model", "metric", "baselines", "mitigation", "judges", "eval", "results", "plots"]
-        .map(|name| format!("memscope_{name}={level}"))
-        .join(",")
 }

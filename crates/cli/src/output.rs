@@ -1,4 +1,4 @@
-//! Data to standard output, messages to standard error.
+//! Data to standard output.
 
 use std::{
     fs::{self, OpenOptions},
@@ -6,21 +6,32 @@ use std::{
     path::Path,
 };
 
-use anyhow::Context;
 use memscope_eval::{
     ResultTable,
     export::{Exporter, Terminal},
 };
 
-/// Prints text; a closed pipe is an error that [`is_closed_pipe`] recognises.
+use crate::messages::visible;
+
+/// Standard output takes no more.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+pub(crate) struct OutputError(#[from] io::Error);
+
+/// Prints a text for people, see [`visible`]; a closed pipe is an error that [`is_closed_pipe`] recognises.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    print_data(visible(text).as_bytes())
+}
+
+/// Prints what programs read, as it is.
+pub(crate) fn print_data(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
+    Ok(out.write_all(bytes).and_then(|()| out.flush()).map_err(OutputError)?)
 }
 
 /// Prints a value as JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+    print_data(format!("{}\n", serde_json::to_string_pretty(value)?).as_bytes())
 }
 
 /// Prints a table for people.
@@ -48,7 +59,8 @@ pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
 
 /// Whether the reader of our output went away, as `head` does: not an error.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    let closed = |OutputError(error): &OutputError| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(closed)
 }
 
 /// An error with its causes, each said once.

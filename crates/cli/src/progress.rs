@@ -1,9 +1,11 @@
 //! Progress on a terminal or as lines in a log, and a clean stop on Ctrl-C and on the signals of batch systems.
 
 use std::{
+    collections::HashMap,
     env,
     fs::{self, File, OpenOptions},
     io::{IsTerminal, Write},
+    mem::{Discriminant, discriminant},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -21,6 +23,15 @@ use memscope_eval::{
     run::{Observer, Watch},
 };
 use memscope_model::ModelSource;
+
+use crate::{exit_code::ExitCode, messages::note};
+
+/// What is under way when the user stops is given this long to come to the end of a step.
+const GRACE: Duration = Duration::from_millis(700);
+
+/// Warnings of one kind that are shown; the manifest of an experiment has all.
+const MOST_WARNINGS: usize = 20;
+const MORE_WARNINGS: usize = MOST_WARNINGS + 1;
 
 /// Ctrl-C belongs to the process, and so does what it asks for.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -42,6 +53,8 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     stage: String,
     lines: Arc<Mutex<Lines>>,
+    /// Warnings by kind.
+    warned: HashMap<Discriminant<Warning>, usize>,
 }
 
 /// What lines of progress say.
@@ -108,13 +121,19 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 impl Progress {
-    /// Installs the handlers of signals: the first Ctrl-C stops at the next batch, a second one at once; SIGTERM, SIGHUP
-    /// and SIGUSR1, which batch systems send before a limit, stop at the next batch.
+    /// Installs the handlers of signals: the first Ctrl-C stops at the next batch, or within a second where that takes
+    /// longer; a second one at once. SIGTERM, SIGHUP and SIGUSR1, which batch systems send before a limit, stop at the next
+    /// batch. Nothing on the disk depends on how a run ends, so that it may end anywhere.
     pub(crate) fn install() -> anyhow::Result<Self> {
         ctrlc::set_handler(|| {
             if STOP.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
+                std::process::exit(ExitCode::Interrupted as i32);
             }
+            thread::spawn(|| {
+                thread::sleep(GRACE);
+                note("error: stopped in the middle of a step; what was measured before it is kept");
+                std::process::exit(ExitCode::Interrupted as i32);
+            });
         })
         .context("cannot handle Ctrl-C")?;
         #[cfg(unix)]
@@ -142,7 +161,7 @@ impl Progress {
                 }
             });
         }
-        Ok(Self { bar, stage: String::new(), lines })
+        Ok(Self { bar, stage: String::new(), lines, warned: HashMap::new() })
     }
 
     /// Says which of several stages runs.
@@ -199,7 +218,13 @@ impl Observer for Progress {
     }
 
     fn warn(&mut self, warning: &Warning) {
-        self.bar.suspend(|| tracing::warn!("{warning}"));
+        let count = self.warned.entry(discriminant(warning)).or_default();
+        *count += 1;
+        match *count {
+            ..=MOST_WARNINGS => self.bar.suspend(|| tracing::warn!("{warning}")),
+            MORE_WARNINGS => self.bar.suspend(|| tracing::warn!("further warnings of this kind are not shown")),
+            _ => {}
+        }
     }
 }
 

@@ -39,7 +39,9 @@ fn an_experiment_names_its_format_and_stored_answers_are_kept_apart() {
     let folder = tempfile::tempdir().unwrap();
     let (path, results) = (small_experiment(folder.path()), folder.path().join("results"));
     let run = |arguments: &[&str]| {
-        let output = memscope().arg("run").arg(&path).arg("--results").arg(&results).args(arguments).output().unwrap();
+        let output =
+            memscope().arg("run").arg(&path).arg("--results").arg(&results).arg("--overwrite").args(arguments).output();
+        let output = output.unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let manifest: Value = serde_json::from_slice(&fs::read(results.join("small/manifest.json")).unwrap()).unwrap();
         assert_eq!(manifest["device"], "cpu");

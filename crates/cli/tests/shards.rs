@@ -280,10 +280,13 @@ fn records_that_contradict_the_store_are_refused_and_nothing_is_written() {
     assert_eq!(fs::read_to_string(&answers).unwrap(), other);
 }
 
-/// Starts a shard for the `attempt`-th time, and waits until it is at work and something is stored.
+/// Starts a shard, and waits until it has stored something.
 #[cfg(unix)]
-fn started(yaml: &Path, results: &Path, (which, name): (&str, &str), attempt: usize) -> Child {
-    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("memscope"))
+fn started(yaml: &Path, results: &Path, which: &str, name: &str) -> Child {
+    // What an earlier process left says nothing about this one, which must have its handlers before it gets a signal.
+    let state = folder(results, name).join("STATE.json");
+    let before = fs::read(&state).ok();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("memscope"))
         .args(["run", &yaml.to_string_lossy(), "--results", &results.to_string_lossy(), "--shard", which])
         .env("MEMSCOPE_CACHE", yaml.with_file_name("cache"))
         .env("MEMSCOPE_PROGRESS", "1")
@@ -295,12 +298,8 @@ fn started(yaml: &Path, results: &Path, (which, name): (&str, &str), attempt: us
     let answers = folder(results, name).join("answers");
     let stored =
         || fs::read_dir(&answers).into_iter().flatten().any(|file| file.unwrap().metadata().unwrap().len() > 0);
-    let state = folder(results, name).join("STATE.json");
-    let begun = || {
-        let text = fs::read(&state).unwrap_or_default();
-        serde_json::from_slice::<Value>(&text).is_ok_and(|state| state["attempts"] == attempt)
-    };
-    while !(begun() && stored()) && Instant::now() < deadline {
+    let begun = || fs::read(&state).ok() != before;
+    while !(stored() && begun()) && child.try_wait().unwrap().is_none() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
     child
@@ -323,7 +322,7 @@ fn a_shard_survives_signals_and_kills_and_its_folder_is_its_own() {
     run(&yaml, &whole, &[]);
     let state = || json(&folder(&results, "001-of-002").join("STATE.json"));
     for (i, signal) in ["-TERM", "-USR1", "-KILL"].iter().enumerate() {
-        let mut child = started(&yaml, &results, ("1/2", "001-of-002"), i + 1);
+        let mut child = started(&yaml, &results, "1/2", "001-of-002");
         if i == 0 {
             // The same shard twice at once is refused; another one is not.
             let output = command(&yaml, &results, &["--shard", "1/2"]).output().unwrap();

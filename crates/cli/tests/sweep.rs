@@ -8,7 +8,7 @@ use common::{memscope, small_experiment, stderr};
 
 fn run(yaml: &Path, results: &Path, set: &[&str]) {
     let mut command = memscope();
-    command.arg("run").arg(yaml).arg("--results").arg(results);
+    command.arg("run").arg(yaml).arg("--results").arg(results).arg("--overwrite");
     set.iter().for_each(|given| {
         command.args(["--set", given]);
     });

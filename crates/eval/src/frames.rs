@@ -1,123 +1,174 @@
 //! Measurements and scores as data frames.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::Path};
 
-use memscope_frames::{Columns, FrameColumn as Column, write_frame};
+use memscope_frames::{Columns, FrameColumn as Column};
 
 use crate::{
     error::{Error, Result},
     score::{DetectorScores, StoredPlan},
+    table_file::TableFile,
 };
 
-/// Gathers what a run measured, in long format.
-#[derive(Default)]
+/// Writes what a run measured, in long format. Little of it is held at a time, however many prompts there are.
 pub(crate) struct Collector {
-    measurements: Measurements,
-    scores: Scores,
+    measurements: Rows<Measurement>,
+    scores: Rows<ScoreRow>,
 }
 
-/// One row per (model, prompt, seed, generation, quantity).
-#[derive(Default)]
-struct Measurements {
-    model: Vec<String>,
-    class: Vec<&'static str>,
-    prompt: Vec<String>,
-    seed: Vec<u64>,
-    generation: Vec<u32>,
-    measure: Vec<String>,
-    quantity: Vec<String>,
-    value: Vec<f64>,
+/// A row: the value of one quantity.
+struct Measurement {
+    model: String,
+    class: &'static str,
+    prompt: String,
+    seed: u64,
+    generation: u32,
+    measure: String,
+    quantity: String,
+    value: f64,
 }
 
-/// One row per (model, detector, n, seed, prompt).
-#[derive(Default)]
-struct Scores {
-    model: Vec<String>,
-    detector: Vec<String>,
-    n: Vec<u32>,
-    seed: Vec<u64>,
-    memorized: Vec<bool>,
-    prompt: Vec<String>,
-    score: Vec<f64>,
+/// A row: the score of one prompt.
+struct ScoreRow {
+    model: String,
+    detector: String,
+    n: u32,
+    seed: u64,
+    memorized: bool,
+    prompt: String,
+    score: f64,
+}
+
+/// Rows that become the columns of a table.
+trait Row: Sized {
+    fn columns(rows: &[Self]) -> Vec<Column>;
+}
+
+impl Row for Measurement {
+    fn columns(rows: &[Self]) -> Vec<Column> {
+        let text =
+            |name: &str, of: fn(&Self) -> &str| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
+        vec![
+            text("model", |row| &row.model),
+            text("class", |row| row.class),
+            text("prompt", |row| &row.prompt),
+            Column::new("seed".into(), rows.iter().map(|row| row.seed).collect::<Vec<_>>()),
+            Column::new("generation".into(), rows.iter().map(|row| row.generation).collect::<Vec<_>>()),
+            text("measure", |row| &row.measure),
+            text("quantity", |row| &row.quantity),
+            Column::new("value".into(), rows.iter().map(|row| row.value).collect::<Vec<_>>()),
+        ]
+    }
+}
+
+impl Row for ScoreRow {
+    fn columns(rows: &[Self]) -> Vec<Column> {
+        let text =
+            |name: &str, of: fn(&Self) -> &str| Column::new(name.into(), rows.iter().map(of).collect::<Vec<_>>());
+        vec![
+            text("model", |row| &row.model),
+            text("detector", |row| &row.detector),
+            Column::new("n".into(), rows.iter().map(|row| row.n).collect::<Vec<_>>()),
+            Column::new("seed".into(), rows.iter().map(|row| row.seed).collect::<Vec<_>>()),
+            Column::new("memorized".into(), rows.iter().map(|row| row.memorized).collect::<Vec<_>>()),
+            text("prompt", |row| &row.prompt),
+            Column::new("score".into(), rows.iter().map(|row| row.score).collect::<Vec<_>>()),
+        ]
+    }
+}
+
+/// Rows that are held before they are written.
+const HELD: usize = 16_384;
+
+/// Rows on their way to a file.
+struct Rows<R> {
+    held: Vec<R>,
+    file: TableFile,
+}
+
+impl<R: Row> Rows<R> {
+    fn create(path: &Path) -> Result<Self> {
+        Ok(Self { held: vec![], file: TableFile::create(path)? })
+    }
+
+    fn push(&mut self, row: R) -> Result<()> {
+        self.held.push(row);
+        if self.held.len() == HELD { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.file.push(self.held.len(), R::columns(&self.held))?;
+        self.held.clear();
+        Ok(())
+    }
+
+    /// Writes what is left; a table without rows has its columns nevertheless.
+    fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        self.file.finish()
+    }
 }
 
 type Classes<'a> = (&'a [String], &'a [String]);
 
 impl Collector {
-    pub(crate) fn add_scores(&mut self, model: &str, scores: &DetectorScores, classes: Classes) {
-        let rows = &mut self.scores;
+    /// The files `measurements` and `scores`, which are there only when all is.
+    ///
+    /// # Errors
+    /// When a folder does not take its file.
+    pub(crate) fn create(measurements: &Path, scores: &Path) -> Result<Self> {
+        Ok(Self { measurements: Rows::create(measurements)?, scores: Rows::create(scores)? })
+    }
+
+    pub(crate) fn add_scores(&mut self, model: &str, scores: &DetectorScores, classes: Classes) -> Result<()> {
+        let detector = scores.detector.label();
         for run in &scores.runs {
             for (memorized, prompts, values) in
                 [(true, classes.0, &run.memorized), (false, classes.1, &run.non_memorized)]
             {
                 for (prompt, score) in prompts.iter().zip(values) {
-                    rows.model.push(model.to_owned());
-                    rows.detector.push(scores.detector.label());
-                    rows.n.push(scores.generations as u32);
-                    rows.seed.push(run.seed);
-                    rows.memorized.push(memorized);
-                    rows.prompt.push(prompt.clone());
-                    rows.score.push(score.value);
+                    self.scores.push(ScoreRow {
+                        model: model.to_owned(),
+                        detector: detector.clone(),
+                        n: scores.generations as u32,
+                        seed: run.seed,
+                        memorized,
+                        prompt: prompt.clone(),
+                        score: score.value,
+                    })?;
                 }
             }
         }
+        Ok(())
     }
 
-    pub(crate) fn add_measurements(&mut self, model: &str, stored: &StoredPlan, classes: Classes) {
-        let rows = &mut self.measurements;
+    pub(crate) fn add_measurements(&mut self, model: &str, stored: &StoredPlan, classes: Classes) -> Result<()> {
         for (class, prompts) in [("memorized", classes.0), ("non_memorized", classes.1)] {
-            stored.for_each(prompts, |stored| {
-                for (name, value) in stored.names.iter().zip(stored.values) {
-                    rows.model.push(model.to_owned());
-                    rows.class.push(class);
-                    rows.prompt.push(stored.prompt.to_owned());
-                    rows.seed.push(stored.seed);
-                    rows.generation.push(stored.generation as u32);
-                    rows.measure.push(stored.measure.to_owned());
-                    rows.quantity.push(name.clone());
-                    rows.value.push(*value);
-                }
-            });
+            stored.try_for_each(prompts, |stored| {
+                stored.names.iter().zip(stored.values).try_for_each(|(name, value)| {
+                    self.measurements.push(Measurement {
+                        model: model.to_owned(),
+                        class,
+                        prompt: stored.prompt.to_owned(),
+                        seed: stored.seed,
+                        generation: stored.generation as u32,
+                        measure: stored.measure.to_owned(),
+                        quantity: name.clone(),
+                        value: *value,
+                    })
+                })
+            })?;
         }
+        Ok(())
     }
 
-    pub(crate) fn write(self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let (measurements, scores) = (folder.join("measurements.parquet"), folder.join("scores.csv"));
-        let m = self.measurements;
-        let rows = m.value.len();
-        write_frame(
-            &measurements,
-            rows,
-            vec![
-                Column::new("model".into(), m.model),
-                Column::new("class".into(), m.class),
-                Column::new("prompt".into(), m.prompt),
-                Column::new("seed".into(), m.seed),
-                Column::new("generation".into(), m.generation),
-                Column::new("measure".into(), m.measure),
-                Column::new("quantity".into(), m.quantity),
-                Column::new("value".into(), m.value),
-            ],
-        )?;
-        let s = self.scores;
-        let rows = s.score.len();
-        write_frame(
-            &scores,
-            rows,
-            vec![
-                Column::new("model".into(), s.model),
-                Column::new("detector".into(), s.detector),
-                Column::new("n".into(), s.n),
-                Column::new("seed".into(), s.seed),
-                Column::new("memorized".into(), s.memorized),
-                Column::new("prompt".into(), s.prompt),
-                Column::new("score".into(), s.score),
-            ],
-        )?;
-        Ok(vec![measurements, scores])
+    /// Ends both files.
+    ///
+    /// # Errors
+    /// When the disk does not take them.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.measurements.finish()?;
+        self.scores.finish()
     }
 }
 

@@ -14,6 +14,7 @@ pub mod run;
 pub mod score;
 pub mod shard;
 pub mod spec;
+mod table_file;
 pub mod tasks;
 
 pub use error::{Error, Result};
@@ -22,3 +23,4 @@ pub use frames::{LabelledScores, read_labelled_scores};
 pub use memscope_results::{ResultTable, Warning, export, paper, stats, table, warning};
 pub use run::MeasurementStore;
 pub use spec::{Experiment, ExperimentFile};
+pub use table_file::{TableFile, write_columns};

@@ -2,11 +2,12 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     path::{Path, PathBuf},
     result::Result as StdResult,
     str::FromStr,
+    sync::Arc,
 };
 
 use memscope_frames::{Columns, Format, Table, prompt_column};
@@ -101,7 +102,7 @@ impl JsonSchema for PromptSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EmbeddedSet {
-    /// Planted pairs that the model at hand reproduces verbatim on every checked seed.
+    /// Planted pairs that the model at hand reproduces verbatim in more than nine of ten draws.
     Verified,
     /// All planted pairs, at every duplication weight.
     Verbatim,
@@ -208,19 +209,51 @@ struct EmbeddedPrompt {
 struct Generation {
     caption: String,
     verified: bool,
+    #[serde(flatten)]
+    reproduction: Option<Reproduction>,
+}
+
+/// How often a model reproduces the training picture of a prompt: its graded truth.
+///
+/// The draws start from the noise `torch-cuda` in single precision, under the stated seeds, and are sampled with DDIM in
+/// 50 steps and guidance 7.5 (docs/embedded-models.md).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Reproduction {
+    /// Share of the draws that are the training picture, 0..=1.
+    #[serde(rename = "reproduction_rate")]
+    pub rate: f64,
+    /// Its exact 95 % interval.
+    pub interval: (f64, f64),
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// Generations of each seed.
+    pub generations: usize,
+    /// 1 where a draw is the training picture, else 0; seeds in order, all generations of each.
+    pub outcomes: Vec<u8>,
+}
+
+impl Reproduction {
+    /// Whether the draw from one latent is the training picture; `None` where it was not drawn.
+    pub fn outcome(&self, seed: u64, generation: usize) -> Option<bool> {
+        let seed = self.seeds.iter().position(|known| *known == seed)?;
+        let at = (generation < self.generations).then_some(seed * self.generations + generation)?;
+        self.outcomes.get(at).map(|outcome| *outcome != 0)
+    }
 }
 
 /// A prompt and what is known about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownPrompt {
     /// The prompt.
-    pub text: String,
+    pub text: Arc<str>,
     /// The list it comes from.
-    pub set: String,
+    pub set: Arc<str>,
     /// How often its picture was shown in training, relative to one ordinary picture.
     pub weight: Option<f64>,
-    /// Whether the model reproduces the planted picture on every checked seed.
+    /// Whether the model reproduces the planted picture nearly always: in more than nine of ten draws.
     pub verified: Option<bool>,
+    /// How often it does, and in which draws.
+    pub reproduction: Option<Reproduction>,
     /// Its planted picture among the embedded files.
     pub image: Option<String>,
 }
@@ -235,9 +268,14 @@ pub struct PromptList {
 }
 
 impl PromptList {
+    /// The texts alone.
+    pub fn into_texts(self) -> Vec<String> {
+        self.prompts.into_iter().map(|prompt| prompt.text.to_string()).collect()
+    }
+
     /// The prompts as texts.
     pub fn texts(&self) -> Vec<String> {
-        self.prompts.iter().map(|prompt| prompt.text.clone()).collect()
+        self.prompts.iter().map(|prompt| prompt.text.to_string()).collect()
     }
 }
 
@@ -248,7 +286,7 @@ impl PromptSources {
         for source in &self.0 {
             let list = source.load(model)?;
             all.warnings.extend(list.warnings);
-            let mut seen: HashSet<String> = all.prompts.iter().map(|prompt| prompt.text.clone()).collect();
+            let mut seen: HashSet<Arc<str>> = all.prompts.iter().map(|prompt| prompt.text.clone()).collect();
             all.prompts.extend(list.prompts.into_iter().filter(|prompt| seen.insert(prompt.text.clone())));
         }
         Ok(all)
@@ -267,7 +305,7 @@ impl PromptSource {
     pub fn load(&self, model: &ModelSource) -> Result<PromptList> {
         match self {
             Self::Embedded(set) => embedded(*set, model),
-            Self::Paper(list) => published(*list),
+            Self::Paper(list) => Ok(published(*list, None)?.list),
             Self::File(path) => read(path),
         }
     }
@@ -308,11 +346,14 @@ fn embedded(set: EmbeddedSet, model: &ModelSource) -> Result<PromptList> {
     };
     let lines: Vec<EmbeddedPrompt> = embedded_lines("prompts.jsonl", memscope_embedded::shared_file("prompts.jsonl"))?;
     let listed = if set == EmbeddedSet::Verified { EmbeddedSet::Verbatim } else { set };
-    let verified = |caption: &str| generations.iter().find(|g| g.caption == caption).map(|g| g.verified);
+    let known: HashMap<&str, &Generation> = generations.iter().map(|line| (line.caption.as_str(), line)).collect();
+    let of = |caption: &str| known.get(caption).copied();
+    let name: Arc<str> = set.to_string().into();
     let known = lines.into_iter().filter(|line| line.set == listed).map(|line| KnownPrompt {
-        verified: verified(&line.caption),
-        text: line.caption,
-        set: set.to_string(),
+        verified: of(&line.caption).map(|line| line.verified),
+        reproduction: of(&line.caption).and_then(|line| line.reproduction.clone()),
+        text: line.caption.into(),
+        set: name.clone(),
         weight: line.weight,
         image: line.image,
     });
@@ -331,13 +372,13 @@ fn embedded_lines<T: for<'a> Deserialize<'a>>(file: &str, bytes: Option<&[u8]>) 
     text.lines().map(|line| serde_json::from_str(line).map_err(|e| fail(e.to_string()))).collect()
 }
 
-/// The prompts of a published list that was downloaded.
+/// A published list that was downloaded.
 ///
 /// # Errors
-/// The list is not in the cache or not the published one.
-pub fn published(list: PaperList) -> Result<PromptList> {
+/// The list is not in the cache or not the published one, or has no such column.
+pub fn published(list: PaperList, column: Option<&str>) -> Result<PromptFile> {
     let table = memscope_frames::read_bytes(&list.to_string(), &list.read()?, Format::of(list.file())?)?;
-    Ok(from_table(table, None)?.list)
+    from_table(table, column)
 }
 
 /// A prompt file: its prompts, and all its columns in their order.
@@ -373,8 +414,8 @@ pub fn read(path: &Path) -> Result<PromptList> {
 ///
 /// # Errors
 /// The bytes are no text, or hold no prompt.
-pub fn parse(file: &str, bytes: &[u8]) -> Result<PromptList> {
-    Ok(from_table(memscope_frames::read_bytes(file, bytes, Format::Lines)?, None)?.list)
+pub fn parse(file: &str, bytes: &[u8]) -> Result<PromptFile> {
+    from_table(memscope_frames::read_bytes(file, bytes, Format::Lines)?, None)
 }
 
 /// The field of published lists that names a prompt's group.
@@ -384,8 +425,11 @@ fn from_table(table: Table, column: Option<&str>) -> Result<PromptFile> {
     let file = table.file.clone();
     let texts = prompt_column(&table, column)?;
     let groups = table.columns.iter().find(|column| column.name == GROUP);
+    let whole: Arc<str> = file.as_str().into();
     let mut place_of: HashMap<&str, usize> = HashMap::new();
-    let mut rows_of: Vec<Vec<usize>> = vec![];
+    // The rows of prompts that come again.
+    let mut repeated: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut first_row: Vec<usize> = vec![];
     let mut prompts = vec![];
     let mut rows = vec![];
     for (row, text) in texts.iter().enumerate() {
@@ -396,16 +440,19 @@ fn from_table(table: Table, column: Option<&str>) -> Result<PromptFile> {
         let at = *place_of.entry(prompt).or_insert_with(|| {
             let group = groups.and_then(|groups| groups.cells[row].text());
             prompts.push(KnownPrompt {
-                text: prompt.to_owned(),
-                set: group.map_or_else(|| file.clone(), |group| format!("{file} {group}")),
+                text: prompt.into(),
+                set: group.map_or_else(|| whole.clone(), |group| format!("{file} {group}").into()),
                 weight: None,
                 verified: None,
+                reproduction: None,
                 image: None,
             });
-            rows_of.push(vec![]);
+            first_row.push(row + 1);
             prompts.len() - 1
         });
-        rows_of[at].push(row + 1);
+        if first_row[at] != row + 1 {
+            repeated.entry(at).or_insert_with(|| vec![first_row[at]]).push(row + 1);
+        }
         rows.push(Some(at));
     }
     if prompts.is_empty() {
@@ -416,10 +463,9 @@ fn from_table(table: Table, column: Option<&str>) -> Result<PromptFile> {
     if blank > 0 {
         warnings.push(Warning::BlankLines { list: file.clone(), count: blank });
     }
-    let repeated = prompts.iter().zip(rows_of).filter(|(_, rows)| rows.len() > 1);
-    warnings.extend(repeated.map(|(prompt, lines)| Warning::DuplicatePrompt {
+    warnings.extend(repeated.into_iter().map(|(at, lines)| Warning::DuplicatePrompt {
         list: file.clone(),
-        prompt: prompt.text.clone(),
+        prompt: prompts[at].text.to_string(),
         lines,
     }));
     Ok(PromptFile { list: PromptList { prompts, warnings }, table, rows })
@@ -432,7 +478,8 @@ mod tests {
     #[test]
     fn a_list_keeps_its_order_and_markup() {
         let list = parse("p.txt", "  <i>Mothers</i> 15\u{2032} \nsecond\n\n<i>Mothers</i> 15\u{2032}\nlast".as_bytes())
-            .unwrap();
+            .unwrap()
+            .list;
         assert_eq!(list.texts(), ["<i>Mothers</i> 15\u{2032}", "second", "last"]);
         assert_eq!(list.warnings[0], Warning::BlankLines { list: "p.txt".into(), count: 1 });
         assert!(matches!(&list.warnings[1], Warning::DuplicatePrompt { lines, .. } if lines == &[1, 4]));
@@ -459,7 +506,7 @@ mod tests {
         let json = b"{\"caption\": \"a\", \"overfit_type\": \"TV\"}\n{\"caption\": \"b\", \"overfit_type\": \"MV\"}";
         let table = memscope_frames::read_bytes("l", json, Format::JsonLines).unwrap();
         let list = from_table(table, None).unwrap().list;
-        assert_eq!(list.prompts.iter().map(|p| p.set.as_str()).collect::<Vec<_>>(), ["l TV", "l MV"]);
+        assert_eq!(list.prompts.iter().map(|p| &*p.set).collect::<Vec<_>>(), ["l TV", "l MV"]);
     }
 
     #[test]

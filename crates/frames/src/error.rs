@@ -88,14 +88,6 @@ pub enum Error {
         /// What belongs there.
         expected: String,
     },
-    /// The file cannot be written.
-    #[error("cannot write {path}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// The name of an output file has no known ending.
     #[error("{path}: the name of an output table must end in .csv, .parquet or .jsonl")]
     OutputExtension {

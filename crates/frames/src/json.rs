@@ -6,6 +6,7 @@ use crate::{
     error::{Error, Result},
     table::{Cell, Column, Table},
     text::lines,
+    values::is_beyond_64_bits,
 };
 
 /// Reads one object or text a line; blank lines are passed over.
@@ -61,9 +62,11 @@ fn parse(text: &str) -> serde_json::Result<Value> {
     }
 }
 
-/// The text with NaN and the infinities as texts, and unpaired surrogates as U+FFFD; `None` where there are none.
+/// The text with NaN, the infinities and whole numbers beyond 64 bits as texts, and unpaired surrogates as U+FFFD; `None`
+/// where there are none.
 fn standard(text: &str) -> Option<String> {
-    if !text.contains("NaN") && !text.contains("Infinity") && !text.contains("\\u") {
+    let long = text.as_bytes().windows(19).any(|run| run.iter().all(u8::is_ascii_digit));
+    if !long && !text.contains("NaN") && !text.contains("Infinity") && !text.contains("\\u") {
         return None;
     }
     let mut out = String::with_capacity(text.len());
@@ -87,14 +90,31 @@ fn standard(text: &str) -> Option<String> {
                         out.push_str(&format!("\"{word}\""));
                         taken = word.len();
                     }
+                    None if c == '-' => {
+                        taken = whole_number(rest, &mut out);
+                    }
                     None => out.push(c),
                 }
             }
+            '0'..='9' if !quoted => taken = whole_number(rest, &mut out),
             _ => out.push(c),
         }
         rest = &rest[taken..];
     }
     Some(out)
+}
+
+/// Copies the number at the start of a text, between quotes where 64 bits do not hold it; returns its length.
+fn whole_number(text: &str, out: &mut String) -> usize {
+    let more = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
+    let end = 1 + text[1..].find(|c| !more(c)).unwrap_or(text.len() - 1);
+    let number = &text[..end];
+    if is_beyond_64_bits(number) {
+        out.push_str(&format!("\"{number}\""));
+    } else {
+        out.push_str(number);
+    }
+    end
 }
 
 /// The escape at the start of a text and how long it is; an unpaired surrogate becomes U+FFFD.
@@ -196,7 +216,10 @@ mod tests {
     #[test]
     fn a_field_that_rows_lack_is_empty_there() {
         let table = read_lines("t", "{\"a\": 1}\n{\"b\": true}\n{\"a\": 99999999999999999999999}").unwrap();
-        assert_eq!(table.columns[0].cells, [Cell::Bare("1".into()), Cell::Empty, Cell::Bare("1e+23".into())]);
+        assert_eq!(
+            table.columns[0].cells,
+            [Cell::Bare("1".into()), Cell::Empty, Cell::Text("99999999999999999999999".into())]
+        );
         assert_eq!(table.columns[1].cells, [Cell::Empty, Cell::Bare("true".into()), Cell::Empty]);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! [`read_table`] reads CSV (comma, semicolon or tab), JSON lines, JSON arrays, Parquet and plain lists, in the forms in
 //! which spreadsheets, Python and R write them. [`prompt_column`] finds the prompts, [`Column::numbers`] and
-//! [`Column::labels`] read scores and classes. [`write_table`] writes a table back, with the columns of its input.
+//! [`Column::labels`] read scores and classes. [`FrameWriter`] writes tables piece by piece;
+//! [`column_of`] takes a column of the input over into one.
 //! Every error names the file, the row and the column, and says what was expected there.
 //!
 //! ```
@@ -33,7 +34,7 @@ pub use format::Format;
 pub use read::{Columns, MOST_BYTES, read_bytes, read_table};
 pub use table::{Cell, Column, PROMPT_NAMES, Table, prompt_column};
 pub use values::{DecimalComma, label, number};
-pub use write::{OutputFormat, write_frame, write_table};
+pub use write::{FrameWriter, OutputFormat, column_of};
 
 /// The data frames of polars, for callers that build their own columns.
 pub use polars::prelude::Column as FrameColumn;

@@ -6,15 +6,24 @@ use crate::{
     table::{Cell, Column, Table},
 };
 
-/// A number as written; `comma`: a comma between digits is a decimal comma. NaN and infinities are numbers here.
+/// A number as written; `comma`: a comma between digits is a decimal comma. NaN and infinities are numbers here; a whole
+/// number beyond 64 bits is none, as it is an identifier rather than a score.
 pub fn number(text: &str, comma: DecimalComma) -> Option<f64> {
     let text = text.trim();
     match comma {
+        _ if is_beyond_64_bits(text) => None,
         DecimalComma::Yes if text.matches(',').count() == 1 && !text.contains('.') => {
             text.replace(',', ".").parse().ok()
         }
         _ => text.parse().ok(),
     }
+}
+
+/// Whether a text is a whole number that no integer of 64 bits holds.
+pub(crate) fn is_beyond_64_bits(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let whole = digits.len() >= 19 && digits.bytes().all(|b| b.is_ascii_digit());
+    whole && text.parse::<i64>().is_err() && text.parse::<u64>().is_err()
 }
 
 /// Whether a comma in a number is a decimal comma.
@@ -70,7 +79,11 @@ impl Column {
                 Cell::Nested(_) => None,
                 cell => cell.text().and_then(|text| number(text, comma)),
             };
-            value.filter(|value| value.is_finite()).ok_or_else(|| self.wrong(table, row, "a finite number"))
+            let expected = match cell.text() {
+                Some(text) if is_beyond_64_bits(text.trim()) => "a number within 64 bits, or one written as 1e32",
+                _ => "a finite number",
+            };
+            value.filter(|value| value.is_finite()).ok_or_else(|| self.wrong(table, row, expected))
         };
         self.cells.iter().enumerate().map(of).collect()
     }
@@ -112,6 +125,7 @@ mod tests {
         assert_eq!(numbers(false, &["1", " 0.5", "1e-3", "-2."]).unwrap(), [1.0, 0.5, 1e-3, -2.0]);
         assert_eq!(numbers(true, &["1", "0,5", "-1,25e3"]).unwrap(), [1.0, 0.5, -1250.0]);
         assert_eq!(numbers(true, &["1", "0.5"]).unwrap(), [1.0, 0.5]);
+        assert_eq!(numbers(false, &["18446744073709551615", "1e32"]).unwrap(), [18446744073709551615.0, 1e32]);
         for (comma, cells, word) in [
             (true, ["0,5", "0.5"], "row 2"),
             (false, ["0,5", "1"], "'0,5'"),
@@ -119,6 +133,8 @@ mod tests {
             (false, ["1", "NaN"], "row 2"),
             (false, ["1", ""], "empty"),
             (false, ["1", "inf"], "finite"),
+            (false, ["1", "99999999999999999999999999999999"], "64 bits"),
+            (false, ["-9223372036854775809", "1"], "row 1"),
         ] {
             let message = numbers(comma, &cells).unwrap_err();
             assert!(message.contains(word) && message.contains("column 'score'"), "{message}");

@@ -1,12 +1,10 @@
 //! Writing tables, by polars.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, path::Path};
 
-use polars::prelude::{
-    Column as Series, CsvWriter, DataFrame, JsonFormat, JsonWriter, ParquetWriter, PolarsError, SerWriter,
+use polars::{
+    io::{csv::write::BatchedWriter as BatchedCsv, parquet::write::BatchedWriter as BatchedParquet},
+    prelude::{Column as Series, CsvWriter, DataFrame, JsonFormat, JsonWriter, ParquetWriter, PolarsError, SerWriter},
 };
 
 use crate::{
@@ -40,60 +38,81 @@ impl OutputFormat {
     }
 }
 
-/// Writes columns of `rows` values each; the file is replaced as a whole, or not at all.
-///
-/// # Errors
-/// The file cannot be written; its former content is kept.
-pub fn write_frame(path: &Path, rows: usize, columns: Vec<Series>) -> Result<()> {
-    let format = OutputFormat::of(path)?;
-    let fail = |source| Error::Write { path: path.to_owned(), source };
-    let partial = partial(path);
-    let result = write(format, &partial, rows, columns).and_then(|()| fs::rename(&partial, path));
-    result.map_err(|source| {
-        // The error that is told is the one that came first.
-        let _ = fs::remove_file(&partial);
-        fail(source)
-    })
+/// A table that is written piece by piece, all with the same columns.
+pub struct FrameWriter {
+    pieces: Pieces,
 }
 
-/// A name of its own in the same folder, so that two writers do not share one.
-fn partial(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
+enum Pieces {
+    Csv(BatchedCsv<File>),
+    Parquet(BatchedParquet<File>),
+    JsonLines(File),
 }
 
-fn write(format: OutputFormat, partial: &Path, rows: usize, columns: Vec<Series>) -> std::io::Result<()> {
-    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).open(partial)?;
-    let other = |e: PolarsError| match e {
-        PolarsError::IO { error, .. } => std::io::Error::new(error.kind(), error.to_string()),
-        other => std::io::Error::other(other.to_string()),
-    };
-    let mut frame = DataFrame::new(rows, columns).map_err(other)?;
-    match format {
-        OutputFormat::Csv => CsvWriter::new(&mut file).finish(&mut frame).map_err(other)?,
-        OutputFormat::Parquet => drop(ParquetWriter::new(&mut file).finish(&mut frame).map_err(other)?),
-        OutputFormat::JsonLines => {
-            JsonWriter::new(&mut file).with_json_format(JsonFormat::JsonLines).finish(&mut frame).map_err(other)?;
+impl FrameWriter {
+    /// Begins a table with the columns of `first`, which is written as its first piece: `rows` values each. `file` is
+    /// empty.
+    ///
+    /// # Errors
+    /// Columns of other lengths or of one name, and what the file does not take.
+    pub fn begin(format: OutputFormat, file: File, rows: usize, first: Vec<Series>) -> io::Result<Self> {
+        let frame = DataFrame::new(rows, first).map_err(io_error)?;
+        let schema = frame.schema();
+        let pieces = match format {
+            OutputFormat::Csv => Pieces::Csv(CsvWriter::new(file).batched(schema).map_err(io_error)?),
+            OutputFormat::Parquet => Pieces::Parquet(ParquetWriter::new(file).batched(schema).map_err(io_error)?),
+            OutputFormat::JsonLines => Pieces::JsonLines(file),
+        };
+        let mut writer = Self { pieces };
+        writer.write_frame(frame)?;
+        Ok(writer)
+    }
+
+    /// Adds a piece with the same columns.
+    ///
+    /// # Errors
+    /// As [`FrameWriter::begin`].
+    pub fn write(&mut self, rows: usize, columns: Vec<Series>) -> io::Result<()> {
+        self.write_frame(DataFrame::new(rows, columns).map_err(io_error)?)
+    }
+
+    fn write_frame(&mut self, mut frame: DataFrame) -> io::Result<()> {
+        match &mut self.pieces {
+            Pieces::Csv(writer) => writer.write_batch(&frame).map_err(io_error),
+            Pieces::Parquet(writer) => writer.write_batch(&frame).map_err(io_error),
+            Pieces::JsonLines(file) => {
+                JsonWriter::new(file).with_json_format(JsonFormat::JsonLines).finish(&mut frame).map_err(io_error)
+            }
         }
     }
-    file.sync_all()
+
+    /// Ends the table.
+    ///
+    /// # Errors
+    /// What the file does not take.
+    pub fn finish(self) -> io::Result<()> {
+        match self.pieces {
+            Pieces::Csv(mut writer) => writer.finish().map_err(io_error),
+            Pieces::Parquet(writer) => writer.finish().map(drop).map_err(io_error),
+            Pieces::JsonLines(_) => Ok(()),
+        }
+    }
 }
 
-/// Writes a table's columns, then `more`. Columns of bare numbers or truth values stay such; all others are text.
-///
-/// # Errors
-/// As [`write_frame`].
-pub fn write_table(path: &Path, columns: &[Column], more: Vec<Series>) -> Result<()> {
-    let rows = columns.first().map(|column| column.cells.len()).or_else(|| more.first().map(Series::len));
-    let columns = columns.iter().map(series).chain(more).collect();
-    write_frame(path, rows.unwrap_or(0), columns)
+fn io_error(error: PolarsError) -> io::Error {
+    match error {
+        PolarsError::IO { error, .. } => io::Error::new(error.kind(), error.to_string()),
+        other => io::Error::other(other.to_string()),
+    }
 }
 
-fn series(column: &Column) -> Series {
+/// A column of a table as it was read, for the rows at these places. A column of bare numbers or truth values stays such;
+/// all others are text.
+pub fn column_of(column: &Column, rows: impl Iterator<Item = usize> + Clone) -> Series {
+    let cells = || rows.clone().map(|row| &column.cells[row]);
     let name = column.name.as_str().into();
-    let bare = column.cells.iter().all(|cell| matches!(cell, Cell::Empty | Cell::Bare(_)));
-    let texts = || column.cells.iter().map(Cell::text);
-    if bare {
+    let texts = || cells().map(Cell::text);
+    if cells().all(|cell| matches!(cell, Cell::Empty | Cell::Bare(_))) {
         if let Some(values) = parsed::<i64>(texts()) {
             return Series::new(name, values);
         }
@@ -104,7 +123,7 @@ fn series(column: &Column) -> Series {
             return Series::new(name, values);
         }
     }
-    Series::new(name, texts().map(|text| text.map(str::to_owned)).collect::<Vec<_>>())
+    Series::new(name, texts().collect::<Vec<Option<&str>>>())
 }
 
 /// All values of one type, if they are.

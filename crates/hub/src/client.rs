@@ -1,6 +1,6 @@
 //! Asks servers: redirects, the token, attempts.
 
-use std::{fs, path::Path, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use ureq::{
     Agent,
@@ -13,6 +13,7 @@ use crate::{
     address::{Address, Origin, Token, reason},
     error::{Error, Result},
     exchange::{Exchange, Failure, Head, Waited, pause},
+    files::read_small,
     folder::variable_folder,
     limits::{Guard, Limits, retry_after},
 };
@@ -209,9 +210,13 @@ pub(crate) fn silent(seconds: u64) -> Failure {
     Failure { reason: format!("the server said nothing for {seconds} s"), lasting: false }
 }
 
+/// Bytes of a file of certificates at most.
+const MOST_CERTIFICATES: u64 = 16 << 20;
+
 fn certificates(path: &Path) -> Result<RootCerts> {
     let fail = |reason: String| Error::Certificates { path: path.to_owned(), reason };
-    let pem = fs::read(path).map_err(|e| fail(e.to_string()))?;
+    let pem = read_small(path, MOST_CERTIFICATES).map_err(|e| fail(e.to_string()))?;
+    let pem = pem.ok_or_else(|| fail("is not there".into()))?;
     let items =
         parse_pem(&pem).collect::<std::result::Result<Vec<_>, _>>().map_err(|e| fail(reason(&e.to_string())))?;
     let found: Vec<_> = items

@@ -219,8 +219,11 @@ impl LatentDiffusion {
     }
 
     /// Gives the text encoders' memory, an eighth to a quarter of Stable Diffusion, to what follows, until a prompt is
-    /// to be encoded again.
+    /// to be encoded again. Those of a small model stay: reading them again takes more than they hold.
     pub fn release_text_encoders(&self) {
+        if self.blueprint.is_small() {
+            return;
+        }
         *self.text_encoders.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

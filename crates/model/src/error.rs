@@ -265,14 +265,9 @@ pub enum Error {
     /// The tokenizer's own errors.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// An image could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: image::ImageError,
-    },
+    /// An image could not be encoded.
+    #[error("an image cannot be made a PNG file: {0}")]
+    Image(#[from] image::ImageError),
     /// The arguments of an operation do not fit.
     #[error(transparent)]
     Kernel(#[from] memscope_kernels::Error),

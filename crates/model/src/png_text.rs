@@ -1,6 +1,6 @@
 //! PNG files that say what is on them.
 
-use std::{io, path::Path};
+use std::io;
 
 use crate::{
     error::{Error, Result},
@@ -15,10 +15,7 @@ impl RgbImage {
     ///
     /// When `data` is not width · height · 3 bytes, or a keyword is none.
     pub fn png(&self, texts: &[(&str, String)]) -> Result<Vec<u8>> {
-        let fail = |source: png::EncodingError| Error::Image {
-            path: Path::new("a picture").to_owned(),
-            source: image::ImageError::IoError(io::Error::other(source)),
-        };
+        let fail = |source: png::EncodingError| Error::Image(image::ImageError::IoError(io::Error::other(source)));
         let mut bytes = vec![];
         let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
         encoder.set_color(png::ColorType::Rgb);

@@ -1,7 +1,5 @@
 //! DDIM sampling with classifier-free guidance, and decoding to images.
 
-use std::path::Path;
-
 use candle_core::DType;
 
 use crate::{
@@ -126,17 +124,4 @@ pub struct RgbImage {
     pub height: usize,
     /// width · height · 3 bytes.
     pub data: Vec<u8>,
-}
-
-impl RgbImage {
-    /// Writes a PNG file.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be written, or `data` is not width · height · 3 bytes.
-    pub fn save_png(&self, path: &Path) -> Result<()> {
-        let (width, height) = (self.width as u32, self.height as u32);
-        image::save_buffer_with_format(path, &self.data, width, height, image::ColorType::Rgb8, image::ImageFormat::Png)
-            .map_err(|source| Error::Image { path: path.to_owned(), source })
-    }
 }

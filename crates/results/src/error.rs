@@ -64,6 +64,17 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// The folder holds a run with other settings.
+    #[error(
+        "{} holds results with other settings ({differences}); give --overwrite to replace them, or another --results \
+         folder", folder.display()
+    )]
+    OtherSettings {
+        /// The folder.
+        folder: PathBuf,
+        /// What differs.
+        differences: String,
+    },
     /// The shards there are those of another plan.
     #[error(
         "{} holds shards of another plan: {}; merge or remove that folder first, or give another --results folder",

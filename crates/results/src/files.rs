@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,24 +15,78 @@ use crate::error::{Error, Result};
 /// How the names of unfinished files start; what a killed run left is swept by the next one.
 pub const UNFINISHED: &str = ".memscope-";
 
-/// Writes a file so that no reader ever sees half of it: a temporary file in the same folder, created exclusively,
-/// flushed to the disk and renamed. What stood there before survives every failure, a full disk among them. A link at
-/// `path` is replaced, not followed.
+/// A file that is being written: a temporary one in the same folder, created exclusively, which takes the file's name once it
+/// is whole and on the disk. What stood there before survives every failure, a full disk among them. A link at the path is
+/// replaced, not followed. Dropped unfinished, it leaves nothing.
+#[derive(Debug)]
+pub struct PendingFile {
+    path: PathBuf,
+    file: NamedTempFile,
+}
+
+/// What may stand where a file is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// A file, which is replaced.
+    Replace,
+    /// Nothing.
+    Refuse,
+}
+
+impl PendingFile {
+    /// Begins a file in a folder that is there.
+    ///
+    /// # Errors
+    /// [`Error::Write`] where the folder does not take it.
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = temporary(folder_of(path)).map_err(Error::write(path))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// A handle to write the content through.
+    ///
+    /// # Errors
+    /// [`Error::Write`] where the system has no handle left.
+    pub fn writer(&self) -> Result<File> {
+        self.file.as_file().try_clone().map_err(Error::write(&self.path))
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// [`Error::Write`] where the disk does not take it, or where something is there that must not be replaced.
+    pub fn finish(self, existing: Existing) -> Result<()> {
+        let Self { path, file } = self;
+        let finish = || -> io::Result<()> {
+            file.as_file().sync_all()?;
+            match existing {
+                Existing::Replace => file.persist(&path),
+                Existing::Refuse => file.persist_noclobber(&path),
+            }
+            .map_err(|error| error.error)?;
+            sync_folder(folder_of(&path));
+            Ok(())
+        };
+        finish().map_err(Error::write(&path))
+    }
+}
+
+/// Writes a file as [`PendingFile`] does, in place of one that is there.
 ///
 /// # Errors
 /// [`Error::Write`] where the folder does not take the file.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        let mut file = temporary(folder)?;
-        file.write_all(bytes)?;
-        file.flush()?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        sync_folder(folder);
-        Ok(())
-    };
-    write().map_err(Error::write(path))
+    write_over(path, bytes, Existing::Replace)
+}
+
+/// [`write_file`], in place of one that is there or not.
+///
+/// # Errors
+/// As [`write_file`], and where something is there that must not be replaced.
+pub fn write_over(path: &Path, bytes: &[u8], existing: Existing) -> Result<()> {
+    let file = PendingFile::create(path)?;
+    file.writer()?.write_all(bytes).map_err(Error::write(path))?;
+    file.finish(existing)
 }
 
 /// [`write_file`], unless something is there already.
@@ -77,6 +131,10 @@ pub(crate) fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     builder.tempfile_in(folder)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes renames in a folder survive a power cut, where the system can.

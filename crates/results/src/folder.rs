@@ -15,6 +15,7 @@
 //!     ├── timing.json        the times behind it
 //!     ├── measurements.parquet
 //!     ├── scores.csv
+//!     ├── prompts.json       every prompt with what is known about it and its scores
 //!     ├── sweep.csv          the points of a sweep as one long table
 //!     ├── points/NNN/        a Folder for every point of a sweep
 //!     ├── manifest.json      where all this comes from, with the SHA-256 of every file
@@ -22,15 +23,17 @@
 //! ```
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
 use crate::{
     error::{Error, Result},
-    files,
+    excerpt, files,
     manifest::Manifest,
     open_run::OpenRun,
+    settings::Settings,
 };
 
 /// A folder of experiments with what they share.
@@ -102,6 +105,9 @@ pub struct Folder {
 /// Most bytes of a manifest.
 const MANIFEST_LIMIT: u64 = 64 << 20;
 
+/// Settings that a message names at most.
+const MOST_DIFFERENCES: usize = 3;
+
 impl Folder {
     /// The folder at `root`; nothing is made.
     pub fn new(root: impl Into<PathBuf>) -> Self {
@@ -158,6 +164,11 @@ impl Folder {
         self.root.join("measurements.parquet")
     }
 
+    /// Every prompt with its scores, for the report.
+    pub fn prompts(&self) -> PathBuf {
+        self.root.join(crate::prompts::FILE)
+    }
+
     /// Every score.
     pub fn scores(&self) -> PathBuf {
         self.root.join("scores.csv")
@@ -210,6 +221,37 @@ impl Folder {
     pub fn manifest(&self) -> Result<Manifest> {
         let path = self.manifest_path();
         Manifest::parse(&path, &files::read_file(&path, MANIFEST_LIMIT)?)
+    }
+
+    /// Refuses to run an experiment here with other settings than those of the run that the folder holds, whose results
+    /// would be lost. Words about it (`title`, `about`) may change.
+    ///
+    /// # Errors
+    /// [`Error::OtherSettings`] with the first that differ; [`Error::NewerFormat`].
+    pub fn check_settings(&self, settings: &Settings) -> Result<()> {
+        let there = match self.manifest() {
+            Ok(manifest) if !manifest.settings.is_empty() => manifest.settings,
+            Err(error @ Error::NewerFormat { .. }) => return Err(error),
+            // Nothing is there that could be told apart.
+            _ => return Ok(()),
+        };
+        let is_word = |key: &str| ["title", "about"].contains(&key);
+        let keys: BTreeSet<&String> = there.keys().chain(settings.keys()).filter(|key| !is_word(key)).collect();
+        let differ: Vec<String> = keys
+            .into_iter()
+            .filter(|key| there.get(*key) != settings.get(*key))
+            .map(|key| {
+                let value = |settings: &Settings| settings.get(key).map_or("unset".to_owned(), |value| excerpt(value));
+                format!("{key} is {} there and {} here", value(&there), value(settings))
+            })
+            .collect();
+        if differ.is_empty() {
+            return Ok(());
+        }
+        let more = differ.len().saturating_sub(MOST_DIFFERENCES);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let differences = differ[..differ.len().min(MOST_DIFFERENCES)].join(", ") + &more;
+        Err(Error::OtherSettings { folder: self.root.clone(), differences })
     }
 
     /// Begins a run: takes the folder's lock, and only then makes the folder incomplete and sweeps what killed runs

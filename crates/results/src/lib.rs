@@ -18,6 +18,7 @@ mod lock;
 pub mod manifest;
 mod open_run;
 pub mod paper;
+pub mod prompts;
 pub mod scores;
 mod settings;
 pub mod shards;

@@ -4,6 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::excerpt;
+
+/// Line numbers that a message lists at most.
+const MOST_LINES: usize = 10;
+
 /// A warning with its remedy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -57,14 +62,22 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::TruncatedPrompt { prompt, cut } => {
+                let (cut, prompt) = (excerpt(cut), excerpt(prompt));
                 write!(f, "the model does not read the end of a long prompt: '{cut}' of '{prompt}'")
             }
             Self::DuplicatePrompt { list, prompt, lines } => {
-                write!(f, "{list}: '{prompt}' stands on lines {lines:?}; it counts once")
+                let shown: Vec<String> = lines.iter().take(MOST_LINES).map(ToString::to_string).collect();
+                let more = match lines.len().saturating_sub(MOST_LINES) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let (list, prompt, shown) = (excerpt(list), excerpt(prompt), shown.join(", "));
+                write!(f, "{list}: '{prompt}' stands on lines {shown}{more}; it counts once")
             }
-            Self::FigureLeftOut { reason } => write!(f, "{reason}"),
-            Self::BlankLines { list, count } => write!(f, "{list}: {count} blank lines were skipped"),
+            Self::FigureLeftOut { reason } => f.write_str(&excerpt(reason)),
+            Self::BlankLines { list, count } => write!(f, "{}: {count} blank lines were skipped", excerpt(list)),
             Self::InBothClasses { prompt } => {
+                let prompt = excerpt(prompt);
                 write!(f, "'{prompt}' is in the memorized and in the non-memorized list; it counts in both")
             }
             Self::FewNonMemorized { non_memorized, target_fpr } => write!(
@@ -74,5 +87,22 @@ impl fmt::Display for Warning {
                 (1.0 / target_fpr).ceil()
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_prompts_and_lists_of_lines_are_cut() {
+        let (list, prompt) = ("p.txt".to_owned(), "red\u{1b}[2J apple ".repeat(100_000));
+        let repeated =
+            Warning::DuplicatePrompt { list, prompt: prompt.clone(), lines: (1..=90_000).collect() }.to_string();
+        assert!(repeated.len() < 500 && repeated.contains("lines 1, 2, 3") && repeated.contains("and 89990 more"));
+        let cut = Warning::TruncatedPrompt { prompt: prompt.clone(), cut: prompt }.to_string();
+        assert!(cut.len() < 1_000 && !cut.contains('\u{1b}'), "{cut}");
+        let two = Warning::DuplicatePrompt { list: "p.txt".into(), prompt: "cat".into(), lines: vec![1, 3] };
+        assert_eq!(two.to_string(), "p.txt: 'cat' stands on lines 1, 3; it counts once");
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     args::{Data, DataSet},
     downloads::Quietly,
+    messages::note,
     output::{print, print_json},
     progress::Progress,
 };
@@ -56,7 +57,7 @@ fn fetch(all: &[PaperList]) -> anyhow::Result<()> {
     if !missing.is_empty() {
         let bytes = missing.iter().map(|list| list.bytes()).sum();
         let folder = lists::lists_folder()?;
-        eprintln!("downloading {} in {} files to {}", size(bytes), missing.len(), folder.display());
+        note(&format!("downloading {} in {} files to {}", size(bytes), missing.len(), folder.display()));
     }
     let mut text = String::new();
     for list in all {

@@ -1,18 +1,18 @@
-use std::{io::Read, path::Path};
+use std::path::Path;
 
-use anyhow::Context;
 use memscope_eval::{
     ResultTable,
     plan::{ModelIdentity, NoisePlan, NoiseSharing},
-    prompts,
+    prompts::{self, PromptFile},
     run::{Observer, execute},
     score::{DetectionResult, DetectionRow},
     shard::{ShardPlan, SingleTask},
     spec::{DetectorEntry, DetectorName, noise_precision},
     table::{Cell, Column, ColumnKind},
     tasks::Detection,
+    write_columns,
 };
-use memscope_frames::{OutputFormat, write_frame};
+use memscope_frames::{FrameColumn, MOST_BYTES, OutputFormat, Table, column_of};
 use memscope_metric::{Protocol, ResolvedProtocol};
 use memscope_model::{Blueprint, LatentDiffusion, WeightsOrigin};
 use memscope_results::{Results, Settings, shards::ShardChoice};
@@ -23,7 +23,8 @@ use crate::{
     args::Detect,
     cached, costs,
     exit_code::UserError,
-    loading,
+    input, loading,
+    messages::note,
     output::{self, print_json, print_table},
     progress::Progress,
 };
@@ -50,17 +51,20 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
         OutputFormat::of(path)?;
         output::check_writable(path)?;
     }
-    let list = read_prompts(&args.prompts)?;
+    let PromptFile { list, table: input, rows } = read_prompts(args)?;
+    // Only the output needs the other columns.
+    let input = args.out.as_deref().map(|path| (path, input, rows));
     let mut progress = Progress::install()?;
     list.warnings.iter().for_each(|warning| progress.warn(warning));
+    let texts = list.into_texts();
 
     let (source, policy) = (args.model.source()?, policy(args.fresh));
     let store_folder = cached::folder(args.results.as_deref())?;
-    let (texts, plan_of) = (list.texts(), |blueprint: &Blueprint| {
+    let plan_of = |blueprint: &Blueprint| {
         let detection = detection(args, blueprint)?.0;
         let stored = (&*store_folder, policy);
-        cached::plan(&args.model, blueprint, stored, |model| detection.task(model, &list.texts()))
-    });
+        cached::plan(&args.model, blueprint, stored, |model| detection.task(model, &texts))
+    };
     if let Some(choice) = args.part.shard {
         return run_shard(args, choice, &texts, &mut progress);
     }
@@ -76,9 +80,9 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     let result = DetectionResult::read(&detection, &model, &texts, &store)?;
     result.warnings.iter().for_each(|warning| progress.warn(warning));
 
-    if let Some(path) = &args.out {
-        write_frame(path, result.rows.len(), result.frame())?;
-        eprintln!("written to {}", path.display());
+    if let Some((path, table, rows)) = &input {
+        write_scores(path, table, rows, &result)?;
+        note(&format!("written to {}", path.display()));
     }
     if args.json {
         print_json(&Report {
@@ -91,7 +95,7 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
             protocol,
             generator: args.generator.to_string(),
             generations: args.generations,
-            results: result.rows.iter().map(|row| json_row(&result, row)).collect(),
+            results: result.rows().map(|row| json_row(&result, row)).collect(),
         })
     } else if args.out.is_none() {
         print_table(&table(args, &model, &result)?)
@@ -144,24 +148,66 @@ fn detection(args: &Detect, blueprint: &Blueprint) -> anyhow::Result<(Detection,
     Ok((detection, protocol))
 }
 
-fn read_prompts(path: &Path) -> anyhow::Result<prompts::PromptList> {
+fn read_prompts(args: &Detect) -> anyhow::Result<PromptFile> {
+    let (path, column) = (&args.prompts, args.column.as_deref());
     if path == Path::new("-") {
-        let mut bytes = vec![];
-        std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
-        return Ok(prompts::parse("standard input", &bytes)?);
+        if column.is_some() {
+            return Err(UserError::input("--column needs a table; standard input is one prompt a line").into());
+        }
+        return Ok(prompts::parse("standard input", &input::read_stdin(MOST_BYTES)?)?);
     }
     match path.to_str().and_then(|text| text.strip_prefix("paper:")) {
-        Some(list) => Ok(prompts::published(list.parse().map_err(|e: String| UserError::input(e))?)?),
-        None => Ok(prompts::read(path)?),
+        Some(list) => Ok(prompts::published(list.parse().map_err(|e: String| UserError::input(e))?, column)?),
+        None => Ok(prompts::read_file(path, column)?),
     }
 }
 
-fn json_row(result: &DetectionResult, row: &DetectionRow) -> serde_json::Map<String, serde_json::Value> {
+/// Writes every row of the input that holds anything, in its order, once for each seed: its columns, then the seed and the
+/// scores. A row without a prompt has no scores.
+fn write_scores(path: &Path, table: &Table, rows: &[Option<usize>], result: &DetectionResult) -> anyhow::Result<()> {
+    let is_blank = |row: usize| table.columns.iter().all(|column| column.cells[row].text().is_none());
+    let seeds = result.seeds.len();
+    let (mut from, mut scores) = (vec![], vec![]);
+    for (row, prompt) in rows.iter().enumerate().filter(|(row, _)| !is_blank(*row)) {
+        match prompt {
+            Some(prompt) => (0..seeds).for_each(|seed| {
+                from.push(row);
+                scores.push(Some(prompt * seeds + seed));
+            }),
+            None => {
+                from.push(row);
+                scores.push(None);
+            }
+        }
+    }
+    let own = result.frame(&scores);
+    let mut taken: Vec<String> = own.iter().map(|column| column.name().to_string()).collect();
+    let mut columns: Vec<FrameColumn> = vec![];
+    for column in &table.columns {
+        let name = free_name(&column.name, &taken);
+        if name != column.name {
+            tracing::warn!("the input's column '{}' is called '{name}' in {}", column.name, path.display());
+        }
+        taken.push(name.clone());
+        columns.push(column_of(column, from.iter().copied()).with_name(name.into()));
+    }
+    columns.extend(own);
+    Ok(write_columns(path, from.len(), columns)?)
+}
+
+/// A name, or one made from it that no other column has.
+fn free_name(name: &str, taken: &[String]) -> String {
+    let is_free = |name: &String| !taken.contains(name);
+    let made = (1..).map(|i| if i == 1 { format!("input_{name}") } else { format!("input_{name}_{i}") });
+    std::iter::once(name.to_owned()).chain(made).find(is_free).unwrap_or_default()
+}
+
+fn json_row(result: &DetectionResult, row: DetectionRow) -> serde_json::Map<String, serde_json::Value> {
     let mut map = serde_json::Map::new();
-    map.insert("prompt".into(), row.prompt.clone().into());
+    map.insert("prompt".into(), row.prompt.into());
     map.insert("seed".into(), row.seed.into());
-    for column in &result.columns {
-        map.insert(column.clone(), row.values.get(column).copied().into());
+    for (column, values) in result.columns.iter().zip(&result.values) {
+        map.insert(column.clone(), values[row.at].into());
     }
     map
 }
@@ -171,10 +217,10 @@ fn table(args: &Detect, model: &LatentDiffusion, result: &DetectionResult) -> an
         vec![Column::new("prompt", "Prompt", ColumnKind::Text), Column::new("seed", "Seed", ColumnKind::Integer)];
     columns.extend(result.columns.iter().map(|name| Column::new(name.as_str(), name.as_str(), ColumnKind::Number)));
     let mut table = ResultTable::new("detection", "Scores; higher means more likely memorized", columns)?;
-    for row in &result.rows {
-        let mut cells = vec![Cell::text(&row.prompt), Cell::integer(row.seed as i64)];
-        cells.extend(result.columns.iter().map(|name| match row.values.get(name) {
-            Some(value) => Cell::number(*value, 4),
+    for row in result.rows() {
+        let mut cells = vec![Cell::text(row.prompt), Cell::integer(row.seed as i64)];
+        cells.extend(result.values.iter().map(|values| match values[row.at] {
+            Some(value) => Cell::number(value, 4),
             None => Cell::missing("not measured"),
         }));
         table.push_row(cells)?;

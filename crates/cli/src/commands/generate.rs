@@ -1,12 +1,13 @@
 use memscope_eval::{
-    MeasurementStore,
+    Error as EvalError, MeasurementStore,
     plan::{CachePolicy, ModelPlan, StoredMeasurements},
     run::execute,
     tasks::Generate as GenerateTask,
 };
 use memscope_model::Sampling;
+use memscope_results::files::Existing;
 
-use crate::{args::Generate, costs, exit_code::UserError, loading, output::print, progress::Progress};
+use crate::{args::Generate, costs, exit_code::UserError, loading, output::print_data, progress::Progress};
 
 /// `memscope generate`.
 pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
@@ -14,8 +15,11 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
         return Err(UserError::input(format!("--guidance {} is not a number", args.guidance)).into());
     }
     let mut progress = Progress::install()?;
-    let task = task(args);
-    // Images are drawn anew each time: their names do not say what is on them.
+    let task = task(args)?;
+    if !args.overwrite && !args.model.costs.dry_run {
+        refuse_existing(&task)?;
+    }
+    // Images are drawn anew each time: their names do not hold the weights.
     let mut store = MeasurementStore::in_memory();
     let plan = || {
         let blueprint = loading::blueprint(&args.model, &progress)?;
@@ -29,17 +33,35 @@ pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
     if let Some(cut) = model.tokenizer().encode(&args.prompt).cut {
         tracing::warn!("the model does not read the end of the prompt: '{cut}'");
     }
-    execute(&task, &model, &mut store, CachePolicy::Replace, &mut progress)?;
-    task.paths().iter().try_for_each(|path| print(&format!("{}\n", path.display())))
+    match execute(&task, &model, &mut store, CachePolicy::Replace, &mut progress) {
+        Err(EvalError::Stopped) => return Err(UserError::interrupted("stopped; no picture was drawn").into()),
+        done => done?,
+    };
+    let paths: String = task.paths().iter().map(|path| format!("{}\n", path.display())).collect();
+    print_data(paths.as_bytes())
 }
 
-fn task(args: &Generate) -> GenerateTask {
-    GenerateTask {
+/// Nothing is replaced that the user did not name.
+fn refuse_existing(task: &GenerateTask) -> anyhow::Result<()> {
+    match task.paths().iter().find(|path| path.symlink_metadata().is_ok()) {
+        Some(path) => {
+            let path = path.display();
+            let message = format!("{path} is there already; give --overwrite to replace it, or another --out folder");
+            Err(UserError::output(message).into())
+        }
+        None => Ok(()),
+    }
+}
+
+fn task(args: &Generate) -> anyhow::Result<GenerateTask> {
+    Ok(GenerateTask {
         prompt: args.prompt.clone(),
         generator: args.generator,
         seed: args.seed,
         count: usize::from(args.count),
         sampling: Sampling { steps: usize::from(args.steps), guidance: args.guidance },
+        model: format!("{} {}", args.model.source()?, args.model.options().execution.dtype),
         folder: args.out.clone(),
-    }
+        existing: if args.overwrite { Existing::Replace } else { Existing::Refuse },
+    })
 }

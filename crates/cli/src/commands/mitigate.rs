@@ -24,6 +24,7 @@ use crate::{
     costs,
     exit_code::UserError,
     loading,
+    messages::note,
     output::{print_json, print_table},
     progress::Progress,
 };
@@ -91,22 +92,18 @@ pub(crate) fn run(args: &Mitigate) -> anyhow::Result<()> {
     write_losses(args, &model, &reports)?;
     let summary = summary(args, &model, &reports, &judging.judges()?)?;
     ExportSet::open(&args.out, "summary", &[Format::Csv, Format::Markdown])?.write(&summary)?;
-    if args.json {
-        print_json(&reports)?;
-    } else {
-        print_table(&summary)?;
-    }
-    eprintln!("written to {}", args.out.display());
-    Ok(())
+    note(&format!("written to {}", args.out.display()));
+    if args.json { print_json(&reports) } else { print_table(&summary) }
 }
 
 /// The prompts that are named and those of a list.
 fn read_prompts(args: &Mitigate) -> anyhow::Result<Vec<KnownPrompt>> {
     let plain = |text: &String| KnownPrompt {
-        text: text.clone(),
+        text: text.as_str().into(),
         set: "command line".into(),
         weight: None,
         verified: None,
+        reproduction: None,
         image: None,
     };
     let source = args.model.source()?;
@@ -176,11 +173,11 @@ fn task(
 fn say_costs(plan: &ModelPlan) -> anyhow::Result<()> {
     let estimate = plan.estimate(plan.calibrate()?.as_ref());
     let seconds = estimate.seconds.map_or_else(|| "an unknown time".to_owned(), |s| format!("about {s:.0} s"));
-    eprintln!(
+    note(&format!(
         "at most {} network calls, {seconds} and {} of memory",
         estimate.drawing_calls,
         size(estimate.memory.total())
-    );
+    ));
     Ok(())
 }
 
@@ -206,7 +203,7 @@ fn reports(task: &Mitigations, judging: &Judging, store: &MeasurementStore) -> V
         let UnitRecord { calls, ending, losses, seconds } = task.read(unit, store)?;
         let Looks { distance, diversity, similarity, alignment, quality } = judging.read(unit, store)?;
         Some(Report {
-            prompt: task.prompts[place.prompt].text.clone(),
+            prompt: task.prompts[place.prompt].text.to_string(),
             method: task.methods[place.method].label.clone(),
             ending,
             losses,

@@ -6,7 +6,8 @@ use crate::{
     args::{Models, ModelsAction},
     downloads::{self, Bar},
     exit_code::UserError,
-    output::{print, print_json},
+    messages::note,
+    output::{print, print_data, print_json},
     progress::Progress,
 };
 
@@ -84,8 +85,8 @@ fn fetch(source: &ModelSource) -> anyhow::Result<()> {
         return Err(UserError::input(message).into());
     };
     let plan = downloads::fetch(&Hub::from_env(), model, &Progress::install()?)?;
-    eprintln!("{model} is complete ({}, commit {})", size(plan.total()), plan.commit);
-    print(&format!("{}\n", plan.folder.display()))
+    note(&format!("{model} is complete ({}, commit {})", size(plan.total()), plan.commit));
+    print_data(format!("{}\n", plan.folder.display()).as_bytes())
 }
 
 /// Reads headers and configurations; a model that cannot be run is an error that says why.

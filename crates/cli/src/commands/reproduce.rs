@@ -8,12 +8,13 @@ use memscope_model::CheckpointWeights;
 
 use super::{
     report,
-    run::{check, check_memory, dry_run, measure, provide},
+    run::{check, check_memory, check_settings, dry_run, measure, provide},
     shard, theorem1,
 };
 use crate::{
     args::{Reproduce, RunOptions},
     exit_code::UserError,
+    messages::note,
     output::print,
     progress::Progress,
 };
@@ -43,6 +44,9 @@ pub(crate) fn run(args: &Reproduce) -> anyhow::Result<()> {
     if args.options.costs.dry_run {
         return dry_run(&experiments, &args.options);
     }
+    if !args.options.overwrite {
+        stages.iter().try_for_each(|stage| stage.check_settings(&args.options))?;
+    }
     let mut progress = Progress::install()?;
     experiments.iter().try_for_each(|(_, experiment)| provide(experiment, &progress))?;
     check_memory(&experiments, &args.options)?;
@@ -58,7 +62,7 @@ pub(crate) fn run(args: &Reproduce) -> anyhow::Result<()> {
     }
     if all {
         report::run(&args.options.results, None)?;
-        eprintln!("{} experiments and report.html written to {}", stages.len(), args.options.results.display());
+        note(&format!("{} experiments and report.html written to {}", stages.len(), args.options.results.display()));
     }
     Ok(())
 }
@@ -90,6 +94,14 @@ impl Stage {
         match stage {
             Self::Experiment(experiment) => Some((name, experiment)),
             Self::Theorem1 => None,
+        }
+    }
+
+    /// Refuses to replace results with other settings.
+    fn check_settings(&self, options: &RunOptions) -> anyhow::Result<()> {
+        match self {
+            Self::Experiment(experiment) => check_settings(experiment, options),
+            Self::Theorem1 => theorem1::check_settings(THEOREM_INSTANCES, 0, &options.results),
         }
     }
 
@@ -285,6 +297,7 @@ mod tests {
             dtype: None,
             device: None,
             fresh: false,
+            overwrite: false,
             json: false,
             costs: CostArgs::default(),
         }

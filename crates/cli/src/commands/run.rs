@@ -10,7 +10,7 @@ use memscope_eval::{
 use memscope_hub::FetchPlan;
 use memscope_model::{Blueprint, ModelSource};
 use memscope_plots::write_figures;
-use memscope_results::Folder;
+use memscope_results::{Folder, Results, settings_of};
 
 use super::shard;
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
     costs::{self, Item},
     downloads,
     exit_code::UserError,
+    input,
+    messages::note,
     output::{print, print_json, print_table},
     progress::Progress,
 };
@@ -31,6 +33,9 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
     }
     if args.options.costs.dry_run {
         return dry_run(&[(&title, &experiment)], &args.options);
+    }
+    if !args.options.overwrite {
+        check_settings(&experiment, &args.options)?;
     }
     let mut progress = Progress::install()?;
     provide(&experiment, &progress)?;
@@ -66,9 +71,12 @@ pub(crate) fn schema() -> anyhow::Result<()> {
     print_json(&spec::schema())
 }
 
+/// Bytes of an experiment file at most.
+const MOST_YAML: u64 = 4 << 20;
+
 fn text(file: &Path) -> anyhow::Result<(String, String)> {
     let name = file.display().to_string();
-    let bytes = std::fs::read(file).map_err(|e| UserError::input(format!("cannot read {name}: {e}")))?;
+    let bytes = input::read_file(file, MOST_YAML)?;
     let yaml = String::from_utf8(bytes).map_err(|_| UserError::input(format!("{name} is not UTF-8")))?;
     Ok((name, yaml))
 }
@@ -83,6 +91,12 @@ pub(crate) fn check(name: &str, mut file: ExperimentFile, options: &RunOptions) 
         file.network.device = device;
     }
     Ok(file.check(name)?)
+}
+
+/// Refuses to replace an experiment's results by those of other settings.
+pub(crate) fn check_settings(experiment: &Experiment, options: &RunOptions) -> anyhow::Result<()> {
+    let file = experiment.file();
+    Ok(Results::new(&options.results).experiment(&file.name).check_settings(&settings_of(file))?)
 }
 
 /// Makes sure that everything an experiment reads is there before it starts: first its prompts, which are small, then
@@ -112,28 +126,22 @@ pub(crate) fn measure(
     if !experiment.file().sweep.is_empty() {
         let mut outcome = runs::run_sweep(experiment, &options.results, policy, command, progress)
             .with_context(|| format!("sweep '{}'", experiment.file().name))?;
-        if options.json {
-            print_json(&outcome.table)?
-        } else {
-            print_table(&outcome.table)?
-        }
         write_figures(&outcome.figures, &mut outcome.open, command)?;
-        let folder = outcome.open.folder().path().to_owned();
+        let (table, folder) = (outcome.table.clone(), outcome.open.folder().path().to_owned());
         outcome.commit()?;
-        eprintln!("written to {}", folder.display());
-        return Ok(());
+        note(&format!("written to {}", folder.display()));
+        return if options.json { print_json(&table) } else { print_table(&table) };
     }
     let mut outcome = runs::run(experiment, &options.results, policy, command, progress)
         .with_context(|| format!("experiment '{}'", experiment.file().name))?;
-    for table in outcome.tables.iter().chain(&outcome.timing) {
-        if options.json { print_json(table)? } else { print_table(table)? }
-    }
-    outcome.notes.iter().for_each(|note| eprintln!("warning: {note}"));
+    outcome.notes.iter().for_each(|left_out| note(&format!("warning: {left_out}")));
     write_figures(&outcome.figures, &mut outcome.open, command)?;
     let (calls, folder) = (outcome.calls, outcome.open.folder().path().to_owned());
+    let tables: Vec<_> = outcome.tables.iter().chain(&outcome.timing).cloned().collect();
     let seconds = outcome.commit()?.seconds;
-    eprintln!("{calls} network calls, {seconds:.1} s; written to {}", folder.display());
-    Ok(())
+    note(&format!("{calls} network calls, {seconds:.1} s; written to {}", folder.display()));
+    // Everything is on the disk before a closed pipe can end the program.
+    tables.iter().try_for_each(|table| if options.json { print_json(table) } else { print_table(table) })
 }
 
 /// Whether stored measurements count.

@@ -2,16 +2,26 @@ use std::path::Path;
 
 use memscope_eval::report::theorem;
 use memscope_plots::write_figures;
+use memscope_results::Results;
 
 use crate::{
     args::Theorem1,
     exit_code::UserError,
+    messages::note,
     output::{print_json, print_table},
 };
 
 /// `memscope verify theorem1`.
 pub(crate) fn run(args: &Theorem1) -> anyhow::Result<()> {
+    if !args.overwrite {
+        check_settings(args.count, args.seed, &args.results)?;
+    }
     verify(args.count, args.seed, &args.results, args.json)
+}
+
+/// Refuses to replace results with another count or seed.
+pub(crate) fn check_settings(count: u32, seed: u64, results: &Path) -> anyhow::Result<()> {
+    Ok(Results::new(results).experiment("theorem1").check_settings(&theorem::settings(count as usize, seed))?)
 }
 
 /// Samples instances, checks the bounds, prints the table and draws the figure.
@@ -19,14 +29,14 @@ pub(crate) fn verify(count: u32, seed: u64, results: &Path, json: bool) -> anyho
     let command = format!("memscope verify theorem1 --count {count} --seed {seed}");
     let mut outcome = theorem::verify(count as usize, seed, results, &command)?;
     write_figures(std::slice::from_ref(&outcome.figure), &mut outcome.open, &command)?;
-    if json {
-        print_json(&outcome.table)?
-    } else {
-        print_table(&outcome.table)?
-    }
-    let (holds, folder) = (outcome.holds(), outcome.open.folder().path().to_owned());
+    let (holds, folder, table) = (outcome.holds(), outcome.open.folder().path().to_owned(), outcome.table.clone());
     outcome.commit()?;
-    eprintln!("written to {}", folder.display());
+    note(&format!("written to {}", folder.display()));
+    if json {
+        print_json(&table)?
+    } else {
+        print_table(&table)?
+    }
     if holds {
         return Ok(());
     }

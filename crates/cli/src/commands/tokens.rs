@@ -3,14 +3,14 @@ use std::path::Path;
 use anyhow::Context;
 use memscope_eval::report::figures::token_strip;
 use memscope_eval::{
-    Error as EvalError,
     plan::{ModelIdentity, NoisePlan, NoiseSharing},
     run::execute,
     table::{Cell, Column, ColumnKind, ResultTable},
-    tasks::TokenGradients,
+    tasks::{TokenGradients, TokenNorm},
 };
 use memscope_model::{LatentDiffusion, NoisePrecision};
 use memscope_plots::{Figure, Meta, Theme};
+use memscope_results::files::write_file;
 use serde::Serialize;
 
 use super::run::policy;
@@ -19,6 +19,7 @@ use crate::{
     cached, costs,
     exit_code::UserError,
     loading,
+    messages::note,
     output::{self, print_json, print_table},
     progress::Progress,
 };
@@ -27,6 +28,8 @@ use crate::{
 #[derive(Serialize)]
 struct Significance {
     token: String,
+    /// The word that it is a part of, or is.
+    word: String,
     gradient_norm: f64,
 }
 
@@ -65,8 +68,10 @@ pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
         let texts = model.tokenizer().token_texts(&tokens);
         let gradients = gradients.filter(|gradients| gradients.len() == texts.len());
         let gradients = gradients.context("a stored record has not one number for each token; run with --fresh")?;
-        let token = |(token, gradient_norm): (String, f64)| Significance { token, gradient_norm };
-        reports.push(Report { prompt: text.clone(), tokens: texts.into_iter().zip(gradients).map(token).collect() });
+        let words = model.tokenizer().token_words(&tokens);
+        let token = |((token, word), gradient_norm)| Significance { token, word, gradient_norm };
+        let tokens = texts.into_iter().zip(words).zip(gradients).map(token).collect();
+        reports.push(Report { prompt: text.clone(), tokens });
     }
     if let Some(path) = &args.figure {
         draw(args, &model, &reports, path)?;
@@ -85,7 +90,8 @@ fn task(args: &Tokens, model: ModelIdentity) -> TokenGradients {
         generations: usize::from(args.generations),
         sharing: NoiseSharing::Shared,
     };
-    TokenGradients::new(model, args.prompts.clone(), noise)
+    let norm = if args.one_norm { TokenNorm::OverAllNoises } else { TokenNorm::OfEachNoise };
+    TokenGradients::new(model, args.prompts.clone(), noise, norm)
 }
 
 /// A format of the strip.
@@ -122,8 +128,8 @@ fn draw(args: &Tokens, model: &LatentDiffusion, reports: &[Report], path: &Path)
         StripFormat::Svg => strip.svg(Theme::Light)?.into_bytes(),
         StripFormat::Png => strip.png(Theme::Light, 2)?,
     };
-    std::fs::write(path, bytes).map_err(|source| EvalError::Write { path: path.to_owned(), source })?;
-    eprintln!("written to {}", path.display());
+    write_file(path, &bytes)?;
+    note(&format!("written to {}", path.display()));
     Ok(())
 }
 
@@ -131,6 +137,7 @@ fn table(args: &Tokens, model: &LatentDiffusion, report: &Report) -> anyhow::Res
     const WIDTH: f64 = 30.0;
     let columns = vec![
         Column::new("token", "Token", ColumnKind::Text),
+        Column::new("word", "Word", ColumnKind::Text),
         Column::new("gradient_norm", "Gradient norm", ColumnKind::Number),
         Column::new("strip", "", ColumnKind::Text),
     ];
@@ -139,10 +146,21 @@ fn table(args: &Tokens, model: &LatentDiffusion, report: &Report) -> anyhow::Res
     let largest = report.tokens.iter().map(|token| token.gradient_norm).fold(f64::MIN_POSITIVE, f64::max);
     for token in &report.tokens {
         let bar = "█".repeat((WIDTH * token.gradient_norm / largest).round() as usize);
-        table.push_row(vec![Cell::text(&token.token), Cell::number(token.gradient_norm, 4), Cell::text(bar)])?;
+        table.push_row(vec![
+            Cell::text(&token.token),
+            Cell::text(&token.word),
+            Cell::number(token.gradient_norm, 4),
+            Cell::text(bar),
+        ])?;
     }
     table.set_provenance("model", format!("{}, {}", model.source(), model.weights_label()));
-    table.set_provenance("quantity", "gradient of the norm of c - u at t = 981 by the token's embedding, L2 norm");
+    let several = match (args.generations, args.one_norm) {
+        (1, _) => "",
+        (_, false) => "; mean over noises",
+        (_, true) => "; one norm over all noises",
+    };
+    let quantity = format!("gradient of the norm of c - u at t = 981 by the token's embedding, L2 norm{several}");
+    table.set_provenance("quantity", quantity);
     table
         .set_provenance("noise", format!("{}, seed {}, {} generation(s)", args.generator, args.seed, args.generations));
     Ok(table)

@@ -22,5 +22,5 @@ pub use measures::{Located, Measures};
 pub use noise::{NoisePlan, NoiseSharing, RunPrompt};
 pub use price::{Calls, Price, SharedPredictions};
 pub(crate) use resolved::{ANALYSIS_PRECISION, Built, ModelTasks, PicturePlaces, ResolvedTask};
-pub(crate) use unit::records;
 pub use unit::{CachePolicy, Execute, KnownRecords, OpenUnit, Part, PlannedRecords, Task, open_units, price};
+pub(crate) use unit::{all_units, records, slabs};

@@ -1,7 +1,10 @@
 //! The initial noises of a run, and the prompts that start from them.
 
+use std::sync::Arc;
+
 use memscope_model::{NoiseGenerator, NoisePrecision, noise::initial_latents};
 
+use crate::prompts::KnownPrompt;
 pub use crate::spec::NoiseSharing;
 
 /// The noises of a run: one x_T per seed and generation.
@@ -50,7 +53,7 @@ impl NoisePlan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunPrompt {
     /// The prompt.
-    pub text: String,
+    pub text: Arc<str>,
     /// Its position in its list, from 0; only [`NoiseSharing::PerPrompt`] reads it.
     pub row: usize,
 }
@@ -58,6 +61,11 @@ pub struct RunPrompt {
 impl RunPrompt {
     /// A list on its own.
     pub fn list(texts: &[String]) -> Vec<Self> {
-        texts.iter().enumerate().map(|(row, text)| Self { text: text.clone(), row }).collect()
+        texts.iter().enumerate().map(|(row, text)| Self { text: text.as_str().into(), row }).collect()
+    }
+
+    /// The prompts of a class.
+    pub(crate) fn class(prompts: &[KnownPrompt]) -> Vec<Self> {
+        prompts.iter().enumerate().map(|(row, prompt)| Self { text: prompt.text.clone(), row }).collect()
     }
 }

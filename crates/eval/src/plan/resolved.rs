@@ -1,7 +1,8 @@
 //! An experiment's part on one model, known before its weights are read.
 
-use std::{path::Path, rc::Rc};
+use std::{collections::HashSet, path::Path, rc::Rc};
 
+use memscope_frames::excerpt;
 use memscope_metric::{Detector, ResolvedProtocol};
 use memscope_model::{Blueprint, ModelSource, NoisePrecision};
 
@@ -38,6 +39,8 @@ pub(crate) struct ResolvedTask {
     pub(crate) detectors: Vec<Built>,
     pub(crate) memorized: PromptList,
     pub(crate) non_memorized: PromptList,
+    /// Prompts whose reproduction rate is known; empty without a table about them.
+    pub(crate) graded: PromptList,
 }
 
 /// Where the pictures of an experiment go.
@@ -78,6 +81,15 @@ impl ResolvedTask {
         // Prompts first: a bad list is the user's own, and small.
         let (mut memorized, mut non_memorized) =
             (file.prompts.memorized.load(source)?, file.prompts.non_memorized.load(source)?);
+        let graded = file.prompts.graded.as_ref();
+        let mut graded = graded.map_or_else(|| Ok(PromptList::default()), |graded| graded.load(source))?;
+        graded.prompts.truncate(file.prompts.limit.unwrap_or(usize::MAX));
+        if let Some(prompt) = graded.prompts.iter().find(|prompt| prompt.reproduction.is_none()) {
+            return Err(Error::Prompts {
+                file: "prompts.graded".into(),
+                reason: format!("the reproduction rate of '{}' is not known for {source}", excerpt(&prompt.text)),
+            });
+        }
         for (class, list) in [("memorized", &mut memorized), ("non_memorized", &mut non_memorized)] {
             list.prompts.truncate(file.prompts.limit.unwrap_or(usize::MAX));
             if list.prompts.is_empty() && experiment.needs_scores() {
@@ -94,7 +106,7 @@ impl ResolvedTask {
             Ok(Built { entry: entry.clone(), protocol, detector: entry.build(protocol, &blueprint)? })
         };
         let detectors = file.detectors.iter().map(build).collect::<Result<_>>()?;
-        Ok(Self { blueprint, detectors, memorized, non_memorized })
+        Ok(Self { blueprint, detectors, memorized, non_memorized, graded })
     }
 
     /// Everything that is to be done with the model; pictures go into `places`.
@@ -156,10 +168,12 @@ impl ResolvedTask {
     }
 
     fn prompts(&self) -> Vec<RunPrompt> {
-        let mut prompts = RunPrompt::list(&self.memorized.texts());
-        let others = RunPrompt::list(&self.non_memorized.texts());
-        let memorized: std::collections::HashSet<String> = self.memorized.texts().into_iter().collect();
-        prompts.extend(others.into_iter().filter(|prompt| !memorized.contains(&prompt.text)));
+        let mut prompts = RunPrompt::class(&self.memorized.prompts);
+        let mut known: HashSet<&str> = self.memorized.prompts.iter().map(|prompt| &*prompt.text).collect();
+        for list in [&self.non_memorized, &self.graded] {
+            let new = RunPrompt::class(&list.prompts).into_iter().zip(&list.prompts);
+            prompts.extend(new.filter(|(_, listed)| known.insert(&*listed.text)).map(|(prompt, _)| prompt));
+        }
         prompts
     }
 

@@ -156,6 +156,36 @@ pub fn open_units(task: &dyn Task, known: &KnownRecords) -> Vec<OpenUnit> {
     (0..task.units()).filter_map(open).collect()
 }
 
+/// Weight of the units whose prompts are encoded together: what is held of prompts does not grow with their number. The
+/// paper's lists are one slab; of Stable Diffusion 1.4 it holds 0.24 GB.
+const SLAB: usize = 1024;
+
+/// Cuts open units into slabs, in order. All of them are one where they need no more prompts than a slab has. A prompt is
+/// encoded in the same batch, and so to the same bits, in whichever slab it is needed.
+pub(crate) fn slabs<'o>(task: &dyn Task, open: &'o [OpenUnit]) -> Vec<&'o [OpenUnit]> {
+    if task.prompt_batches(open).iter().map(Vec::len).sum::<usize>() <= SLAB {
+        return vec![open];
+    }
+    let mut slabs = vec![];
+    let (mut start, mut weight) = (0, 0);
+    for (at, unit) in open.iter().enumerate() {
+        let own = task.weight(unit.unit);
+        if at > start && weight + own > SLAB {
+            slabs.push(&open[start..at]);
+            (start, weight) = (at, 0);
+        }
+        weight += own;
+    }
+    slabs.push(&open[start..]);
+    slabs
+}
+
+/// Every unit with all its parts.
+pub(crate) fn all_units(task: &dyn Task) -> Vec<OpenUnit> {
+    let whole = |unit| OpenUnit { unit, parts: (0..task.parts(unit).len()).collect() };
+    (0..task.units()).map(whole).filter(|open| !open.parts.is_empty()).collect()
+}
+
 /// What a run of a task would cost; its records count as known afterwards.
 pub fn price(task: &dyn Task, known: &mut KnownRecords, policy: CachePolicy) -> Price {
     if policy == CachePolicy::Replace {
@@ -171,7 +201,15 @@ pub fn price(task: &dyn Task, known: &mut KnownRecords, policy: CachePolicy) -> 
             std::mem::take(&mut parts[*part]).records.into_iter().for_each(|record| known.add(record));
         }
     }
-    let batches = task.prompt_batches(&open);
-    price.work.prompts = usize::from(!batches.is_empty()) + batches.iter().map(Vec::len).sum::<usize>();
+    price.work.prompts = encoded_prompts(task, &open);
     price
+}
+
+/// The prompts that executing these units encodes, with the empty one of unconditional predictions.
+fn encoded_prompts(task: &dyn Task, open: &[OpenUnit]) -> usize {
+    let of_slab = |slab: &[OpenUnit]| task.prompt_batches(slab).iter().map(Vec::len).sum::<usize>();
+    match slabs(task, open).into_iter().map(of_slab).sum() {
+        0 => 0,
+        prompts => prompts + 1,
+    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use memscope_metric::theory::{Slack, Survey, survey};
 
-use memscope_results::{Manifest, OpenRun, Results, figures::FigureData, manifest::FORMAT};
+use memscope_results::{Manifest, OpenRun, Results, Settings, figures::FigureData, manifest::FORMAT};
 
 use super::figures::theorem_figure;
 use crate::{
@@ -45,6 +45,11 @@ impl TheoremOutcome {
     }
 }
 
+/// What a run is told apart by, as its manifest has it.
+pub fn settings(count: usize, seed: u64) -> Settings {
+    [("count".to_owned(), count.to_string()), ("seed".to_owned(), seed.to_string())].into()
+}
+
 /// Samples `count` valid instances and checks the paper's bound and the sharper √(1 − r²); writes `results/theorem1`.
 ///
 /// # Errors
@@ -66,7 +71,7 @@ pub fn verify(count: usize, seed: u64, results: &Path, command: &str) -> Result<
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: COMMIT.to_owned(),
         seeds: vec![seed],
-        settings: [("count".to_owned(), count.to_string())].into(),
+        settings: settings(count, seed),
         ..Manifest::default()
     };
     Ok(TheoremOutcome { open, table, survey, figure, manifest })

@@ -5,7 +5,7 @@ use memscope_model::LatentDiffusion;
 use super::{MeasurementStore, Session, Watch};
 use crate::{
     error::{Error, Result},
-    plan::{CachePolicy, Calls, KnownRecords, PlannedRecords, RecordId, Task, open_units, records},
+    plan::{CachePolicy, Calls, KnownRecords, PlannedRecords, RecordId, Task, all_units, open_units, records, slabs},
 };
 
 /// Executes what a store lacks of a task, and returns what that asked of the network. Stops between units when the user asks
@@ -20,10 +20,13 @@ pub fn execute(
     policy: CachePolicy,
     watch: &mut dyn Watch,
 ) -> Result<Calls> {
-    if policy == CachePolicy::Replace {
-        remove_all(task, store)?;
-    }
-    let open = open_units(task, &KnownRecords::new(store, &mut PlannedRecords::default()));
+    let open = match policy {
+        CachePolicy::Replace => {
+            remove_numbers(task, store)?;
+            all_units(task)
+        }
+        CachePolicy::Reuse => open_units(task, &KnownRecords::new(store, &mut PlannedRecords::default())),
+    };
     let total: usize = (0..task.units()).map(|unit| task.weight(unit)).sum();
     let done = total - open.iter().map(|open| task.weight(open.unit)).sum::<usize>();
     watch.progress(done, total);
@@ -35,36 +38,33 @@ pub fn execute(
         let parts = task.parts(unit.unit);
         unit.parts.iter().try_for_each(|part| store.remove_misshapen(&parts[*part].records))?;
     }
-    let session = Session::new(model, &task.prompt_batches(&open), watch, (done, total))?;
-    let mut execution = task.begin(&session)?;
-    for unit in &open {
-        if session.stop_requested() {
-            store.sync()?;
-            return Err(Error::Stopped);
+    let session = Session::new(model, watch, (done, total));
+    let mut execution = None;
+    for slab in slabs(task, &open) {
+        session.encode(&task.prompt_batches(slab))?;
+        let execution = match &mut execution {
+            Some(begun) => begun,
+            None => execution.insert(task.begin(&session)?),
+        };
+        for unit in slab {
+            if session.stop_requested() {
+                store.sync()?;
+                return Err(Error::Stopped);
+            }
+            let measured = execution.execute(unit, &mut calls)?;
+            store.append(measured.into_iter().filter(|(key, _)| !store.contains(key)).collect())?;
+            session.finish(task.weight(unit.unit));
         }
-        let measured = execution.execute(unit, &mut calls)?;
-        store.append(measured.into_iter().filter(|(key, _)| store.get(key).is_none()).collect())?;
-        session.finish(task.weight(unit.unit));
     }
     store.sync()?;
     Ok(calls)
 }
 
-/// Removes all records of a task, so that everything is measured and drawn again.
-fn remove_all(task: &dyn Task, store: &mut MeasurementStore) -> Result<()> {
-    let (mut keys, mut pictures) = (vec![], vec![]);
-    for record in records(task) {
-        match record {
-            RecordId::Numbers { key, .. } => keys.push(key),
-            RecordId::Picture(path) => pictures.push(path),
-        }
-    }
-    store.remove(&keys)?;
-    for path in pictures {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::write(path)(error)),
-            _ => {}
-        }
-    }
-    Ok(())
+/// Removes the numbers of a task, so that they are measured again. Pictures stay until others take their places.
+fn remove_numbers(task: &dyn Task, store: &mut MeasurementStore) -> Result<()> {
+    let numbers = records(task).filter_map(|record| match record {
+        RecordId::Numbers { key, .. } => Some(key),
+        RecordId::Picture(_) => None,
+    });
+    store.remove(&numbers.collect::<Vec<_>>())
 }

@@ -28,8 +28,8 @@ use crate::{
         tables::{ModelHyperparameters, ModelScores, ModelTiming, mitigation_times, timing_table},
     },
     score::{
-        AnalysisResult, DetectorScores, DetectorTiming, StoredPlan, read_analysis, read_mitigation, read_scores,
-        read_timings,
+        AnalysisResult, DetectorScores, DetectorTiming, GradedScores, StoredPlan, prompt_records, read_analysis,
+        read_graded, read_mitigation, read_scores, read_timings,
     },
     spec::{DetectorName, Experiment, ExperimentFile, ModelEntry, TableKind},
     table::ResultTable,
@@ -96,7 +96,7 @@ impl<'e> LoadedTask<'e> {
         let mut warnings = [memorized.warnings.clone(), non_memorized.warnings.clone()].concat();
         let texts: Vec<String> = non_memorized.texts();
         let known: HashSet<&str> = texts.iter().map(String::as_str).collect();
-        let first = memorized.prompts.iter().map(|prompt| prompt.text.as_str());
+        let first = memorized.prompts.iter().map(|prompt| &*prompt.text);
         let of_first: HashSet<&str> = first.clone().collect();
         let others = texts.iter().map(String::as_str).filter(|prompt| !of_first.contains(prompt));
         warnings.extend(truncation_warnings(&self.model, first.clone().chain(others)));
@@ -141,6 +141,19 @@ impl<'e> LoadedTask<'e> {
             }
         }
         Ok(scores)
+    }
+
+    /// Scores of every detector on the graded prompts, from the stored numbers.
+    fn graded(&self, tasks: &ModelTasks, store: &MeasurementStore) -> Result<Vec<GradedScores>> {
+        let (file, prompts) = (self.experiment.file(), self.resolved.graded.texts());
+        let mut graded = vec![];
+        for built in self.resolved.detectors.iter().filter(|_| !prompts.is_empty()) {
+            let Some(stored) = Self::stored(tasks, store, built.precision()) else { continue };
+            let seeds = built.entry.seeds().unwrap_or(&file.noise.seeds);
+            let detector = (&built.entry, built.detector.as_ref());
+            graded.push(read_graded(&stored, detector, &file.report.generations, seeds, &prompts)?);
+        }
+        Ok(graded)
     }
 
     /// The numbers of the analyses, from the stored ones.
@@ -199,7 +212,7 @@ pub(super) fn run_into(
         records: vec![],
         scores: vec![],
         timings: vec![],
-        frames: frames::Collector::default(),
+        frames: None,
         warnings: vec![],
         device: String::new(),
         calls: Calls::default(),
@@ -232,7 +245,7 @@ struct Run<'a> {
     records: Vec<ModelRecord>,
     scores: Vec<ModelScores>,
     timings: Vec<(String, ModelTiming)>,
-    frames: frames::Collector,
+    frames: Option<frames::Collector>,
     warnings: Vec<Warning>,
     /// The device that the networks ran on.
     device: String,
@@ -252,7 +265,7 @@ impl Run<'_> {
         let places = PicturePlaces { gallery: &gallery, shared: &shared };
         let tasks = resolved.tasks(experiment, &ModelIdentity::of(model), places)?;
         let (mut cost, mut planned) = (RunCost::default(), RunCost::default());
-        let (mut detectors, mut analyses, mut mitigation) = (vec![], vec![], None);
+        let (mut detectors, mut analyses, mut graded, mut mitigation) = (vec![], vec![], vec![], None);
         if experiment.needs_scores() {
             for warning in loaded.warnings() {
                 observer.warn(&warning);
@@ -272,11 +285,19 @@ impl Run<'_> {
             }
             detectors = loaded.scores(&tasks, &store)?;
             analyses = loaded.analyses(&tasks, &store)?;
+            graded = loaded.graded(&tasks, &store)?;
             let classes = (&*resolved.memorized.texts(), &*resolved.non_memorized.texts());
+            let frames = match &mut self.frames {
+                Some(frames) => frames,
+                None => self.frames.insert(frames::Collector::create(
+                    &self.open.folder().measurements(),
+                    &self.open.folder().scores(),
+                )?),
+            };
             for (_, plan) in &tasks.measurements {
-                self.frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes);
+                frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes)?;
             }
-            detectors.iter().for_each(|scores| self.frames.add_scores(&name, scores, classes));
+            detectors.iter().try_for_each(|scores| frames.add_scores(&name, scores, classes))?;
             if let Some((settings, (task, judging))) = file.mitigation.as_ref().zip(tasks.mitigation.as_ref()) {
                 let entries = if task.detectors.is_empty() { &[][..] } else { &file.detectors };
                 let mut result = read_mitigation(settings, (&**task, judging), entries, &store);
@@ -303,7 +324,9 @@ impl Run<'_> {
             hyperparameters: loaded.hyperparameters(&file.noise.seeds),
             memorized: resolved.memorized.prompts.clone(),
             non_memorized: resolved.non_memorized.prompts.clone(),
+            graded_prompts: resolved.graded.prompts.clone(),
             detectors,
+            graded,
             analyses,
             mitigation,
             latent_shape: model.latent_shape(),
@@ -321,9 +344,19 @@ impl Run<'_> {
             self.open.adopt(target.write(&table)?)?;
             tables.push(table);
         }
-        if self.experiment.needs_scores() {
-            let written = std::mem::take(&mut self.frames).write(self.open.folder().path())?;
-            self.open.adopt(written)?;
+        if let Some(frames) = self.frames.take() {
+            frames.finish()?;
+            self.open.adopt([self.open.folder().measurements(), self.open.folder().scores()])?;
+            let scored = self.scores.iter().filter(|model| !model.detectors.is_empty());
+            let few = scored
+                .filter(|model| model.memorized.len() + model.non_memorized.len() <= memscope_results::prompts::MOST);
+            let prompts: Vec<_> = few
+                .map(|model| prompt_records(&model.model, (&model.memorized, &model.non_memorized), &model.detectors))
+                .collect();
+            if !prompts.is_empty() {
+                let path = self.open.folder().prompts();
+                self.open.write_json(&path, &prompts)?;
+            }
         }
         let mut timing: Vec<ResultTable> = self.write_timing()?.into_iter().collect();
         timing.extend(self.write_mitigation_times()?);

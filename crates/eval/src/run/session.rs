@@ -1,6 +1,10 @@
 //! A loaded model with what the units of one task share.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
 
 use memscope_metric::NetworkCalls;
 use memscope_model::{LatentDiffusion, PromptEmbedding};
@@ -14,8 +18,9 @@ use crate::{
 /// What the units of a task execute with: the model, the encoded prompts, and whoever watches.
 pub struct Session<'s> {
     model: &'s LatentDiffusion,
-    embeddings: HashMap<String, PromptEmbedding>,
-    unconditional: Option<PromptEmbedding>,
+    unconditional: OnceCell<PromptEmbedding>,
+    /// The prompts of the slab at hand.
+    embeddings: RefCell<HashMap<String, Rc<PromptEmbedding>>>,
     calls: NetworkCalls,
     progress: RefCell<Progress<'s>>,
 }
@@ -27,24 +32,29 @@ struct Progress<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// Encodes the empty prompt, then prompts, batch by batch, and gives the text encoders' memory back.
-    pub(crate) fn new(
-        model: &'s LatentDiffusion,
-        batches: &[Vec<String>],
-        watch: &'s mut dyn Watch,
-        (done, total): (usize, usize),
-    ) -> Result<Self> {
-        let unconditional = if batches.is_empty() { None } else { Some(model.encode_unconditional()?) };
-        let mut embeddings = HashMap::new();
+    pub(crate) fn new(model: &'s LatentDiffusion, watch: &'s mut dyn Watch, (done, total): (usize, usize)) -> Self {
+        let progress = RefCell::new(Progress { watch, done, total });
+        let (unconditional, calls) = (OnceCell::new(), NetworkCalls::default());
+        Self { model, unconditional, embeddings: RefCell::default(), calls, progress }
+    }
+
+    /// Forgets the prompts at hand, encodes these, batch by batch, and gives the text encoders' memory back. The empty
+    /// prompt is encoded before the first ones.
+    pub(crate) fn encode(&self, batches: &[Vec<String>]) -> Result<()> {
+        self.embeddings.borrow_mut().clear();
+        if !batches.is_empty() && self.unconditional.get().is_none() {
+            // Nothing was there, so it is kept.
+            let _ = self.unconditional.set(self.model.encode_unconditional()?);
+        }
         for texts in batches {
-            if watch.stop_requested() {
+            if self.stop_requested() {
                 return Err(Error::Stopped);
             }
-            embeddings.extend(texts.iter().cloned().zip(model.encode_prompts(texts)?));
+            let encoded = self.model.encode_prompts(texts)?.into_iter().map(Rc::new);
+            self.embeddings.borrow_mut().extend(texts.iter().cloned().zip(encoded));
         }
-        model.release_text_encoders();
-        let progress = RefCell::new(Progress { watch, done, total });
-        Ok(Self { model, embeddings, unconditional, calls: NetworkCalls::default(), progress })
+        self.model.release_text_encoders();
+        Ok(())
     }
 
     /// The model.
@@ -62,12 +72,13 @@ impl<'s> Session<'s> {
         self.model.predicted_samples()
     }
 
-    /// A prompt that the task said it needs.
+    /// A prompt that the units at hand were said to need.
     ///
     /// # Errors
-    /// When it did not.
-    pub fn embedding(&self, prompt: &str) -> Result<&PromptEmbedding> {
-        self.embeddings.get(prompt).ok_or_else(|| Error::internal("a prompt was not encoded"))
+    /// When it was not.
+    pub fn embedding(&self, prompt: &str) -> Result<Rc<PromptEmbedding>> {
+        let known = self.embeddings.borrow().get(prompt).cloned();
+        known.ok_or_else(|| Error::internal("a prompt was not encoded"))
     }
 
     /// What stands for the prompt in unconditional predictions.
@@ -75,7 +86,7 @@ impl<'s> Session<'s> {
     /// # Errors
     /// When the task needs no prompts.
     pub fn unconditional(&self) -> Result<&PromptEmbedding> {
-        self.unconditional.as_ref().ok_or_else(|| Error::internal("the empty prompt was not encoded"))
+        self.unconditional.get().ok_or_else(|| Error::internal("the empty prompt was not encoded"))
     }
 
     /// Whether the user wants to stop.

@@ -71,7 +71,7 @@ pub(super) fn sheet_rows(
                 labels.push(task.methods[place.method].label.clone());
             }
             let label = format!("{}, noise {}", known.set, noise + 1);
-            let (model, prompt) = (source.to_string(), known.text.clone());
+            let (model, prompt) = (source.to_string(), known.text.to_string());
             rows.push(GalleryRow { model, prompt, label, truth: truth.clone(), drawn, labels });
             sheet.push(line);
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use memscope_results::{Manifest, OpenRun, Results, figures::FigureData};
 
-use memscope_frames::{FrameColumn, write_frame};
+use memscope_frames::FrameColumn;
 
 use super::{
     Observer,
@@ -18,6 +18,7 @@ use crate::{
     report::figures::sweep_figures,
     spec::{Experiment, SweepAxis, SweepPoint, TableKind, points},
     table::{Cell, CellValue, Column, ColumnKind, ResultTable},
+    table_file::write_columns,
 };
 
 /// What a sweep left behind.
@@ -144,5 +145,5 @@ fn write_long(path: &Path, axes: usize, table: &ResultTable) -> Result<()> {
         names.zip(texts).map(|(name, values)| FrameColumn::new(name.into(), values)).collect();
     let named = ["value", "std", "low", "high"].into_iter().zip(numbers);
     columns.extend(named.map(|(name, values)| FrameColumn::new(name.into(), values)));
-    Ok(write_frame(path, rows, columns)?)
+    write_columns(path, rows, columns)
 }

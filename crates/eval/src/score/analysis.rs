@@ -46,7 +46,7 @@ pub(crate) fn read_analysis(
     let prompts = prompts.map(|(memorized, prompt)| {
         let values = quantities.read(&prompt.text, seed, 1)?;
         let values = names.iter().cloned().zip(values.into_iter().flatten()).collect();
-        Ok(AnalysisValues { prompt: prompt.text.clone(), memorized, values })
+        Ok(AnalysisValues { prompt: prompt.text.to_string(), memorized, values })
     });
     Ok(AnalysisResult { entry: entry.clone(), prompts: prompts.collect::<Result<_>>()? })
 }

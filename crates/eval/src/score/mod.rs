@@ -2,8 +2,10 @@
 
 mod analysis;
 mod detection;
+mod graded;
 mod mitigation;
 mod prompts;
+mod records;
 mod stored;
 mod timing;
 
@@ -11,9 +13,12 @@ pub(crate) use analysis::read_analysis;
 pub use analysis::{AnalysisResult, AnalysisValues};
 pub(crate) use detection::read_scores;
 pub use detection::{ClassValues, DetectorScores, SeedScores, score_sets};
+pub use graded::GradedScores;
+pub(crate) use graded::read_graded;
 pub(crate) use mitigation::read_mitigation;
 pub use mitigation::{COPY, MethodResult, MitigatedPrompt, MitigationResult, Quantity, VERBATIM};
 pub use prompts::{DetectionResult, DetectionRow};
+pub(crate) use records::prompt_records;
 pub use stored::{StoredPlan, StoredValues};
 pub(crate) use timing::read_timings;
 pub use timing::{DetectorTiming, Window};

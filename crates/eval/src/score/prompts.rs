@@ -1,10 +1,9 @@
 //! Scores for prompts of unknown class.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use memscope_frames::FrameColumn as Column;
 use memscope_model::{LatentDiffusion, WeightsOrigin};
-use serde::Serialize;
 
 use super::{StoredPlan, stored::Scorer};
 use crate::{
@@ -16,31 +15,36 @@ use crate::{
     warning::Warning,
 };
 
-/// One prompt under one seed: a number per column, `None` where a detector has none.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DetectionRow {
-    /// The prompt.
-    pub prompt: String,
-    /// The seed of its noise.
-    pub seed: u64,
-    /// `norm`, `cosine` and `score` of the anisotropy metric; other detectors under their own name.
-    pub values: BTreeMap<String, f64>,
-}
-
-/// The scores, and what was noticed.
+/// The scores, and what was noticed: a row for each prompt under each seed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DetectionResult {
-    /// Names of the numbers, in column order.
+pub struct DetectionResult<'p> {
+    /// The prompts.
+    pub prompts: &'p [String],
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// Names of the numbers, in column order: `norm`, `cosine` and `score` of the anisotropy metric; other detectors under
+    /// their own name.
     pub columns: Vec<String>,
-    /// Rows in the order of the prompts, seeds within each.
-    pub rows: Vec<DetectionRow>,
+    /// One number a row in each column, prompts in order, seeds within each; `None` where a detector has none.
+    pub values: Vec<Vec<Option<f64>>>,
     /// What the model's folder says about its weights.
     pub weights: WeightsOrigin,
     /// Remarks.
     pub warnings: Vec<Warning>,
 }
 
-impl DetectionResult {
+/// One row of the scores.
+#[derive(Clone, Copy, Debug)]
+pub struct DetectionRow<'p> {
+    /// The prompt.
+    pub prompt: &'p str,
+    /// The seed of its noise.
+    pub seed: u64,
+    /// Its position in each column.
+    pub at: usize,
+}
+
+impl<'p> DetectionResult<'p> {
     /// Reads the scores of prompts that were measured on a model.
     ///
     /// # Errors
@@ -48,7 +52,7 @@ impl DetectionResult {
     pub fn read(
         detection: &Detection,
         model: &LatentDiffusion,
-        prompts: &[String],
+        prompts: &'p [String],
         store: &MeasurementStore,
     ) -> Result<Self> {
         let plan = detection.task(ModelIdentity::of(model), prompts);
@@ -56,37 +60,45 @@ impl DetectionResult {
         let scorers = detection.detectors.iter();
         let scorers = scorers.map(|(name, detector)| Ok((*name, stored.scorer(name.as_str(), detector.as_ref())?)));
         let scorers = scorers.collect::<Result<Vec<_>>>()?;
+        let seeds = detection.noise.seeds.clone();
+        let rows = prompts.len() * seeds.len();
         let mut columns: Vec<String> = vec![];
-        let mut rows = vec![];
-        for prompt in prompts {
-            for &seed in &detection.noise.seeds {
-                let mut values = BTreeMap::new();
-                for (name, scorer) in &scorers {
-                    for (column, value) in numbers(*name, scorer, prompt, (seed, detection.noise.generations))? {
-                        if !columns.contains(&column) {
-                            columns.push(column.clone());
-                        }
-                        values.insert(column, value);
-                    }
+        let mut values: Vec<Vec<Option<f64>>> = vec![];
+        let noises = prompts.iter().flat_map(|prompt| seeds.iter().map(move |seed| (prompt, *seed)));
+        for (row, (prompt, seed)) in noises.enumerate() {
+            for (name, scorer) in &scorers {
+                for (column, value) in numbers(*name, scorer, prompt, (seed, detection.noise.generations))? {
+                    let at = columns.iter().position(|known| *known == column).unwrap_or_else(|| {
+                        columns.push(column.into_owned());
+                        values.push(vec![None; rows]);
+                        columns.len() - 1
+                    });
+                    values[at][row] = Some(value);
                 }
-                rows.push(DetectionRow { prompt: prompt.clone(), seed, values });
             }
         }
         let warnings = truncation_warnings(model, prompts.iter().map(String::as_str));
-        Ok(Self { columns, rows, weights: model.weights_origin(), warnings })
+        Ok(Self { prompts, seeds, columns, values, weights: model.weights_origin(), warnings })
     }
 
-    /// As columns of a data frame: prompt, seed, then the numbers; `weights` where they are random.
-    pub fn frame(&self) -> Vec<Column> {
-        let texts: Vec<&str> = self.rows.iter().map(|row| row.prompt.as_str()).collect();
-        let seeds: Vec<u64> = self.rows.iter().map(|row| row.seed).collect();
-        let mut frame = vec![Column::new("prompt".into(), texts), Column::new("seed".into(), seeds)];
-        for name in &self.columns {
-            let values: Vec<Option<f64>> = self.rows.iter().map(|row| row.values.get(name).copied()).collect();
-            frame.push(Column::new(name.as_str().into(), values));
+    /// The rows in order.
+    pub fn rows(&self) -> impl Iterator<Item = DetectionRow<'p>> {
+        let prompts = self.prompts;
+        let noises = prompts.iter().flat_map(|prompt| self.seeds.iter().map(move |seed| (prompt, *seed)));
+        noises.enumerate().map(|(at, (prompt, seed))| DetectionRow { prompt, seed, at })
+    }
+
+    /// The rows at some positions as columns of a data frame, with empty cells for `None`: seed, then the numbers; `weights`
+    /// where they are random.
+    pub fn frame(&self, rows: &[Option<usize>]) -> Vec<Column> {
+        let seed = |row: &Option<usize>| row.map(|row| self.seeds[row % self.seeds.len()]);
+        let mut frame = vec![Column::new("seed".into(), rows.iter().map(seed).collect::<Vec<_>>())];
+        for (name, values) in self.columns.iter().zip(&self.values) {
+            let value = |row: &Option<usize>| row.and_then(|row| values[row]);
+            frame.push(Column::new(name.as_str().into(), rows.iter().map(value).collect::<Vec<_>>()));
         }
         if self.weights == WeightsOrigin::Random {
-            frame.push(Column::new("weights".into(), vec!["random"; self.rows.len()]));
+            frame.push(Column::new("weights".into(), vec!["random"; rows.len()]));
         }
         frame
     }
@@ -98,13 +110,13 @@ fn numbers(
     scorer: &Scorer,
     prompt: &str,
     (seed, generations): (u64, usize),
-) -> Result<Vec<(String, f64)>> {
+) -> Result<Vec<(Cow<'static, str>, f64)>> {
     let score = scorer.score(prompt, seed, generations)?;
     Ok(match name {
         DetectorName::Anisotropy => {
-            let parts = score.parts.iter().map(|(part, value)| ((*part).to_owned(), *value));
-            parts.chain([("score".to_owned(), score.value)]).collect()
+            let parts = score.parts.iter().map(|(part, value)| (Cow::Borrowed(*part), *value));
+            parts.chain([("score".into(), score.value)]).collect()
         }
-        other => vec![(other.to_string(), score.value)],
+        other => vec![(other.to_string().into(), score.value)],
     })
 }

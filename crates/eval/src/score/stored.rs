@@ -1,6 +1,6 @@
 //! The stored numbers of a measurement plan.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use memscope_metric::{Detector, Quantity, Score};
 
@@ -37,7 +37,7 @@ pub struct StoredValues<'a> {
 impl<'a> StoredPlan<'a> {
     /// Reads what `plan` has put into `store`.
     pub fn new(plan: &'a MeasurementPlan, store: &'a MeasurementStore) -> Self {
-        let prompts = plan.prompts().iter().map(|prompt| (prompt.text.as_str(), prompt)).collect();
+        let prompts = plan.prompts().iter().map(|prompt| (&*prompt.text, prompt)).collect();
         Self { plan, store, prompts }
     }
 
@@ -59,7 +59,10 @@ impl<'a> StoredPlan<'a> {
     }
 
     /// Visits every stored group of values of these prompts, in the order prompt, seed, generation, measure.
-    pub fn for_each(&self, prompts: &[String], mut visit: impl FnMut(&StoredValues)) {
+    ///
+    /// # Errors
+    /// The first error of `visit`.
+    pub fn try_for_each(&self, prompts: &[String], mut visit: impl FnMut(&StoredValues) -> Result<()>) -> Result<()> {
         let noise = self.plan.noise();
         for prompt in prompts {
             let Some(known) = self.prompts.get(prompt.as_str()) else { continue };
@@ -67,12 +70,13 @@ impl<'a> StoredPlan<'a> {
                 for generation in 0..noise.generations {
                     for PlannedMeasure { id, names, .. } in self.plan.under(seed) {
                         if let Some(values) = self.store.get(&self.plan.key(id, known, seed, generation)) {
-                            visit(&StoredValues { prompt, seed, generation, measure: id, names, values });
+                            visit(&StoredValues { prompt, seed, generation, measure: id, names, values: &values })?;
                         }
                     }
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -93,15 +97,34 @@ impl StoredQuantities<'_> {
     /// # Errors
     /// When one has not been measured.
     pub(crate) fn read(&self, prompt: &str, seed: u64, generations: usize) -> Result<Vec<Vec<f64>>> {
-        let StoredPlan { plan, store, prompts } = self.stored;
-        let known = prompts.get(prompt).ok_or_else(|| missing(&self.name, prompt))?;
-        let value = |place: &Located, generation| {
-            let measure = plan.measure(place.measure)?;
-            store.get(&plan.key(&measure.id, known, seed, generation))?.get(place.value).copied()
-        };
-        let of_generation = |generation| self.places.iter().map(|place| value(place, generation)).collect();
-        let values: Option<Vec<Vec<f64>>> = (0..generations).map(of_generation).collect();
+        let known = self.stored.prompts.get(prompt).ok_or_else(|| missing(&self.name, prompt))?;
+        let values: Option<Vec<Vec<f64>>> =
+            (0..generations).map(|generation| self.of_generation(known, seed, generation)).collect();
         values.ok_or_else(|| missing(&self.name, prompt))
+    }
+
+    /// The quantities of a prompt for one latent.
+    ///
+    /// # Errors
+    /// When one has not been measured.
+    pub(crate) fn read_one(&self, prompt: &str, seed: u64, generation: usize) -> Result<Vec<f64>> {
+        let known = self.stored.prompts.get(prompt).ok_or_else(|| missing(&self.name, prompt))?;
+        self.of_generation(known, seed, generation).ok_or_else(|| missing(&self.name, prompt))
+    }
+
+    fn of_generation(&self, prompt: &RunPrompt, seed: u64, generation: usize) -> Option<Vec<f64>> {
+        let StoredPlan { plan, store, .. } = self.stored;
+        // Quantities of one measure stand in one record, which is looked up once.
+        let mut record: Option<(usize, Cow<[f64]>)> = None;
+        let value = |place: &Located| {
+            if record.as_ref().is_none_or(|(measure, _)| *measure != place.measure) {
+                let measure = plan.measure(place.measure)?;
+                let values = store.get(&plan.key(&measure.id, prompt, seed, generation))?;
+                record = Some((place.measure, values));
+            }
+            record.as_ref()?.1.get(place.value).copied()
+        };
+        self.places.iter().map(value).collect()
     }
 }
 
@@ -118,5 +141,13 @@ impl Scorer<'_> {
     /// When a number has not been measured.
     pub(crate) fn score(&self, prompt: &str, seed: u64, generations: usize) -> Result<Score> {
         Ok(self.detector.score(&self.quantities.read(prompt, seed, generations)?))
+    }
+
+    /// The score of a prompt from one latent.
+    ///
+    /// # Errors
+    /// When a number has not been measured.
+    pub(crate) fn score_one(&self, prompt: &str, seed: u64, generation: usize) -> Result<Score> {
+        Ok(self.detector.score(&[self.quantities.read_one(prompt, seed, generation)?]))
     }
 }

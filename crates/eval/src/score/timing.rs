@@ -10,7 +10,7 @@ pub(crate) fn read_timings(timing: &Timing, store: &MeasurementStore) -> Vec<Det
         let (timed, generations) = timing.of(unit);
         let window = |values: &[f64]| Some(Window { calls: *values.first()? as usize, seconds: *values.get(1)? });
         let values = store.get(&timing.key(unit))?;
-        let Window { calls, seconds } = window(values)?;
+        let Window { calls, seconds } = window(&values)?;
         let (label, paper) = (timed.entry.label(), timed.entry.paper_row());
         Some(DetectorTiming { label, generations, calls, seconds, reference: window(values.get(2..)?), paper })
     };

@@ -250,7 +250,7 @@ fn middles(costs: &[f64], before: f64, divisible: bool) -> Vec<f64> {
 
 fn name(record: &RecordId) -> String {
     match record {
-        RecordId::Numbers { key, .. } => key.as_str().to_owned(),
+        RecordId::Numbers { key, .. } => key.to_string(),
         RecordId::Picture(path) => path.to_string_lossy().into_owned(),
     }
 }

@@ -3,7 +3,7 @@
 use memscope_metric::Numerics;
 use memscope_model::{Execution, ModelSource, NoiseGenerator, NoisePrecision, Parameterization};
 
-use super::{DetectorEntry, DetectorName, ExperimentFile, FigureKind, ModelEntry, TableKind};
+use super::{DetectorEntry, DetectorName, ExperimentFile, FigureKind, ModelEntry, NoiseSharing, TableKind};
 use crate::error::{Error, Result};
 
 /// An experiment that can run.
@@ -56,6 +56,22 @@ impl ExperimentFile {
         }
         if self.tables.contains(&TableKind::Differences) && self.detectors.len() < 2 {
             return Err(fail("tables: differences needs at least two detectors".into()));
+        }
+        if self.tables.contains(&TableKind::Ranks) && self.detectors.len() < 2 {
+            return Err(fail("tables: ranks needs at least two detectors".into()));
+        }
+        if let Some(kind) = self.tables.iter().find(|kind| kind.needs_graded()) {
+            let name = if *kind == TableKind::PerDraw { "per_draw" } else { "reproduction" };
+            if self.prompts.graded.is_none() {
+                return Err(fail(format!("tables: {name} needs prompts.graded, e.g. {{embedded: verbatim}}")));
+            }
+            if self.noise.generator != NoiseGenerator::A6000 || self.noise.sharing != NoiseSharing::Shared {
+                return Err(fail(format!(
+                    "tables: {name} needs noise {{generator: torch-cuda, sharing: shared}}, which the known draws started from"
+                )));
+            }
+        } else if self.prompts.graded.is_some() {
+            return Err(fail("prompts.graded: no table needs it; add reproduction or per_draw to tables".into()));
         }
         let anisotropy = || self.detectors.iter().any(|d| d.name() == DetectorName::Anisotropy);
         if self.tables.contains(&TableKind::GammaFit) && !anisotropy() {
@@ -123,7 +139,8 @@ impl Experiment {
         let prompts = &self.file.prompts;
         self.models.iter().try_for_each(|source| {
             prompts.memorized.load(source)?;
-            prompts.non_memorized.load(source).map(|_| ())
+            prompts.non_memorized.load(source)?;
+            prompts.graded.as_ref().map_or(Ok(()), |graded| graded.load(source).map(|_| ()))
         })
     }
 

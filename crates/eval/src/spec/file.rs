@@ -88,6 +88,12 @@ pub enum TableKind {
     Detection,
     /// The difference of every detector to the last one, with its interval.
     Differences,
+    /// Rank of every detector, and which of them cannot be told apart.
+    Ranks,
+    /// Correlation of every detector's score with the reproduction rate of the graded prompts.
+    Reproduction,
+    /// Whether a score tells which draws of a graded prompt are the training picture.
+    PerDraw,
     /// Every list of memorized prompts against every list of non-memorized ones.
     BySet,
     /// Memorized prompts by how often their picture was shown in training: dose and response.
@@ -114,6 +120,11 @@ impl TableKind {
     /// Whether it is made from detection scores.
     pub fn needs_scores(self) -> bool {
         !matches!(self, Self::Hyperparameters | Self::MitigationHyperparameters)
+    }
+
+    /// Whether it is about graded prompts.
+    pub fn needs_graded(self) -> bool {
+        matches!(self, Self::Reproduction | Self::PerDraw)
     }
 
     /// Whether it is made from pictures of mitigated prompts.
@@ -156,7 +167,10 @@ pub struct PromptClasses {
     pub memorized: PromptSources,
     /// Prompts that lead to new images.
     pub non_memorized: PromptSources,
-    /// Only the first prompts of each class.
+    /// Prompts whose reproduction rate is known, for the tables `reproduction` and `per_draw`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graded: Option<PromptSources>,
+    /// Only the first prompts of each list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }

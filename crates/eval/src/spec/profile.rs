@@ -77,6 +77,9 @@ impl ModelProfile {
         target.models.clone_from(&self.models);
         target.prompts.memorized.clone_from(&self.prompts.memorized);
         target.prompts.non_memorized.clone_from(&self.prompts.non_memorized);
+        // Nobody knows how often another model reproduces its training pictures.
+        target.prompts.graded = None;
+        target.tables.retain(|kind| !kind.needs_graded());
         target.batch = target.batch.min(self.batch);
         // Judges of the embedded models' pictures cannot judge those of real ones.
         if let Some(mitigation) = &mut target.mitigation {

@@ -11,6 +11,8 @@ use memscope_model::{
 };
 pub use memscope_results::gallery::{GalleryRow, INDEX};
 
+use memscope_results::files::{Existing, write_file};
+
 use super::picture;
 use crate::{
     error::{Error, Result},
@@ -33,10 +35,45 @@ pub(crate) struct Gallery {
     folder: PathBuf,
 }
 
-/// Prompts of a class, spread evenly over its list.
+/// Prompts of a class: where the truth is known, spread evenly from those that are always reproduced to those that never
+/// are, first and last included; else spread evenly over the list.
 fn spread(memorized: bool, count: usize, list: &[KnownPrompt]) -> impl Iterator<Item = (bool, KnownPrompt)> {
-    let count = count.min(list.len());
-    (0..count).map(move |i| (memorized, list[i * list.len() / count].clone()))
+    let mut sorted: Vec<&KnownPrompt> = list.iter().collect();
+    let graded = list.iter().any(|prompt| rate(prompt).is_some());
+    if graded {
+        let key = |prompt: &KnownPrompt| (rate(prompt).unwrap_or(0.0), prompt.weight.unwrap_or(0.0));
+        sorted.sort_by(|a, b| {
+            let ((rate_a, weight_a), (rate_b, weight_b)) = (key(a), key(b));
+            rate_b.total_cmp(&rate_a).then(weight_b.total_cmp(&weight_a))
+        });
+    }
+    let count = count.min(sorted.len());
+    let position = |i: usize| match graded && count > 1 {
+        true => i * (sorted.len() - 1) / (count - 1),
+        false => i * sorted.len() / count,
+    };
+    let chosen: Vec<_> = (0..count).map(|i| (memorized, sorted[position(i)].clone())).collect();
+    chosen.into_iter()
+}
+
+/// How often the model reproduces the training picture, as far as it is known.
+fn rate(prompt: &KnownPrompt) -> Option<f64> {
+    let verified = || prompt.verified.map(|verified| f64::from(u8::from(verified)));
+    prompt.reproduction.as_ref().map(|reproduction| reproduction.rate).or_else(verified)
+}
+
+/// What is known about a prompt, in words.
+fn label(memorized: bool, prompt: &KnownPrompt) -> String {
+    let mut parts = vec![];
+    match (&prompt.reproduction, prompt.verified) {
+        (Some(reproduction), _) => parts.push(format!("reproduction rate {:.2}", reproduction.rate)),
+        (None, Some(true)) => parts.push("reproduced in every checked draw".to_owned()),
+        (None, Some(false)) => parts.push("not reproduced in every checked draw".to_owned()),
+        (None, None) => parts.push(class_name(memorized).to_owned()),
+    }
+    parts.push(prompt.set.to_string());
+    parts.extend(prompt.weight.map(|weight| format!("weight {weight}")));
+    parts.join(", ")
 }
 
 impl Gallery {
@@ -81,7 +118,7 @@ impl Gallery {
             &known.text,
         ]);
         let model = &self.model.fingerprint[..self.model.fingerprint.len().min(8)];
-        let start = format!("{model}-{seed}-{}-{}", class_name(*memorized), &key.as_str()[..12]);
+        let start = format!("{model}-{seed}-{}-{}", class_name(*memorized), &key.to_string()[..12]);
         (0..self.images).map(|g| format!("{start}-{g}.png")).collect()
     }
 
@@ -93,11 +130,10 @@ impl Gallery {
     pub(crate) fn rows(&self, source: &ModelSource) -> Result<Vec<GalleryRow>> {
         let row = |unit: usize| {
             let (memorized, known) = &self.prompts[unit];
-            let weight = known.weight.map_or_else(String::new, |weight| format!(", weight {weight}"));
             Ok(GalleryRow {
                 model: source.to_string(),
-                prompt: known.text.clone(),
-                label: format!("{}, {}{weight}", class_name(*memorized), known.set),
+                prompt: known.text.to_string(),
+                label: label(*memorized, known),
                 truth: truth(known, &self.folder)?,
                 drawn: self.names(unit),
                 labels: vec![],
@@ -116,7 +152,7 @@ fn truth(known: &KnownPrompt, folder: &Path) -> Result<Option<String>> {
     let Some(bytes) = known.image.as_deref().and_then(memscope_embedded::shared_file) else { return Ok(None) };
     let name = known.image.as_deref().and_then(|path| Path::new(path).file_name()?.to_str()).unwrap_or("truth.png");
     let path: PathBuf = folder.join(name);
-    fs::write(&path, bytes).map_err(Error::write(&path))?;
+    write_file(&path, bytes)?;
     Ok(Some(name.to_owned()))
 }
 
@@ -134,7 +170,7 @@ impl Task for Gallery {
     }
 
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
-        open.iter().map(|open| vec![self.prompts[open.unit].1.text.clone()]).collect()
+        open.iter().map(|open| vec![self.prompts[open.unit].1.text.to_string()]).collect()
     }
 
     fn price(&self, _: &OpenUnit, _: &mut SharedPredictions) -> Price {
@@ -161,7 +197,8 @@ impl Execute for Drawing<'_> {
     fn execute(&mut self, open: &OpenUnit, calls: &mut Calls) -> Result<Vec<(Key, Vec<f64>)>> {
         let asked = self.session.samples();
         let (prompt, paths) = (&self.gallery.prompts[open.unit].1.text, self.gallery.paths(open.unit));
-        picture::draw(self.session, prompt, self.latents.clone(), Sampling::default(), &paths, |_| ())?;
+        let from = (self.latents.clone(), Sampling::default());
+        picture::draw(self.session, prompt, from, (&paths, Existing::Replace), |_| ())?;
         calls.drawing += self.session.samples() - asked;
         Ok(vec![])
     }

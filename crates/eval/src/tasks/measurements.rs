@@ -146,7 +146,7 @@ impl Task for MeasurementPlan {
         }
         let batches = self.prompts.chunks(self.batch).zip(needed.chunks(self.batch));
         let batches = batches.filter(|(_, needed)| needed.contains(&true));
-        batches.map(|(prompts, _)| prompts.iter().map(|prompt| prompt.text.clone()).collect()).collect()
+        batches.map(|(prompts, _)| prompts.iter().map(|prompt| prompt.text.to_string()).collect()).collect()
     }
 
     fn price(&self, open: &OpenUnit, shared: &mut SharedPredictions) -> Price {
@@ -226,9 +226,10 @@ impl Execute for Measuring<'_> {
         let (_, seed, generation) = plan.noise_of(open.unit);
         let (prompts, measures) = (plan.chunk(open.unit), plan.open_measures(open));
         let shared = self.shared.as_ref().map(|(_, noise)| noise);
-        let generations = prompts.iter().enumerate().map(|(i, prompt)| {
+        let embeddings = prompts.iter().map(|prompt| session.embedding(&prompt.text)).collect::<Result<Vec<_>>>()?;
+        let generations = embeddings.iter().enumerate().map(|(i, embedding)| {
             let noise = own.get(i).or(shared).ok_or_else(|| Error::internal("a chunk of prompts has no noise"))?;
-            Ok(noise.generation(session.embedding(&prompt.text)?))
+            Ok(noise.generation(embedding))
         });
         let generations: Vec<Generation> = generations.collect::<Result<_>>()?;
 
@@ -248,7 +249,7 @@ impl Execute for Measuring<'_> {
             for (prompt, values) in prompts.iter().zip(values) {
                 if let Some(i) = values.iter().position(|v| !v.is_finite()) {
                     let quantity = names.get(i).unwrap_or(id).clone();
-                    return Err(Error::NonFinite { quantity, prompt: prompt.text.clone() });
+                    return Err(Error::NonFinite { quantity, prompt: prompt.text.to_string() });
                 }
                 records.push((plan.key(id, prompt, seed, generation), values));
             }

@@ -21,4 +21,4 @@ pub use mitigation::{
 pub(crate) use picture::is_whole_picture;
 pub(crate) use timing::Timing;
 pub use timing::{TIMED_PROMPTS, TimedDetector};
-pub use tokens::TokenGradients;
+pub use tokens::{TokenGradients, TokenNorm};

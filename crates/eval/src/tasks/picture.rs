@@ -3,32 +3,33 @@
 use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use memscope_model::Sampling;
+use memscope_results::files::{Existing, write_over};
 
 use crate::{
     error::{Error, Result},
     run::Session,
 };
 
-/// Draws one picture from each of `latents` (x_T, flattened (C, H, W) each) under a prompt, and writes them to `paths`, each
+/// Draws one picture from each of the latents (x_T, flattened (C, H, W) each) under a prompt, and writes them to files, each
 /// whole or not at all. `each_step` says how many steps are done.
 ///
 /// # Errors
-/// When the network fails, a file cannot be written, or the user asks to stop.
+/// When the network fails, a file cannot be written or is there and must not be replaced, or the user asks to stop.
 pub(super) fn draw(
     session: &Session,
     prompt: &str,
-    latents: Vec<Vec<f32>>,
-    sampling: Sampling,
-    paths: &[impl AsRef<Path>],
+    (latents, sampling): (Vec<Vec<f32>>, Sampling),
+    (paths, existing): (&[PathBuf], Existing),
     mut each_step: impl FnMut(usize),
 ) -> Result<()> {
     let model = session.model();
     let mut stopped = false;
-    let drawn = model.sample(latents, session.embedding(prompt)?, session.unconditional()?, sampling, |step| {
+    let embedding = session.embedding(prompt)?;
+    let drawn = model.sample(latents, &embedding, session.unconditional()?, sampling, |step| {
         each_step(step.index);
         stopped |= session.stop_requested();
         if stopped { Err(memscope_model::Error::Argument("stopped".into())) } else { Ok(()) }
@@ -37,13 +38,7 @@ pub(super) fn draw(
         return Err(Error::Stopped);
     }
     for (path, latent) in paths.iter().zip(&drawn?) {
-        let (path, partial) = (path.as_ref(), path.as_ref().with_extension("partial"));
-        model.decode_image(latent)?.save_png(&partial)?;
-        if !is_whole_picture(&partial) {
-            let source = std::io::Error::other("the file is not complete; is the disk full?");
-            return Err(Error::Write { path: path.to_owned(), source });
-        }
-        fs::rename(&partial, path).map_err(Error::write(path))?;
+        write_over(path, &model.decode_image(latent)?.png(&[])?, existing)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! How long detectors take, over both windows of docs/spec/protocol.md §8. A unit is one detector at one number of generations.
 
-use std::time::Instant;
+use std::{rc::Rc, time::Instant};
 
 use memscope_metric::{
     Detector, Generation, InitialNoise, Input, NetworkCalls, Pair, PredictionRequest, ResolvedProtocol, prefetch,
@@ -143,7 +143,7 @@ struct Clock<'s> {
     task: &'s Timing<'s>,
     session: &'s Session<'s>,
     empty: &'s PromptEmbedding,
-    prompts: Vec<&'s PromptEmbedding>,
+    prompts: Vec<Rc<PromptEmbedding>>,
     /// x_T of every generation, flattened (C, H, W).
     latents: Vec<Vec<f32>>,
 }
@@ -202,6 +202,7 @@ impl Clock<'_> {
         let next = protocol.t_norm.saturating_sub(stride).max(1);
         let clock = Instant::now();
         for prompt in &self.prompts {
+            let prompt = prompt.as_ref();
             let predict = |latents: &[Vec<f32>], t| {
                 let of = |prompt| latents.iter().map(move |x| PredictionInput { x, t, prompt });
                 let inputs: Vec<PredictionInput> = of(self.empty).chain(of(prompt)).collect();

@@ -1,6 +1,7 @@
 //! Experiments: their files, their tasks, their tables.
 
 mod experiment_files;
+mod graded;
 mod schema;
 mod tables;
 mod tasks;

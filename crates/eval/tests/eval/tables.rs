@@ -12,10 +12,11 @@ use memscope_metric::{Gammas, Score};
 
 fn prompts(set: &str, weights: &[Option<f64>]) -> Vec<KnownPrompt> {
     let known = |(i, weight): (usize, &Option<f64>)| KnownPrompt {
-        text: format!("{set} {i}"),
-        set: set.to_owned(),
+        text: format!("{set} {i}").into(),
+        set: set.into(),
         weight: *weight,
         verified: weight.map(|weight| weight > 1.0),
+        reproduction: None,
         image: None,
     };
     weights.iter().enumerate().map(known).collect()
@@ -50,6 +51,8 @@ fn model() -> ModelScores {
             gammas: vec![("M".into(), Gammas { cosine: 2.0, norm: 1.0 })],
             seeds: vec![1, 2],
         },
+        graded_prompts: vec![],
+        graded: vec![],
         analyses: vec![],
         mitigation: None,
         latent_shape: (4, 8, 8),

@@ -10,7 +10,10 @@ use memscope_eval::{
     },
     run::{Observer, Watch, execute},
     spec::{DetectorEntry, DetectorName, ExperimentFile, MitigationEntry, MitigationName, entry_of_text},
-    tasks::{Detection, Generate, Judging, Mitigations, PictureNames, PlannedMethod, TokenGradients, TrainingPictures},
+    tasks::{
+        Detection, Generate, Judging, Mitigations, PictureNames, PlannedMethod, TokenGradients, TokenNorm,
+        TrainingPictures,
+    },
 };
 use memscope_metric::Protocol;
 use memscope_model::{LatentDiffusion, ModelSource, NoiseGenerator, NoisePrecision, Sampling};
@@ -116,11 +119,40 @@ fn measurements_with_noise_of_its_own_for_each_prompt() {
     assert_task(&model, &detection.task(ModelIdentity::of(&model), &prompts()), 3);
 }
 
+/// More prompts than are encoded together: what is held does not grow with them, and each prompt's numbers are, to the bit,
+/// those of a shorter list.
+#[test]
+fn a_long_list_is_encoded_in_slabs() {
+    const SLAB: usize = 1024;
+    let model = model();
+    let prompts: Vec<String> = (0..SLAB + 40).map(|i| format!("prompt number {i}")).collect();
+    let wen = Detection { batch: 32, ..detection(&model, &[DetectorName::Wen], NoiseSharing::Shared) };
+    let wen = Detection { noise: noise(&[42], 1, NoiseSharing::Shared), ..wen };
+    let (mut long, mut short) = (MeasurementStore::in_memory(), MeasurementStore::in_memory());
+    let task = wen.task(ModelIdentity::of(&model), &prompts);
+    assert_eq!(dry_run(&task, &long).work.prompts, prompts.len() + 1, "each once, and the empty one");
+    assert_dry_run_is_run(&model, &task, &mut long);
+    let few = wen.task(ModelIdentity::of(&model), &prompts[..64]);
+    execute(&few, &model, &mut short, CachePolicy::Reuse, &mut Quiet::new()).unwrap();
+    let scores = |store, of: &[String]| {
+        let values = memscope_eval::score::DetectionResult::read(&wen, &model, of, store).unwrap().values;
+        values[0].iter().map(|value| value.unwrap().to_bits()).collect::<Vec<_>>()
+    };
+    assert_eq!(scores(&long, &prompts)[..64], scores(&short, &prompts[..64]));
+    // Under two noises the second slab's prompts come again.
+    let two = Detection { noise: noise(&[42, 7], 1, NoiseSharing::Shared), ..wen };
+    let task = two.task(ModelIdentity::of(&model), &prompts);
+    let nothing = MeasurementStore::in_memory();
+    assert_eq!(dry_run(&task, &nothing).work.prompts, 2 * prompts.len() + 1);
+}
+
 #[test]
 fn token_gradients() {
     let model = model();
     let noise = noise(&[42], 2, NoiseSharing::Shared);
-    assert_task(&model, &TokenGradients::new(ModelIdentity::of(&model), prompts(), noise), 2);
+    for norm in [TokenNorm::OfEachNoise, TokenNorm::OverAllNoises] {
+        assert_task(&model, &TokenGradients::new(ModelIdentity::of(&model), prompts(), noise.clone(), norm), 2);
+    }
 }
 
 #[test]
@@ -133,7 +165,9 @@ fn images() {
         seed: 42,
         count: 2,
         sampling: Sampling { steps: 5, guidance: 7.5 },
+        model: "emoji-eps".into(),
         folder: folder.path().join("images"),
+        existing: memscope_results::files::Existing::Replace,
     };
     assert_task(&model, &task, 2);
     // An empty picture does not count.

@@ -32,6 +32,9 @@ use crate::{
     text_fix::{TextFix, fix_text},
 };
 
+/// Tokens of a prompt's end that are not read but told; of a longer end the beginning is.
+const MOST_CUT: usize = 1000;
+
 /// End of a word, part of the last token of every word.
 const END_OF_WORD: &str = "</w>";
 
@@ -192,7 +195,7 @@ pub struct Tokens {
     pub ids: Vec<u32>,
     /// Ids before the padding, BOS and EOS included.
     pub length: usize,
-    /// The end of the prompt that did not fit, as the lower-cased text of its tokens.
+    /// The end of the prompt that did not fit, as the lower-cased text of its tokens; of a very long one its beginning.
     pub cut: Option<String>,
 }
 
@@ -306,10 +309,13 @@ impl PromptTokenizer {
 
     /// Encodes a prompt: BOS, the first `context_length - 2` ids of the text, EOS, padding.
     pub fn encode(&self, text: &str) -> Tokens {
-        let text_ids = self.text_ids(text);
         let room = self.spec.context_length - 2;
+        let text_ids = self.text_ids(text, room + MOST_CUT + 1);
         let (kept, rest) = text_ids.split_at(room.min(text_ids.len()));
-        let cut = (!rest.is_empty()).then(|| self.decode(rest));
+        let cut = (!rest.is_empty()).then(|| match rest.get(..MOST_CUT) {
+            Some(shown) if shown.len() < rest.len() => self.decode(shown) + "…",
+            _ => self.decode(rest),
+        });
         let mut ids = Vec::with_capacity(self.spec.context_length);
         ids.push(self.spec.bos_id);
         ids.extend_from_slice(kept);
@@ -327,20 +333,47 @@ impl PromptTokenizer {
         ids.iter().map(|&id| self.decode(&[id])).collect()
     }
 
-    fn text_ids(&self, text: &str) -> Vec<u32> {
+    /// For each of [`Self::token_texts`] the whole word that the token is a part of; for a token that is a word, the same.
+    pub fn token_words(&self, tokens: &Tokens) -> Vec<String> {
+        let ids = &tokens.ids[..tokens.length.min(tokens.ids.len())];
+        // BOS, EOS and added tokens have no mark of a word's end and stand for themselves.
+        let is_part = |id: &u32| {
+            let text = self.texts.get(id).map_or("", String::as_str);
+            !text.ends_with(END_OF_WORD) && !self.spec.literals.contains_key(text)
+        };
+        let mut words = vec![];
+        let mut rest = ids;
+        while !rest.is_empty() {
+            let parts = rest.iter().take_while(|id| is_part(id)).count();
+            // The last part, which ends the word; where there is none, the prompt was cut inside the word.
+            let is_literal = |text: &String| self.spec.literals.contains_key(text);
+            let last = rest.get(parts).and_then(|id| self.texts.get(id)).is_some_and(|text| !is_literal(text));
+            let length = if parts == 0 { 1 } else { parts + usize::from(last) };
+            let word = self.decode(&rest[..length]);
+            words.resize(words.len() + length, word);
+            rest = &rest[length..];
+        }
+        words
+    }
+
+    /// The ids of a text; little more than `most` of a longer one.
+    fn text_ids(&self, text: &str, most: usize) -> Vec<u32> {
         let text = self.literals.with_parts(text);
         let mut ids = Vec::new();
         let mut end = 0;
         for (range, id) in self.literals.find(&text) {
-            self.push_words(&text[end..range.start], &mut ids);
+            self.push_words(&text[end..range.start], &mut ids, most);
+            if ids.len() >= most {
+                return ids;
+            }
             ids.push(id);
             end = range.end;
         }
-        self.push_words(&text[end..], &mut ids);
+        self.push_words(&text[end..], &mut ids, most);
         ids
     }
 
-    fn push_words(&self, text: &str, ids: &mut Vec<u32>) {
+    fn push_words(&self, text: &str, ids: &mut Vec<u32>, most: usize) {
         if text.is_empty() {
             return;
         }
@@ -350,6 +383,9 @@ impl PromptTokenizer {
         let lower = normalized.nfc().get().to_lowercase();
         let stripped = lower.trim_matches(|c: char| c.is_whitespace() || PYTHON_SPACE.contains(&c));
         for (start, end) in self.words.find_iter(stripped) {
+            if ids.len() >= most {
+                return;
+            }
             self.push_word(&stripped[start..end], ids);
         }
     }

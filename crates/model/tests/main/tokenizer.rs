@@ -197,6 +197,16 @@ fn token_texts() {
         texts("Mothers influence HIPPOS' café"),
         ["<|startoftext|>", "mothers", "influence", "hipp", "os", "'", "café", "<|endoftext|>"]
     );
+    let words = |text| tokenizer.token_words(&tokenizer.encode(text));
+    assert_eq!(
+        words("Mothers influence HIPPOS' café"),
+        ["<|startoftext|>", "mothers", "influence", "hippos", "hippos", "'", "café", "<|endoftext|>"]
+    );
+    // A word that the context cuts, and a very long prompt.
+    let long = tokenizer.encode(&("word ".repeat(74) + "hippos"));
+    assert_eq!(tokenizer.token_words(&long)[74..], ["word", "hipp", "<|endoftext|>"]);
+    let long = tokenizer.encode(&"red apple, ".repeat(100_000));
+    assert!(long.cut.unwrap().ends_with('…'));
 }
 
 #[test]

@@ -31,13 +31,16 @@ pub(super) fn blocks(inside: &mut Inside) -> Vec<Block> {
 fn drawn(inside: &mut Inside, path: &Path) -> Result<(ReportFigure, Option<Block>), Error> {
     let (bytes, remark) = inside.read(path, LIMIT)?;
     let FigureFile { command, figure, .. } = FigureFile::parse(path, &bytes)?;
+    // The small print stands beside the drawing, once.
+    let caption = figure.caption().to_vec();
+    let figure = figure.without_caption();
     let shown = ReportFigure {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         title: figure.alt().to_owned(),
         svg_light: figure.svg(Theme::Light)?,
         svg_dark: Some(figure.svg(Theme::Dark)?),
         alt: figure.alt().to_owned(),
-        caption: figure.caption().to_vec(),
+        caption,
         command,
     };
     Ok((shown, remark))

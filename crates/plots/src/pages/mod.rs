@@ -4,8 +4,11 @@
 mod differences;
 mod experiment;
 mod figures;
+mod findings;
 mod gallery;
+mod glossary;
 mod inside;
+mod prompts;
 mod provenance;
 mod tables;
 
@@ -64,6 +67,10 @@ pub fn report(results: &Path, command: &str) -> Result<Pages, Error> {
         provenance::add(&mut report, manifest);
         report.sections.push(experiment::section(folder, manifest));
     }
+    report.made = provenance::made(complete.iter().map(|(_, manifest)| manifest));
+    report.findings = findings::of(complete.iter().map(|(folder, _)| folder));
+    report.prompts = prompts::of(&complete);
+    report.glossary = glossary::terms();
     report.differences = differences::of(complete.iter().map(|(_, manifest)| manifest));
     report.summary.clone_from(&notices);
     let parts = report.sections.iter().flat_map(|section| &section.blocks);

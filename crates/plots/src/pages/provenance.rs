@@ -27,3 +27,28 @@ pub(super) fn add(report: &mut Report, manifest: &Manifest) {
         add("network".into(), format!("{} on {}", manifest.dtype, manifest.device));
     }
 }
+
+/// When and on what the results were made.
+pub(super) fn made<'a>(manifests: impl Iterator<Item = &'a Manifest> + Clone) -> Vec<String> {
+    let mut days: Vec<&str> = manifests.clone().map(|manifest| day(&manifest.finished)).collect();
+    days.retain(|day| !day.is_empty());
+    days.sort_unstable();
+    days.dedup();
+    let mut made = vec![];
+    match days.as_slice() {
+        [] => {}
+        [day] => made.push(format!("measured on {day}")),
+        [first, .., last] => made.push(format!("measured from {first} to {last}")),
+    }
+    let mut devices: Vec<String> = manifests.map(|manifest| manifest.device.clone()).collect();
+    devices.retain(|device| !device.is_empty());
+    devices.sort();
+    devices.dedup();
+    made.extend(devices.into_iter().map(|device| format!("on {device}")));
+    made
+}
+
+/// The date of a time in UTC.
+fn day(time: &str) -> &str {
+    time.split_once('T').map_or(time, |(day, _)| day)
+}

@@ -12,6 +12,9 @@ use memscope_results::{
 use super::inside::Inside;
 use crate::report::{Block, ColumnContent, ColumnSource, ReportCell, ReportColumn, ReportTable};
 
+/// Columns that most readers do not need: a second reading of the TPR, a second test.
+const DETAILS: [&str; 2] = ["tpr_reference", "auc_delong_p"];
+
 /// The tables of a subfolder.
 pub(super) fn blocks(inside: &mut Inside, folder: &Path) -> Vec<Block> {
     let mut blocks = vec![];
@@ -45,9 +48,12 @@ fn shown(table: &ResultTable, command: &str) -> ReportTable {
             _ if column.key.starts_with("paper") => ColumnSource::Paper,
             _ => ColumnSource::Run,
         },
+        detail: DETAILS.contains(&column.key.as_str()),
     };
-    let cell =
-        |cell: PlainCell| ReportCell { text: cell.text, sort: cell.number, marks: cell.marks, missing: cell.missing };
+    let cell = |cell: PlainCell| {
+        let text = cell.text.strip_suffix(&cell.spread).unwrap_or(&cell.text).to_owned();
+        ReportCell { text, spread: cell.spread, sort: cell.number, marks: cell.marks, missing: cell.missing }
+    };
     ReportTable {
         name: table.name().to_owned(),
         title: plain.title,

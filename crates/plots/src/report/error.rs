@@ -16,6 +16,9 @@ pub enum ReportError {
         /// Number of cells.
         found: usize,
     },
+    /// The prompts could not be written as JSON.
+    #[error("the prompts of the report could not be written")]
+    Prompts(#[source] serde_json::Error),
     /// The template engine failed.
     #[error("report could not be rendered")]
     Render(#[from] askama::Error),

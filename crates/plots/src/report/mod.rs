@@ -17,16 +17,42 @@ pub struct Report {
     pub title: String,
     /// The program that made the results.
     pub generated_by: Generator,
-    /// Headline findings, one short paragraph each, shown before everything else.
+    /// When and where the results were made, in words, shown behind the program's version.
+    pub made: Vec<String>,
+    /// What a reader must know before anything else, one short paragraph each.
     pub summary: Vec<String>,
+    /// What the numbers say, one sentence each, shown first.
+    pub findings: Vec<Finding>,
+    /// Every prompt with its scores, to be searched and sorted; not shown if `None`.
+    pub prompts: Option<PromptBrowser>,
     /// The body.
     pub sections: Vec<Section>,
     /// Settings that differ from the paper or from its code.
     pub differences: Vec<Difference>,
+    /// Terms and what they mean.
+    pub glossary: Vec<(String, String)>,
     /// Where the numbers come from: key and value, in the order to show.
     pub provenance: Vec<(String, String)>,
     /// The command that makes the whole report again; not shown if empty.
     pub command: String,
+}
+
+/// A sentence about the results, and the table that it was read off.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Finding {
+    /// The sentence.
+    pub text: String,
+    /// Name of a [`ReportTable`] of the page; the sentence links to it.
+    pub table: String,
+}
+
+/// Every prompt of an experiment with its scores.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PromptBrowser {
+    /// What is listed.
+    pub title: String,
+    /// The prompts, model by model.
+    pub models: Vec<memscope_results::prompts::ModelPrompts>,
 }
 
 /// The program that made the results.
@@ -105,6 +131,8 @@ pub struct ReportColumn {
     pub content: ColumnContent,
     /// Who says what its cells say.
     pub source: ColumnSource,
+    /// Whether it is a detail, shown on demand.
+    pub detail: bool,
 }
 
 /// What the cells of a column hold.
@@ -130,6 +158,8 @@ pub enum ColumnSource {
 pub struct ReportCell {
     /// What is shown. A missing cell without text shows a dash.
     pub text: String,
+    /// The spread behind it, shown on demand.
+    pub spread: String,
     /// What the column is sorted by; the text if `None` or not finite.
     pub sort: Option<f64>,
     /// Marks of footnotes, shown raised behind the text.

@@ -154,7 +154,7 @@ fn no_two_texts_overlap() {
 #[test]
 fn labels_and_legends_are_text() {
     let roc = samples::roc().svg(Theme::Light).unwrap();
-    for text in ["false positive rate", "true positive rate", "FPR 1 %", "few false positives", "0.05"] {
+    for text in ["false positive rate", "true positive rate", "FPR 1 %", "few false positives", "0.001"] {
         has_text(&roc, text);
     }
     let curve = &samples::roc().curves[3];

@@ -3,17 +3,25 @@
 use std::collections::HashSet;
 
 use memscope_plots::report::{
-    Block, ColumnContent, ColumnSource, ContactSheet, Difference, Generator, ImageRole, PromptList, Report, ReportCell,
-    ReportColumn, ReportError, ReportFigure, ReportTable, Section, SheetImage, SheetRow,
+    Block, ColumnContent, ColumnSource, ContactSheet, Difference, Finding, Generator, ImageRole, PromptBrowser,
+    PromptList, Report, ReportCell, ReportColumn, ReportError, ReportFigure, ReportTable, Section, SheetImage,
+    SheetRow,
 };
+use memscope_results::prompts::{DetectorColumn, ModelPrompts, PromptRecord};
 use scraper::{ElementRef, Html, Selector};
 
 const EVIL: &str = r#"<img src=x onerror=alert(1)>"'</script></style><!-- &lt;"#;
 const SVG: &str = r#"<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><clipPath id="a"/><path clip-path="url(#a)" d="M0 0"/></svg>"#;
 
 fn table(text: &str) -> ReportTable {
-    let column = |content, source| ReportColumn { label: text.into(), content, source };
-    let cell = |sort: Option<f64>| ReportCell { text: text.into(), sort, marks: vec![text.into()], missing: false };
+    let column = |content, source| ReportColumn { label: text.into(), content, source, detail: true };
+    let cell = |sort: Option<f64>| ReportCell {
+        text: text.into(),
+        spread: text.into(),
+        sort,
+        marks: vec![text.into()],
+        missing: false,
+    };
     ReportTable {
         name: text.into(),
         title: text.into(),
@@ -47,6 +55,22 @@ fn sheet(text: &str) -> ContactSheet {
     ContactSheet { title: text.into(), rows: vec![SheetRow { caption: text.into(), label: text.into(), images }] }
 }
 
+fn prompts(text: &str) -> PromptBrowser {
+    let prompt = PromptRecord {
+        prompt: text.into(),
+        class: "memorized".into(),
+        set: text.into(),
+        weight: Some(1.0),
+        reproduction_rate: None,
+        scores: vec![vec![0.5]],
+    };
+    let detectors = vec![DetectorColumn { name: text.into(), n: 1, seeds: vec![42] }];
+    PromptBrowser {
+        title: text.into(),
+        models: vec![ModelPrompts { model: text.into(), detectors, prompts: vec![prompt] }],
+    }
+}
+
 /// A report with `text` wherever a text can stand, and every block twice.
 fn report(text: &str) -> Report {
     let blocks = vec![
@@ -65,7 +89,11 @@ fn report(text: &str) -> Report {
     Report {
         title: text.into(),
         generated_by: Generator { version: text.into(), commit: Some(text.into()) },
+        made: vec![text.into()],
         summary: vec![text.into()],
+        findings: vec![Finding { text: text.into(), table: text.into() }],
+        prompts: Some(prompts(text)),
+        glossary: vec![(text.into(), text.into())],
         sections: vec![section.clone(), section],
         differences: vec![Difference { option: text.into(), value: text.into(), remark: text.into() }],
         provenance: vec![(text.into(), text.into())],
@@ -91,7 +119,10 @@ fn text(element: ElementRef<'_>) -> String {
 fn hostile_text_is_shown_and_never_becomes_markup() {
     let (_, page) = page(&report(EVIL));
     assert_eq!(all(&page, "img:not([src^='data:image/png;base64,'])").len(), 0);
-    assert_eq!(all(&page, "script").len(), 1);
+    assert_eq!(all(&page, "script").len(), 2);
+    let data = all(&page, "script[type='application/json']");
+    let models: Vec<ModelPrompts> = serde_json::from_str(&text(data[0])).unwrap();
+    assert_eq!(models, prompts(EVIL).models);
     assert_eq!(all(&page, "style").len(), 1);
     for element in all(&page, "*") {
         let handler = element.value().attrs().find(|(name, _)| name.starts_with("on"));
@@ -101,8 +132,13 @@ fn hostile_text_is_shown_and_never_becomes_markup() {
         ("title", 1),
         ("h1", 1),
         (".summary p", 1),
-        ("main section > p", 3),
-        ("section > h2[id^='img-']", 2),
+        ("main details.chapter > p:not(:has(em))", 2),
+        (".findings li span", 1),
+        (".findings li a", 1),
+        (".terms dt", 1),
+        (".terms dd", 1),
+        (".made .part", 1),
+        ("summary > h2[id^='img-']", 2),
         ("nav a[href^='#img-'], nav ol ol a", 22),
         ("caption h3", 4),
         (".table .notes .mark", 4),
@@ -115,8 +151,8 @@ fn hostile_text_is_shown_and_never_becomes_markup() {
         (".sheet li span", 8),
         (".prompts h3", 4),
         (".prompts li .prompt", 4),
-        ("dt", 5),
-        ("dd", 5),
+        ("dt", 6),
+        ("dd", 6),
         (".command code", 13),
         (".remarks tbody tr > *", 3),
     ];
@@ -128,7 +164,7 @@ fn hostile_text_is_shown_and_never_becomes_markup() {
         }
     }
     for cell in all(&page, ".table tbody tr > *") {
-        assert_eq!(text(cell), format!("{EVIL}{EVIL}"), "text and mark");
+        assert_eq!(text(cell), format!("{EVIL}{EVIL}{EVIL}"), "text, spread and mark");
     }
     for image in all(&page, "img") {
         assert_eq!(image.attr("alt"), Some(EVIL));
@@ -161,7 +197,8 @@ fn the_policy_admits_exactly_the_script_of_the_page() {
     use sha2::{Digest, Sha256};
 
     let (_, page) = page(&report("x"));
-    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text(all(&page, "script")[0])));
+    let hash =
+        base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text(all(&page, "script:not([type])")[0])));
     let policy = all(&page, "meta[http-equiv='Content-Security-Policy']")[0].attr("content").unwrap().to_owned();
     assert!(policy.contains(&format!("script-src 'sha256-{hash}';")), "{policy}");
 }
@@ -273,7 +310,8 @@ fn a_row_of_the_wrong_width_is_refused() {
 #[test]
 fn long_tables_stay_small() {
     let mut table = table("x");
-    let row = table.rows[0].clone();
+    let mut row = table.rows[0].clone();
+    row.iter_mut().for_each(|cell| cell.spread.clear());
     table.rows = vec![row; 2000];
     let section = Section { blocks: vec![Block::Table(table)], ..Section::default() };
     let (html, page) = page(&Report { sections: vec![section], ..Report::default() });

@@ -85,7 +85,7 @@ pub(crate) fn roc() -> RocFigure {
         curve("Jeon et al.", 2.0),
         curve("Ren et al. <D>", 1.3),
     ];
-    RocFigure { meta: meta("roc"), curves, target_fpr: 0.01, zoom: 0.05 }
+    RocFigure { meta: meta("roc"), curves, target_fpr: 0.01, floor: 0.001 }
 }
 
 pub(crate) fn histogram() -> ScoreHistogram {

@@ -6,10 +6,14 @@ use super::Exporter;
 use super::layout::{Align, Entry, Layout, Mark, Shown, one_line};
 use crate::table::ResultTable;
 
-/// Writes a `table` environment (needs the `booktabs` package), notes below it, provenance as comments above it.
-/// Letters outside ASCII stay as they are, for an engine that reads UTF-8.
+/// Writes a `table` environment, or `table*` over both columns of a page where there are many columns; notes below it,
+/// provenance and the packages that it needs as comments above it. Compiles with pdflatex as it is: signs outside its
+/// fonts become commands, letters that have none their code point. A column without any value is left out.
 #[derive(Debug, Clone, Copy)]
 pub struct Latex;
+
+/// The most columns that fit one column of a two-column page.
+const NARROW: usize = 5;
 
 impl Exporter for Latex {
     fn extension(&self) -> &'static str {
@@ -17,7 +21,10 @@ impl Exporter for Latex {
     }
 
     fn write(&self, table: &ResultTable, out: &mut dyn Write) -> io::Result<()> {
-        let layout = Layout::new(table);
+        let mut layout = Layout::new(table);
+        layout.drop_empty_columns();
+        let environment = if layout.headers.len() > NARROW { "table*" } else { "table" };
+        writeln!(out, "% \\usepackage[T1]{{fontenc}} \\usepackage{{booktabs}} \\usepackage{{textcomp}}")?;
         for origin in layout.provenance {
             writeln!(out, "% {}: {}", one_line(&origin.key), one_line(&origin.value))?;
         }
@@ -29,8 +36,8 @@ impl Exporter for Latex {
                 Align::Right => 'r',
             })
             .collect();
-        writeln!(out, "\\begin{{table}}")?;
-        writeln!(out, "  \\centering")?;
+        writeln!(out, "\\begin{{{environment}}}")?;
+        writeln!(out, "  \\centering\\small")?;
         writeln!(out, "  \\caption{{{}}}", escape(&layout.title))?;
         writeln!(out, "  \\label{{tab:{}}}", table.name())?;
         writeln!(out, "  \\begin{{tabular}}{{{columns}}}")?;
@@ -48,7 +55,7 @@ impl Exporter for Latex {
         for (mark, note) in &layout.notes {
             writeln!(out, "  {} {}\\par", sign(*mark), escape(note))?;
         }
-        writeln!(out, "\\end{{table}}")
+        writeln!(out, "\\end{{{environment}}}")
     }
 }
 
@@ -94,8 +101,51 @@ fn escape(text: &str) -> String {
             '[' | ']' | '*' => escaped.extend(['{', c, '}']),
             // Keeps `--`, `` `` `` and `''` from becoming dashes and quotes.
             '-' | '`' | '\'' if escaped.ends_with(c) => escaped.extend(['{', '}', c]),
-            _ => escaped.push(c),
+            c if c.is_ascii() => escaped.push(c),
+            c => escaped.push_str(&beyond_ascii(c)),
         }
     }
     escaped
+}
+
+/// A sign that pdflatex has as a command; else the letter itself where its T1 fonts have it, or its code point.
+fn beyond_ascii(c: char) -> String {
+    let math = |command: &str| format!("${command}$");
+    match c {
+        '\u{a0}' => "~".to_owned(),
+        '\u{2212}' => math("-"),
+        '\u{2013}' => "--".to_owned(),
+        '\u{2014}' => "---".to_owned(),
+        '\u{2018}' => "`".to_owned(),
+        '\u{2019}' => "'".to_owned(),
+        '\u{201c}' => "``".to_owned(),
+        '\u{201d}' => "''".to_owned(),
+        '\u{2026}' => "\\ldots{}".to_owned(),
+        '\u{2264}' => math("\\le"),
+        '\u{2265}' => math("\\ge"),
+        '\u{2016}' => math("\\|"),
+        '\u{221a}' => math("\\surd"),
+        '\u{2202}' => math("\\partial"),
+        '\u{2207}' => math("\\nabla"),
+        '\u{2192}' => math("\\to"),
+        '\u{b1}' => math("\\pm"),
+        '\u{d7}' => math("\\times"),
+        '\u{b7}' => math("\\cdot"),
+        '\u{b2}' => math("^2"),
+        '\u{b3}' => math("^3"),
+        '\u{2082}' => math("_2"),
+        '\u{394}' => math("\\Delta"),
+        '\u{3b1}' => math("\\alpha"),
+        '\u{3b2}' => math("\\beta"),
+        '\u{3b3}' => math("\\gamma"),
+        '\u{3b5}' => math("\\epsilon"),
+        '\u{3b8}' => math("\\theta"),
+        '\u{3bb}' => math("\\lambda"),
+        '\u{3c0}' => math("\\pi"),
+        '\u{3c1}' => math("\\rho"),
+        '\u{3c3}' => math("\\sigma"),
+        '\u{3c4}' => math("\\tau"),
+        c if c.is_alphabetic() && c < '\u{180}' => c.to_string(),
+        c => format!("{{[}}U+{:04X}{{]}}", u32::from(c)),
+    }
 }

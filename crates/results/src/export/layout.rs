@@ -1,5 +1,7 @@
 //! What Markdown, LaTeX and text share: cells as strings and footnotes numbered.
 
+use std::collections::HashMap;
+
 use crate::stats::Interval;
 use crate::table::{CellValue, ColumnKind, Origin, ResultTable};
 
@@ -95,18 +97,63 @@ impl<'a> Layout<'a> {
     }
 }
 
+impl Layout<'_> {
+    /// Leaves out columns in which no row has a value, and the notes that only they referred to.
+    pub(super) fn drop_empty_columns(&mut self) {
+        let empty = |entry: &Entry| match &entry.shown {
+            Shown::Text(text) => text.is_empty(),
+            Shown::Missing => true,
+            Shown::Number { .. } => false,
+        };
+        let kept = |column: &usize| self.rows.is_empty() || !self.rows.iter().all(|row| empty(&row[*column]));
+        let kept: Vec<bool> = (0..self.headers.len()).map(|column| kept(&column)).collect();
+        let mut at = kept.iter();
+        self.headers.retain(|_| *at.next().unwrap_or(&true));
+        for row in &mut self.rows {
+            let mut at = kept.iter();
+            row.retain(|_| *at.next().unwrap_or(&true));
+        }
+        self.renumber_notes();
+    }
+
+    /// Notes that a cell refers to, numbered from 1 in their order.
+    fn renumber_notes(&mut self) {
+        let marks = || self.rows.iter().flatten().flat_map(|entry| entry.marks.iter());
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.retain(|(mark, _)| marks().any(|used| used == mark));
+        let mut new = HashMap::new();
+        for (mark, _) in &mut notes {
+            if let Mark::Note(number) = mark {
+                let next = new.len() + 1;
+                new.insert(*number, next);
+                *number = next;
+            }
+        }
+        for mark in self.rows.iter_mut().flatten().flat_map(|entry| entry.marks.iter_mut()) {
+            if let Mark::Note(number) = mark {
+                *number = new.get(number).copied().unwrap_or(*number);
+            }
+        }
+        self.notes = notes;
+    }
+}
+
 impl Shown {
     /// The cell as plain text, before marks.
     pub(super) fn plain(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            Self::Number { value, std, interval } => {
-                let std = std.as_ref().map_or(String::new(), |std| format!(" ± {std}"));
-                let interval = interval.as_ref().map_or(String::new(), |(low, high)| format!(" [{low}, {high}]"));
-                format!("{value}{std}{interval}")
-            }
+            Self::Number { value, .. } => format!("{value}{}", self.spread()),
             Self::Missing => "–".to_owned(),
         }
+    }
+
+    /// The spread of a number, with a space before it; nothing where there is none.
+    pub(super) fn spread(&self) -> String {
+        let Self::Number { std, interval, .. } = self else { return String::new() };
+        let std = std.as_ref().map_or(String::new(), |std| format!(" ± {std}"));
+        let interval = interval.as_ref().map_or(String::new(), |(low, high)| format!(" [{low}, {high}]"));
+        std + &interval
     }
 }
 
@@ -119,6 +166,11 @@ fn show(value: &CellValue) -> Shown {
     match *value {
         CellValue::Text { ref text } => Shown::Text(one_line(text)),
         CellValue::Integer { value } => Shown::Number { value: value.to_string(), std: None, interval: None },
+        // A small number is not nothing: a p value of 0.0002 is no zero.
+        CellValue::Number { value, decimals } if value > 0.0 && all_zeros(&fixed(value, decimals)) => {
+            let least = fixed(10f64.powi(-i32::from(decimals)), decimals);
+            Shown::Number { value: format!("< {least}"), std: None, interval: None }
+        }
         CellValue::Number { value, decimals } => number(value, None, None, decimals),
         CellValue::Measured { value, std, interval, decimals } => number(value, std, interval, decimals),
         CellValue::Paper { value, std, decimals, .. } => number(value, std, None, decimals),
@@ -130,9 +182,13 @@ fn show(value: &CellValue) -> Shown {
 fn fixed(value: f64, decimals: u8) -> String {
     let text = format!("{value:.*}", usize::from(decimals));
     match text.strip_prefix('-') {
-        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
+        Some(rest) if all_zeros(rest) => rest.to_owned(),
         _ => text,
     }
+}
+
+fn all_zeros(number: &str) -> bool {
+    number.chars().all(|c| matches!(c, '0' | '.'))
 }
 
 /// Text on one line: runs of white space become one space, and control characters, which could steer a terminal, the

@@ -21,8 +21,10 @@ pub struct PlainTable {
 /// A cell as text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlainCell {
-    /// What is shown.
+    /// What is shown, spread included.
     pub text: String,
+    /// The spread at its end, with a space before it; empty where there is none.
+    pub spread: String,
     /// The main number, where there is one.
     pub number: Option<f64>,
     /// Marks of the lines under the table.
@@ -37,6 +39,7 @@ impl PlainTable {
         let layout = Layout::new(table);
         let cell = |(entry, cell): (&Entry, &crate::table::Cell)| PlainCell {
             text: entry.shown.plain(),
+            spread: entry.shown.spread(),
             number: cell.value.number(),
             marks: entry.marks.iter().map(|mark| sign(*mark)).collect(),
             missing: matches!(entry.shown, Shown::Missing),

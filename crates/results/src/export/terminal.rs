@@ -11,6 +11,12 @@ use crate::table::ResultTable;
 /// Blanks between columns.
 const GAP: usize = 2;
 
+/// Characters of a cell at most: one long prompt would make every line as wide.
+const MOST_IN_CELL: usize = 100;
+
+/// Characters of the title, a note or a line of provenance at most.
+const MOST_IN_LINE: usize = 1_000;
+
 /// Writes columns aligned by the width that terminals give each character; no colour.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal;
@@ -22,7 +28,7 @@ impl Exporter for Terminal {
 
     fn write(&self, table: &ResultTable, out: &mut dyn Write) -> io::Result<()> {
         let layout = Layout::new(table);
-        let headers: Vec<String> = layout.headers.iter().map(|(header, _)| header.clone()).collect();
+        let headers: Vec<String> = layout.headers.iter().map(|(header, _)| cut(header, MOST_IN_CELL)).collect();
         let rows: Vec<Vec<String>> = layout.rows.iter().map(|cells| cells.iter().map(entry).collect()).collect();
         let widths: Vec<usize> = (0..headers.len())
             .map(|column| {
@@ -32,7 +38,7 @@ impl Exporter for Terminal {
             .collect();
         let aligns: Vec<Align> = layout.headers.iter().map(|(_, align)| *align).collect();
 
-        writeln!(out, "{}\n", layout.title)?;
+        writeln!(out, "{}\n", cut(&layout.title, MOST_IN_LINE))?;
         line(out, &headers, &widths, &aligns)?;
         let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
         line(out, &rule, &widths, &aligns)?;
@@ -43,13 +49,14 @@ impl Exporter for Terminal {
             writeln!(out)?;
         }
         for (mark, note) in &layout.notes {
-            writeln!(out, "{} {note}", sign(*mark))?;
+            writeln!(out, "{} {}", sign(*mark), cut(note, MOST_IN_LINE))?;
         }
         if !layout.provenance.is_empty() {
             writeln!(out)?;
         }
         for origin in layout.provenance {
-            writeln!(out, "{}: {}", one_line(&origin.key), one_line(&origin.value))?;
+            let (key, value) = (one_line(&origin.key), one_line(&origin.value));
+            writeln!(out, "{}: {}", cut(&key, MOST_IN_LINE), cut(&value, MOST_IN_LINE))?;
         }
         Ok(())
     }
@@ -72,7 +79,15 @@ fn line(out: &mut dyn Write, cells: &[String], widths: &[usize], aligns: &[Align
 
 fn entry(entry: &Entry) -> String {
     let marks: String = entry.marks.iter().map(|&mark| sign(mark)).collect();
-    entry.shown.plain() + &marks
+    cut(&entry.shown.plain(), MOST_IN_CELL) + &marks
+}
+
+/// The beginning of a text that is longer than `most` characters.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn sign(mark: Mark) -> String {

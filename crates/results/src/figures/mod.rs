@@ -101,6 +101,13 @@ impl FigureData {
         each_kind!(self, figure => &figure.meta)
     }
 
+    /// The same figure without its small print, which then stands beside it.
+    #[must_use]
+    pub fn without_caption(mut self) -> Self {
+        each_kind!(&mut self, figure => figure.meta.caption.clear());
+        self
+    }
+
     /// Whether it can be drawn, in bounded time and memory.
     ///
     /// # Errors

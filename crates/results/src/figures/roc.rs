@@ -33,7 +33,7 @@ pub struct RocCurve {
     pub auc: f64,
 }
 
-/// ROC curves in two panels: all, and FPR from 0 to `zoom`.
+/// ROC curves in two panels: over all rates, and over a logarithmic axis from `floor` to 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RocFigure {
     /// Name, alternative text and caption.
@@ -42,8 +42,8 @@ pub struct RocFigure {
     pub curves: Vec<RocCurve>,
     /// The false positive rate at which detectors are compared (0.01); marked by a line.
     pub target_fpr: f64,
-    /// Right end of the second panel (0.05).
-    pub zoom: f64,
+    /// Left end of the logarithmic axis; rates below stand on it.
+    pub floor: f64,
 }
 
 impl RocFigure {
@@ -52,7 +52,7 @@ impl RocFigure {
         check.meta(&self.meta)?;
         check.parts("curves", &self.curves)?;
         check.within("target_fpr", [self.target_fpr], (0.0, 1.0), RATE)?;
-        check.within("zoom", [self.zoom], (1e-6, 1.0), "must be a rate above 0 and up to 1")?;
+        check.within("floor", [self.floor], (1e-9, 0.5), "must be a rate above 0 and up to 0.5")?;
         for (index, curve) in self.curves.iter().enumerate() {
             let field = |name: &str| format!("curves[{index}].{name}");
             check.text(&field("name"), &curve.name)?;

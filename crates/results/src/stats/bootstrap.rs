@@ -59,7 +59,8 @@ impl Bootstrap {
     pub fn estimate(&self, runs: &[ScoreSet<'_>], statistic: Statistic) -> Result<Estimate, StatsError> {
         self.check(statistic)?;
         let detector = Detector::new(runs, None)?;
-        let mut values = self.resample(runs[0], |positives, negatives| detector.mean(statistic, positives, negatives));
+        let mut values =
+            self.resample(sizes(runs[0]), |positives, negatives| detector.mean(statistic, positives, negatives));
         Ok(Estimate { value: detector.original(statistic), interval: self.interval(&mut values) })
     }
 
@@ -74,11 +75,35 @@ impl Bootstrap {
         self.check(statistic)?;
         let a = Detector::new(first, None)?;
         let b = Detector::new(second, Some(first[0]))?;
-        let mut values = self.resample(first[0], |positives, negatives| {
+        let mut values = self.resample(sizes(first[0]), |positives, negatives| {
             a.mean(statistic, positives, negatives) - b.mean(statistic, positives, negatives)
         });
         let p = two_sided_p(&values);
         Ok(Difference { value: a.original(statistic) - b.original(statistic), interval: self.interval(&mut values), p })
+    }
+
+    /// A number computed from prompts of one kind, with its interval: `evaluate` is given the positions of a resample of
+    /// `count` prompts (repeats included), and of the original prompts in order for the value itself. Resamples without a
+    /// value are left out.
+    ///
+    /// Returns `None` where the original prompts have no value.
+    ///
+    /// # Errors
+    /// The number of resamples is zero, or the confidence is not between 0 and 1.
+    pub fn estimate_over(
+        &self,
+        count: usize,
+        evaluate: impl Fn(&[usize]) -> Option<f64> + Sync,
+    ) -> Result<Option<Estimate>, StatsError> {
+        self.check_settings()?;
+        let original: Vec<usize> = (0..count).collect();
+        let Some(value) = evaluate(&original) else { return Ok(None) };
+        let values = self.resample((count, 0), |prompts, _| evaluate(prompts).unwrap_or(f64::NAN));
+        let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+        if values.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Estimate { value, interval: self.interval(&mut values) }))
     }
 
     /// The mean of one number per prompt, with its interval and the p of "it is 0". For a paired difference give the
@@ -105,6 +130,10 @@ impl Bootstrap {
 
     fn check(&self, statistic: Statistic) -> Result<(), StatsError> {
         statistic.check()?;
+        self.check_settings()
+    }
+
+    fn check_settings(&self) -> Result<(), StatsError> {
         if self.resamples == 0 {
             return Err(StatsError::NoResamples);
         }
@@ -112,8 +141,11 @@ impl Bootstrap {
     }
 
     /// `evaluate(positives, negatives)` of every draw, in the order of the draws whichever thread made them.
-    fn resample(&self, shape: ScoreSet<'_>, evaluate: impl Fn(&[usize], &[usize]) -> f64 + Sync) -> Vec<f64> {
-        let (positives, negatives) = (shape.positives().len(), shape.negatives().len());
+    fn resample(
+        &self,
+        (positives, negatives): (usize, usize),
+        evaluate: impl Fn(&[usize], &[usize]) -> f64 + Sync,
+    ) -> Vec<f64> {
         (0..self.resamples)
             .into_par_iter()
             .map(|draw| {
@@ -137,6 +169,10 @@ impl Bootstrap {
 /// Fails unless `confidence` is strictly between 0 and 1.
 pub(super) fn check_confidence(confidence: f64) -> Result<(), StatsError> {
     if confidence > 0.0 && confidence < 1.0 { Ok(()) } else { Err(StatsError::InvalidConfidence { value: confidence }) }
+}
+
+fn sizes(scores: ScoreSet<'_>) -> (usize, usize) {
+    (scores.positives().len(), scores.negatives().len())
 }
 
 /// The runs of one detector, sorted once.

@@ -43,6 +43,14 @@ pub enum StatsError {
         /// The score itself.
         value: f64,
     },
+    /// Two lists that must be paired have different lengths.
+    #[error("{first} numbers cannot be paired with {second}")]
+    LengthsDiffer {
+        /// Length of the first.
+        first: usize,
+        /// Length of the second.
+        second: usize,
+    },
     /// A class has too few scores for a variance.
     #[error("{found} {class} score(s), at least {needed} are needed for a variance")]
     TooFewScores {

@@ -5,11 +5,13 @@
 
 mod auc;
 mod bootstrap;
+mod correlation;
 mod delong;
 mod error;
 mod interval;
 mod kde;
 mod logistic;
+mod multiple;
 mod random;
 mod roc;
 mod scores;
@@ -22,11 +24,13 @@ mod tpr;
 
 pub use auc::auc;
 pub use bootstrap::{Bootstrap, Difference, Estimate};
+pub use correlation::{Concordance, kendall, spearman};
 pub use delong::{DeLong, PairedTest};
 pub use error::{Class, StatsError};
 pub use interval::Interval;
 pub use kde::{Kde, grid, kl_divergence, kl_on_grid};
 pub use logistic::{Logistic, LogisticFit};
+pub use multiple::holm;
 pub use roc::{CollinearPoints, Roc};
 pub use scores::ScoreSet;
 pub use split::Split;

@@ -3,9 +3,9 @@
 use crate::{
     paper::paper,
     prompts::KnownPrompt,
-    score::{ClassValues, DetectorScores, SeedScores, score_sets},
+    score::{ClassValues, DetectorScores, score_sets},
     spec::DetectorName,
-    stats::{Bootstrap, CollinearPoints, Roc, Statistic, TprRule},
+    stats::{Bootstrap, CollinearPoints, Roc, ScoreSet, Statistic, TprRule},
 };
 
 use super::Subject;
@@ -15,11 +15,9 @@ use memscope_results::figures::{
     ScatterFigure, ScatterPoint, ScoreHistogram, Series,
 };
 
-/// Points of a band, and bootstrap resamples behind each.
-const BAND_POINTS: usize = 24;
+/// Points of a band on either scale, and bootstrap resamples behind each.
+const BAND_POINTS: usize = 12;
 const BAND_RESAMPLES: usize = 400;
-/// Right end of the enlarged part of an ROC.
-const ZOOM: f64 = 0.05;
 const BINS: usize = 30;
 /// The list of prompts whose pictures share a template.
 const TEMPLATE: &str = "template";
@@ -29,6 +27,18 @@ fn scores<'a>(subject: &'a Subject) -> impl Iterator<Item = &'a DetectorScores> 
     subject.model.detectors.iter().filter(move |scores| scores.generations == n)
 }
 
+/// The scores of all seeds, one after the other.
+pub(super) fn pooled(runs: &[ClassValues]) -> (Vec<f64>, Vec<f64>) {
+    let of = |class: fn(&ClassValues) -> &Vec<f64>| runs.iter().flat_map(|run| class(run).iter().copied()).collect();
+    (of(|run| &run.memorized), of(|run| &run.non_memorized))
+}
+
+/// Which scores [`pooled`] holds.
+pub(super) fn seeds_pooled(runs: &[ClassValues]) -> String {
+    let seeds: Vec<String> = runs.iter().map(|run| run.seed.to_string()).collect();
+    if seeds.len() == 1 { format!("seed {}", seeds[0]) } else { format!("seeds {} together", seeds.join(", ")) }
+}
+
 /// Positions of some prompts.
 fn rows(prompts: &[KnownPrompt], wanted: impl Fn(&KnownPrompt) -> bool) -> Vec<usize> {
     (0..prompts.len()).filter(|row| wanted(&prompts[*row])).collect()
@@ -36,39 +46,66 @@ fn rows(prompts: &[KnownPrompt], wanted: impl Fn(&KnownPrompt) -> bool) -> Vec<u
 
 pub(super) fn roc(subject: &Subject) -> Result<RocFigure> {
     let fpr = subject.file.report.target_fpr;
+    let others = subject.model.non_memorized.len().max(1) as f64;
+    // The power of ten below the smallest rate that the prompts can show, and below the target.
+    let floor = 10f64.powf((1.0 / others).min(fpr.max(1e-6)).log10().ceil() - 1.0).max(1e-7);
     let mut curves = vec![];
     for scores in scores(subject) {
-        let Some(run) = scores.runs.first().map(SeedScores::all) else { continue };
-        let set = run.as_set()?;
-        let curve = Roc::new(set, CollinearPoints::Keep);
+        let runs = scores.all();
+        if runs.is_empty() {
+            continue;
+        }
+        let sets = score_sets(&runs)?;
+        let aucs = sets.iter().map(|set| Statistic::Auc.of(*set)).collect::<std::result::Result<Vec<f64>, _>>()?;
         curves.push(RocCurve {
             name: scores.detector.label(),
-            points: curve.fpr().into_iter().zip(curve.tpr()).collect(),
-            band: Some(band(&run)?),
-            auc: Statistic::Auc.of(set)?,
+            points: mean_curve(&sets),
+            band: Some(band(&sets, floor)?),
+            auc: aucs.iter().sum::<f64>() / aucs.len() as f64,
         });
     }
-    let seed = subject.file.noise.seeds.first().copied().unwrap_or_default();
     let own = format!(
-        "n = {}, seed {seed}. Bands: 95 % stratified bootstrap intervals of the TPR at fixed FPR over prompts ({BAND_RESAMPLES} resamples). The dotted line marks {} % FPR.",
+        "n = {}. Lines: mean TPR over the detector's seeds at each FPR, as the tables average. Bands: 95 % stratified bootstrap intervals of that mean over prompts ({BAND_RESAMPLES} resamples). The dotted line marks {} % FPR; on the logarithmic axis an FPR of zero stands at the left end.",
         subject.generations(),
         fpr * 100.0
     );
     let alt = format!("ROC curves of {} detectors on {}.", curves.len(), subject.model.model);
-    Ok(RocFigure { meta: subject.meta("roc", alt, &[own]), curves, target_fpr: fpr, zoom: ZOOM })
+    Ok(RocFigure { meta: subject.meta("roc", alt, &[own]), curves, target_fpr: fpr, floor })
 }
 
-/// Half of the points lie in the enlarged part.
-fn band(run: &ClassValues) -> Result<Band> {
-    let half = BAND_POINTS / 2;
-    let low = (0..half).map(|i| ZOOM * i as f64 / half as f64);
-    let grid: Vec<f64> = low.chain((0..=half).map(|i| ZOOM + (1.0 - ZOOM) * i as f64 / half as f64)).collect();
+/// Mean over runs of the highest TPR at each FPR that the number of negatives allows.
+fn mean_curve(sets: &[ScoreSet]) -> Vec<(f64, f64)> {
+    let negatives = sets.first().map_or(0, |set| set.negatives().len());
+    let mut sums = vec![0.0; negatives + 1];
+    for set in sets {
+        let curve = Roc::new(*set, CollinearPoints::Keep);
+        let positives = set.positives().len() as f64;
+        let mut reached = vec![0.0_f64; negatives + 1];
+        for (false_positives, true_positives) in curve.false_positives.iter().zip(&curve.true_positives) {
+            reached[*false_positives] = *true_positives as f64 / positives;
+        }
+        let mut best = 0.0_f64;
+        for (sum, reached) in sums.iter_mut().zip(reached) {
+            best = best.max(reached);
+            *sum += best;
+        }
+    }
+    let point = |(count, sum): (usize, f64)| (count as f64 / negatives.max(1) as f64, sum / sets.len() as f64);
+    std::iter::once((0.0, 0.0)).chain(sums.into_iter().enumerate().map(point)).collect()
+}
+
+/// Half of the points are even on a linear axis, half on a logarithmic one.
+fn band(sets: &[ScoreSet], floor: f64) -> Result<Band> {
+    let linear = (0..=BAND_POINTS).map(|i| i as f64 / BAND_POINTS as f64);
+    let log = (0..BAND_POINTS).map(|i| floor.powf(1.0 - i as f64 / BAND_POINTS as f64));
+    let mut grid: Vec<f64> = linear.chain(log).collect();
+    grid.sort_by(f64::total_cmp);
+    grid.dedup();
     let bootstrap = Bootstrap { resamples: BAND_RESAMPLES, ..Bootstrap::default() };
-    let sets = [run.as_set()?];
     let (mut low, mut high) = (vec![], vec![]);
     for &fpr in &grid {
         let tpr = Statistic::TprAtFpr { fpr, rule: TprRule::MaxTprFprLe };
-        let interval = bootstrap.estimate(&sets, tpr)?.interval;
+        let interval = bootstrap.estimate(sets, tpr)?.interval;
         low.push(interval.low);
         high.push(interval.high);
     }
@@ -78,28 +115,29 @@ fn band(run: &ClassValues) -> Result<Band> {
 /// A figure for each detector.
 pub(super) fn histograms(subject: &Subject) -> Vec<FigureData> {
     let figure = |(i, scores): (usize, &DetectorScores)| {
-        let run = scores.runs.first()?.all();
+        let runs = scores.all();
+        let (memorized, non_memorized) = pooled(&runs);
         let label = scores.detector.label();
         let alt = format!("Histogram of {label} for memorized and non-memorized prompts on {}.", subject.model.model);
-        let own = format!("{label}, n = {}, seed {}.", scores.generations, run.seed);
+        let own = format!("{label}, n = {}, {}.", scores.generations, seeds_pooled(&runs));
         let figure = FigureData::Histogram(ScoreHistogram {
             meta: subject.meta(&format!("scores-{}", i + 1), alt, &[own]),
             score: label,
-            memorized: run.memorized,
-            non_memorized: run.non_memorized,
+            memorized,
+            non_memorized,
             bins: BINS,
         });
-        Some(figure)
+        figure
     };
-    scores(subject).enumerate().filter_map(figure).collect()
+    scores(subject).enumerate().map(figure).collect()
 }
 
 /// AUC on prompts memorized as templates against AUC on those memorized verbatim, every detector a point.
 pub(super) fn local_verbatim(subject: &Subject) -> Result<ScatterFigure> {
     let memorized = &subject.model.memorized;
-    let template = rows(memorized, |prompt| prompt.set == TEMPLATE);
+    let template = rows(memorized, |prompt| &*prompt.set == TEMPLATE);
     let as_often = |prompt: &KnownPrompt| template.iter().any(|row| memorized[*row].weight == prompt.weight);
-    let verbatim = rows(memorized, |prompt| prompt.set != TEMPLATE && as_often(prompt));
+    let verbatim = rows(memorized, |prompt| &*prompt.set != TEMPLATE && as_often(prompt));
     let others: Vec<usize> = (0..subject.model.non_memorized.len()).collect();
     let bootstrap = Bootstrap { resamples: BAND_RESAMPLES, ..Bootstrap::default() };
     let mut points = vec![];
@@ -139,7 +177,7 @@ pub(super) fn dose_response(subject: &Subject) -> Result<LinesFigure> {
     let mut weights: Vec<f64> = memorized.iter().filter_map(|prompt| prompt.weight).collect();
     weights.sort_by(f64::total_cmp);
     weights.dedup();
-    let planted = |weight: f64| rows(memorized, |prompt| prompt.weight == Some(weight) && prompt.set != TEMPLATE);
+    let planted = |weight: f64| rows(memorized, |prompt| prompt.weight == Some(weight) && &*prompt.set != TEMPLATE);
     weights.retain(|weight| !planted(*weight).is_empty());
     let others: Vec<usize> = (0..subject.model.non_memorized.len()).collect();
     let bootstrap = Bootstrap { resamples: BAND_RESAMPLES, ..Bootstrap::default() };

@@ -89,7 +89,7 @@ pub(super) fn by_set(
         Column::new("non_memorized", "Against", ColumnKind::Text),
         Column::new("non_memorized_count", "Prompts", ColumnKind::Integer),
     ];
-    let set = |prompt: &KnownPrompt| Some(prompt.set.clone());
+    let set = |prompt: &KnownPrompt| Some(prompt.set.to_string());
     table(name, title, models, report, naming, |model, _| {
         let (memorized, others) = (groups(&model.memorized, set), groups(&model.non_memorized, set));
         let named = |group: &Group| [Cell::text(&group.name), Cell::integer(group.rows.len() as i64)];
@@ -132,7 +132,7 @@ pub(super) fn by_weight(
             };
             Compared {
                 cells: vec![
-                    Cell::text(&first(group).set),
+                    Cell::text(&*first(group).set),
                     Cell::integer(weight(group) as i64),
                     Cell::integer(group.rows.len() as i64),
                     verified.with_note(verified_note),

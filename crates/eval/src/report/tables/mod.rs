@@ -4,10 +4,12 @@ mod alignment;
 mod detection;
 mod differences;
 mod gamma_fit;
+mod graded;
 mod groups;
 mod hyperparameters;
 mod mitigation;
 mod mitigation_detection;
+mod ranks;
 mod spectrum;
 mod timing;
 
@@ -19,7 +21,7 @@ use crate::{
     error::Result,
     paper::{Model as PaperModel, PaperCell, paper},
     prompts::KnownPrompt,
-    score::{AnalysisResult, DetectorScores, MitigationResult},
+    score::{AnalysisResult, DetectorScores, GradedScores, MitigationResult},
     spec::{ReportSettings, TableKind},
     stats::{Bootstrap, Ddof, ScoreSet, Statistic, Summary, TprRule},
     table::{Cell, Column, ColumnKind, ResultTable},
@@ -36,8 +38,12 @@ pub struct ModelScores {
     pub memorized: Vec<KnownPrompt>,
     /// The non-memorized prompts.
     pub non_memorized: Vec<KnownPrompt>,
+    /// Prompts whose reproduction rate is known.
+    pub graded_prompts: Vec<KnownPrompt>,
     /// Scores by detector and number of generations.
     pub detectors: Vec<DetectorScores>,
+    /// Scores of the graded prompts by detector.
+    pub graded: Vec<GradedScores>,
     /// The metric's weights in use.
     pub hyperparameters: ModelHyperparameters,
     /// The numbers of the analyses.
@@ -69,6 +75,9 @@ impl TableKind {
             Self::MitigationDifferences => "-differences",
             Self::MitigationDetection => "-detection",
             Self::Differences => "-differences",
+            Self::Ranks => "-ranks",
+            Self::Reproduction => "-reproduction",
+            Self::PerDraw => "-per-draw",
             Self::BySet => "-by-set",
             Self::ByWeight => "-by-weight",
             Self::GammaFit => "-gamma-fit",
@@ -90,6 +99,9 @@ impl TableKind {
         match self {
             Self::Detection => detection::table(name, title, models, report),
             Self::Differences => differences::table(name, title, models, report),
+            Self::Ranks => ranks::table(name, title, models, report),
+            Self::Reproduction => graded::reproduction(name, title, models, report),
+            Self::PerDraw => graded::per_draw(name, title, models, report),
             Self::BySet => groups::by_set(name, title, models, report),
             Self::ByWeight => groups::by_weight(name, title, models, report),
             Self::GammaFit => gamma_fit::table(name, title, models, report),

@@ -129,7 +129,7 @@ fn check(known: &mut HashMap<Key, u64>, key: Key, numbers: u64, path: &Path, lin
         Slot::Occupied(slot) => Err(Error::ConflictingRecords {
             path: path.to_owned(),
             place: format!(", line {line}"),
-            key: slot.key().as_str().to_owned(),
+            key: slot.key().to_string(),
         }),
     }
 }

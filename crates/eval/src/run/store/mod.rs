@@ -7,9 +7,11 @@
 mod merge;
 mod read;
 mod record;
+mod records;
 
 use std::{
-    collections::{HashMap, HashSet},
+    borrow::Cow,
+    collections::HashSet,
     fs::{self, File, OpenOptions, TryLockError},
     io::Write,
     path::{Path, PathBuf},
@@ -17,10 +19,7 @@ use std::{
 };
 
 pub(crate) use self::merge::{SHORTEST_LINE, StoreMerge};
-use self::{
-    read::{Agreement, Contents},
-    record::Entry,
-};
+use self::{read::Agreement, record::Entry, records::Records};
 use crate::{
     error::{Error, Result},
     plan::{Key, RecordId},
@@ -28,21 +27,30 @@ use crate::{
 
 /// The store of one model.
 pub struct MeasurementStore {
-    records: HashMap<Key, Vec<f64>>,
-    file: Option<(PathBuf, File)>,
+    records: Records,
+    file: Option<Own>,
     last_sync: Instant,
+}
+
+/// The file that this process appends to.
+struct Own {
+    path: PathBuf,
+    file: File,
+    /// Its number among the files of the store.
+    number: usize,
+    bytes: u64,
 }
 
 /// At most this much measuring is lost to a power cut; a killed process loses only its last line.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 
 /// Files of one store in one folder, at most: one for each process that writes at the same time.
-const MOST_FILES: usize = 256;
+const MOST_FILES: usize = 254;
 
 impl MeasurementStore {
     /// A store that is forgotten.
     pub fn in_memory() -> Self {
-        Self { records: HashMap::new(), file: None, last_sync: Instant::now() }
+        Self { records: Records::default(), file: None, last_sync: Instant::now() }
     }
 
     /// Opens or creates the store of a model below `folder`, for this process alone.
@@ -54,7 +62,11 @@ impl MeasurementStore {
         fs::create_dir_all(folder).map_err(Error::write(folder))?;
         let path = path_of(folder, fingerprint, 0);
         match claim(&path)? {
-            Some(file) => Self::with_file(path, file, parts_of(folder, fingerprint, 1)?, Agreement::Required),
+            Some(file) => {
+                let mut records = Records::default();
+                read_parts(&mut records, folder, fingerprint, 1)?;
+                Self::with_file(path, file, records, Agreement::Required)
+            }
             None => Err(Error::StoreInUse { path }),
         }
     }
@@ -67,7 +79,7 @@ impl MeasurementStore {
     pub fn open_shared(folder: &Path, fingerprint: &str) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::write(folder))?;
         let mut mine = None;
-        let mut others = Contents::default();
+        let mut others = Records::default();
         for number in 0..MOST_FILES {
             let path = path_of(folder, fingerprint, number);
             let exists = path.exists();
@@ -76,7 +88,7 @@ impl MeasurementStore {
             {
                 mine = Some((path, file));
             } else if exists {
-                others.read(&path, Agreement::FirstCounts)?;
+                read::read(&mut others, &path, Agreement::FirstCounts)?;
             }
             if mine.is_some() && !exists {
                 break;
@@ -97,7 +109,11 @@ impl MeasurementStore {
         fs::create_dir_all(folder).map_err(Error::write(folder))?;
         let path = path_of(folder, fingerprint, 0);
         match claim(&path)? {
-            Some(file) => Self::with_file(path, file, parts_of(base, fingerprint, 0)?, Agreement::FirstCounts),
+            Some(file) => {
+                let mut records = Records::default();
+                read_parts(&mut records, base, fingerprint, 0)?;
+                Self::with_file(path, file, records, Agreement::FirstCounts)
+            }
             None => Err(Error::StoreInUse { path }),
         }
     }
@@ -107,31 +123,39 @@ impl MeasurementStore {
     /// # Errors
     /// When a file cannot be read, and when two records of one key differ.
     pub fn peek(folder: &Path, fingerprint: &str) -> Result<Self> {
-        Ok(Self { records: parts_of(folder, fingerprint, 0)?.records, ..Self::in_memory() })
+        let mut records = Records::default();
+        read_parts(&mut records, folder, fingerprint, 0)?;
+        Ok(Self { records, ..Self::in_memory() })
     }
 
-    fn with_file(path: PathBuf, file: File, mut contents: Contents, agreement: Agreement) -> Result<Self> {
-        let part = contents.read(&path, agreement)?;
-        let file = match part.damaged.is_empty() {
-            true => {
-                if part.complete < part.bytes {
-                    file.set_len(part.complete).map_err(Error::write(&path))?;
-                }
-                file
-            }
-            false => read::set_aside(&path, &part)?,
-        };
-        Ok(Self { records: contents.records, file: Some((path, file)), last_sync: Instant::now() })
+    fn with_file(path: PathBuf, mut file: File, mut records: Records, agreement: Agreement) -> Result<Self> {
+        let mut part = read::read(&mut records, &path, agreement)?;
+        if !part.damaged.is_empty() {
+            // What was read stays to be read in the file as it was; only new records go to the other one.
+            file = read::set_aside(&path, &part)?;
+            let again = File::open(&path).map_err(Error::read(&path))?;
+            part.complete = again.metadata().map_err(Error::read(&path))?.len();
+            part.number = records.add_file(path.clone(), again);
+        } else if part.complete < part.bytes {
+            file.set_len(part.complete).map_err(Error::write(&path))?;
+        }
+        let own = Own { path, file, number: part.number, bytes: part.complete };
+        Ok(Self { records, file: Some(own), last_sync: Instant::now() })
     }
 
     /// The numbers under a key.
-    pub fn get(&self, key: &Key) -> Option<&[f64]> {
-        self.records.get(key).map(Vec::as_slice)
+    pub fn get(&self, key: &Key) -> Option<Cow<'_, [f64]>> {
+        self.records.get(key)
+    }
+
+    /// Whether there are numbers under a key.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.records.contains(key)
     }
 
     /// Whether the numbers of a record are there, all of them.
     pub fn holds(&self, key: &Key, count: Option<usize>) -> bool {
-        self.get(key).is_some_and(|values| count.is_none_or(|count| count == values.len()))
+        count.map_or_else(|| self.records.contains(key), |count| self.records.has(key, count))
     }
 
     /// Appends records; on return they survive the end of this process.
@@ -140,10 +164,10 @@ impl MeasurementStore {
     /// When the file cannot be written.
     pub fn append(&mut self, batch: Vec<(Key, Vec<f64>)>) -> Result<()> {
         let entries: Vec<Entry> = batch.into_iter().map(|(key, values)| Entry::Record(key, values)).collect();
-        self.write(&entries)?;
-        for entry in entries {
+        let places = self.write(&entries)?;
+        for (i, entry) in entries.iter().enumerate() {
             if let Entry::Record(key, values) = entry {
-                self.records.insert(key, values);
+                self.records.insert(*key, values, places.get(i).copied());
             }
         }
         Ok(())
@@ -154,8 +178,8 @@ impl MeasurementStore {
     /// # Errors
     /// When the file cannot be written.
     pub fn remove<'a>(&mut self, keys: impl IntoIterator<Item = &'a Key>) -> Result<()> {
-        let known: HashSet<&Key> = keys.into_iter().filter(|key| self.records.contains_key(key)).collect();
-        let entries: Vec<Entry> = known.into_iter().map(|key| Entry::Removal(key.clone())).collect();
+        let known: HashSet<&Key> = keys.into_iter().filter(|key| self.records.contains(key)).collect();
+        let entries: Vec<Entry> = known.into_iter().map(|key| Entry::Removal(*key)).collect();
         self.write(&entries)?;
         for entry in &entries {
             if let Entry::Removal(key) = entry {
@@ -171,9 +195,7 @@ impl MeasurementStore {
     /// When the file cannot be written.
     pub(crate) fn remove_misshapen(&mut self, records: &[RecordId]) -> Result<()> {
         let misshapen = |record: &RecordId| match record {
-            RecordId::Numbers { key, count } if self.get(key).is_some() && !self.holds(key, *count) => {
-                Some(key.clone())
-            }
+            RecordId::Numbers { key, count } if self.contains(key) && !self.holds(key, *count) => Some(*key),
             _ => None,
         };
         let keys: Vec<Key> = records.iter().filter_map(misshapen).collect();
@@ -186,20 +208,24 @@ impl MeasurementStore {
         self.remove(&keys)
     }
 
-    fn write(&mut self, entries: &[Entry]) -> Result<()> {
-        if let Some((path, file)) = &mut self.file {
+    /// Writes lines; returns where each stands, nothing for a store without a file.
+    fn write(&mut self, entries: &[Entry]) -> Result<Vec<(usize, u64)>> {
+        let mut places = vec![];
+        if let Some(Own { path, file, number, bytes }) = &mut self.file {
             let mut lines = String::new();
             for entry in entries {
                 let line = entry.to_line().map_err(|e| Error::Write { path: path.clone(), source: e.into() })?;
+                places.push((*number, *bytes + lines.len() as u64));
                 lines.push_str(&line);
                 lines.push('\n');
             }
             file.write_all(lines.as_bytes()).map_err(Error::write(&*path))?;
+            *bytes += lines.len() as u64;
         }
         if self.last_sync.elapsed() > SYNC_EVERY {
             self.sync()?;
         }
-        Ok(())
+        Ok(places)
     }
 
     /// Waits until everything is on the disk.
@@ -207,7 +233,7 @@ impl MeasurementStore {
     /// # Errors
     /// When the disk reports that it is not.
     pub fn sync(&mut self) -> Result<()> {
-        if let Some((path, file)) = &self.file {
+        if let Some(Own { path, file, .. }) = &self.file {
             file.sync_data().map_err(Error::write(path))?;
         }
         self.last_sync = Instant::now();
@@ -226,17 +252,16 @@ fn path_of(folder: &Path, fingerprint: &str, number: usize) -> PathBuf {
     folder.join(if number == 0 { format!("{name}.jsonl") } else { format!("{name}.{number}.jsonl") })
 }
 
-/// The records of a model's files from the `first` on.
-fn parts_of(folder: &Path, fingerprint: &str, first: usize) -> Result<Contents> {
-    let mut contents = Contents::default();
+/// Adds the records of a model's files from the `first` on.
+fn read_parts(records: &mut Records, folder: &Path, fingerprint: &str, first: usize) -> Result<()> {
     for number in first..MOST_FILES {
         let path = path_of(folder, fingerprint, number);
         if !path.exists() {
             break;
         }
-        contents.read(&path, Agreement::FirstCounts)?;
+        read::read(records, &path, Agreement::FirstCounts)?;
     }
-    Ok(contents)
+    Ok(())
 }
 
 /// Opens a file to append to, for this process alone; `None` where another has it.

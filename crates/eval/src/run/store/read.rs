@@ -1,13 +1,13 @@
 //! Reading the files of a store.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
     io::{BufRead, BufReader, ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
-use super::record::Entry;
+use super::{record::Entry, records::Records};
 use crate::{
     error::{Error, Result},
     plan::Key,
@@ -16,11 +16,8 @@ use crate::{
 /// Longest line that is read: a record of 10⁶ numbers.
 const LONGEST_LINE: usize = 32 << 20;
 
-/// The records of all files read so far.
-#[derive(Default)]
-pub(super) struct Contents {
-    pub(super) records: HashMap<Key, Vec<f64>>,
-}
+/// Bytes of damaged lines that are set aside at most.
+const MOST_DAMAGED: usize = 64 << 20;
 
 /// What is done about records of one key in different files.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,9 +28,11 @@ pub(super) enum Agreement {
     FirstCounts,
 }
 
-/// One file of them.
+/// One file of a store.
 #[derive(Default)]
 pub(super) struct Part {
+    /// Its number among the files that were read.
+    pub(super) number: usize,
     /// Bytes of complete lines.
     pub(super) complete: u64,
     /// All bytes.
@@ -42,70 +41,101 @@ pub(super) struct Part {
     pub(super) damaged: Vec<(usize, Vec<u8>, String)>,
 }
 
-impl Contents {
-    /// Adds the records of a file; a file that is not there has none. Removals count within their file.
-    pub(super) fn read(&mut self, path: &Path, agreement: Agreement) -> Result<Part> {
-        let mut part = Part::default();
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(part),
-            Err(error) => return Err(Error::read(path)(error)),
-        };
-        let mut own: HashMap<Key, Vec<f64>> = HashMap::new();
-        let mut number = 0;
-        each_line(path, file, |line| {
-            number += 1;
-            part.bytes += line.len() as u64;
-            if line.last() != Some(&b'\n') {
-                // The end of a line that a crash cut short.
-                return Ok(());
-            }
-            part.complete += line.len() as u64;
-            match Entry::parse(line) {
-                Ok(Entry::Record(key, values)) => insert(&mut own, key, values, path, number),
-                Ok(Entry::Removal(key)) => {
-                    own.remove(&key);
-                    Ok(())
-                }
-                Err(reason) => {
-                    part.damaged.push((number, line.to_vec(), reason));
-                    Ok(())
-                }
-            }
-        })?;
-        for (key, values) in own {
-            match agreement {
-                Agreement::Required => insert(&mut self.records, key, values, path, 0)?,
-                Agreement::FirstCounts => {
-                    self.records.entry(key).or_insert(values);
-                }
-            }
-        }
-        for (number, _, reason) in part.damaged.iter().take(3) {
-            let path = path.display();
-            tracing::warn!("{path}, line {number}: {reason}; it is set aside, and its numbers are measured again");
-        }
-        if let more @ 1.. = part.damaged.len().saturating_sub(3) {
-            tracing::warn!("{}: so are {more} further lines", path.display());
-        }
-        Ok(part)
+/// Adds the records of a file that are not known yet; a file that is not there has none. Removals count within their file.
+///
+/// # Errors
+/// When the file cannot be read, is no store, holds two records of one key that differ, or one that differs from a known
+/// one where they must agree.
+pub(super) fn read(records: &mut Records, path: &Path, agreement: Agreement) -> Result<Part> {
+    let mut part = Part::default();
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        let reason = "it is not a regular file".to_owned();
+        return Err(Error::DamagedStore { path: path.to_owned(), reason });
     }
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(part),
+        Err(error) => return Err(Error::read(path)(error)),
+    };
+    let number = records.add_file(path.to_owned(), file.try_clone().map_err(Error::read(path))?);
+    part.number = number;
+    let (mut line_number, mut damaged_bytes) = (0, 0);
+    // Where other files were read before: the keys that this one brings, and those of them whose records it repeats, with
+    // whether they agree.
+    let has_others = number > 0;
+    let mut own: HashSet<Key> = HashSet::new();
+    let mut repeated: HashMap<Key, bool> = HashMap::new();
+    each_line(path, file, |line| {
+        line_number += 1;
+        let start = part.bytes;
+        part.bytes += line.len() as u64;
+        if line.last() != Some(&b'\n') {
+            // The end of a line that a crash cut short.
+            return Ok(());
+        }
+        part.complete += line.len() as u64;
+        match Entry::parse(line) {
+            Ok(Entry::Record(key, values)) => {
+                let of_another = has_others && !own.contains(&key) && records.contains(&key);
+                match (of_another, agreement) {
+                    (true, Agreement::FirstCounts) => return Ok(()),
+                    (true, Agreement::Required) => {
+                        repeated.insert(key, agree(records, &key, &values));
+                        return Ok(());
+                    }
+                    (false, _) if records.contains(&key) => {
+                        let agree = agree(records, &key, &values);
+                        return if agree { Ok(()) } else { Err(conflict(&key, path, line_number)) };
+                    }
+                    (false, _) => {}
+                }
+                if has_others {
+                    own.insert(key);
+                }
+                records.insert(key, &values, Some((number, start)));
+                Ok(())
+            }
+            Ok(Entry::Removal(key)) => {
+                repeated.remove(&key);
+                if !has_others || own.remove(&key) {
+                    records.remove(&key);
+                }
+                Ok(())
+            }
+            Err(reason) => {
+                damaged_bytes += line.len();
+                if damaged_bytes > MOST_DAMAGED {
+                    let reason = "most of it is no record; it is no store of memscope".to_owned();
+                    return Err(Error::DamagedStore { path: path.to_owned(), reason });
+                }
+                part.damaged.push((line_number, line.to_vec(), reason));
+                Ok(())
+            }
+        }
+    })?;
+    if let Some((key, _)) = repeated.iter().find(|(_, agrees)| !**agrees) {
+        return Err(conflict(key, path, 0));
+    }
+    for (number, _, reason) in part.damaged.iter().take(3) {
+        let path = path.display();
+        tracing::warn!("{path}, line {number}: {reason}; it is set aside, and its numbers are measured again");
+    }
+    if let more @ 1.. = part.damaged.len().saturating_sub(3) {
+        tracing::warn!("{}: so are {more} further lines", path.display());
+    }
+    Ok(part)
 }
 
-/// Adds a record; two of one key must agree to the last bit. `line` is 0 where they stand in different files.
-fn insert(records: &mut HashMap<Key, Vec<f64>>, key: Key, values: Vec<f64>, path: &Path, line: usize) -> Result<()> {
-    let same = |known: &[f64]| known.iter().map(|v| v.to_bits()).eq(values.iter().map(|v| v.to_bits()));
-    match records.get(&key) {
-        Some(known) if !same(known) => {
-            let place = if line > 0 { format!(", line {line}") } else { String::new() };
-            Err(Error::ConflictingRecords { path: path.to_owned(), place, key: key.as_str().to_owned() })
-        }
-        Some(_) => Ok(()),
-        None => {
-            records.insert(key, values);
-            Ok(())
-        }
-    }
+/// Whether a record agrees with the known one to the last bit.
+fn agree(records: &Records, key: &Key, values: &[f64]) -> bool {
+    let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    records.get(key).is_some_and(|known| bits(&known) == bits(values))
+}
+
+/// Two records of one key that differ. `line` is 0 where they stand in different files.
+fn conflict(key: &Key, path: &Path, line: usize) -> Error {
+    let place = if line > 0 { format!(", line {line}") } else { String::new() };
+    Error::ConflictingRecords { path: path.to_owned(), place, key: key.to_string() }
 }
 
 /// Calls `each` with every line, its line end included, in bounded memory.

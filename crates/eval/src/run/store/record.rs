@@ -37,11 +37,11 @@ impl Entry {
     /// The line without its line end.
     pub(super) fn to_line(&self) -> serde_json::Result<String> {
         let (key, values, removed) = match self {
-            Self::Record(key, values) => (key, values.clone(), false),
-            Self::Removal(key) => (key, vec![], true),
+            Self::Record(key, values) => (*key, values.clone(), false),
+            Self::Removal(key) => (*key, vec![], true),
         };
-        let check = Some(checksum(key, &values, removed));
-        serde_json::to_string(&Line { key: key.clone(), values, removed, check })
+        let check = Some(checksum(&key, &values, removed));
+        serde_json::to_string(&Line { key, values, removed, check })
     }
 
     /// Reads a line; the reason where it is damaged.
@@ -51,8 +51,8 @@ impl Entry {
         if given.is_some_and(|given| given != checksum(&line.key, &line.values, line.removed)) {
             return Err("its checksum does not match".into());
         }
-        if line.key.as_str().len() != 32 || line.values.iter().any(|value| !value.is_finite()) {
-            return Err("its key or its numbers are no valid ones".into());
+        if line.values.iter().any(|value| !value.is_finite()) {
+            return Err("its numbers are no valid ones".into());
         }
         Ok(if line.removed { Self::Removal(line.key) } else { Self::Record(line.key, line.values) })
     }
@@ -61,7 +61,7 @@ impl Entry {
 /// The first 64 bits of SHA-256 over the key, the numbers' bits, and whether the line removes a record.
 fn checksum(key: &Key, values: &[f64], removed: bool) -> String {
     let mut hash = Sha256::new();
-    hash.update(key.as_str());
+    hash.update(key.to_string());
     hash.update([u8::from(removed)]);
     values.iter().for_each(|value| hash.update(value.to_bits().to_le_bytes()));
     hash.finalize()[..8].iter().map(|b| format!("{b:02x}")).collect()
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_line_of_an_earlier_version_has_no_checksum() {
         let key = Key::new(&["model"]);
-        let line = format!("{{\"key\":\"{}\",\"values\":[1.0,2.5]}}", key.as_str());
+        let line = format!("{{\"key\":\"{key}\",\"values\":[1.0,2.5]}}");
         assert_eq!(Entry::parse(line.as_bytes()).unwrap(), Entry::Record(key, vec![1.0, 2.5]));
     }
 }

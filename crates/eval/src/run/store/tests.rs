@@ -72,7 +72,7 @@ fn two_records_of_one_key_must_agree() {
     let other = Entry::Record(record(1).0, vec![7.0]).to_line().unwrap();
     fs::write(&path, format!("{text}{other}\n")).unwrap();
     let error = MeasurementStore::open(folder.path(), "abc").err().unwrap().to_string();
-    assert!(error.contains("abc.jsonl, line 4") && error.contains(record(1).0.as_str()), "{error}");
+    assert!(error.contains("abc.jsonl, line 4") && error.contains(&record(1).0.to_string()), "{error}");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn removed_records_are_measured_again_and_the_later_one_counts() {
     assert_eq!(store.get(&key), None);
     store.append(vec![(key.clone(), vec![7.0])]).unwrap();
     drop(store);
-    assert_eq!(MeasurementStore::open(folder.path(), "abc").unwrap().get(&key), Some([7.0].as_slice()));
+    assert_eq!(MeasurementStore::open(folder.path(), "abc").unwrap().get(&key).as_deref(), Some([7.0].as_slice()));
 }
 
 #[test]
@@ -113,4 +113,38 @@ fn a_store_has_one_writer_or_a_file_for_each() {
     let third = MeasurementStore::open_shared(folder.path(), "abc").unwrap();
     assert!([1, 2].iter().all(|i| third.get(&record(*i).0).is_some()));
     assert!(MeasurementStore::peek(folder.path(), "abc").unwrap().get(&record(2).0).is_some());
+}
+
+/// Most records are not held: they are read again from their file, also after damaged lines were set aside and by a store
+/// that goes on.
+#[test]
+fn records_beyond_those_held_are_read_from_the_file() {
+    const COUNT: usize = 200;
+    let many = |i: usize| (Key::new(&["many", &i.to_string()]), (0..2_000).map(|n| (i * n) as f64 / 7.0).collect());
+    let (folder, path) = stored(&[1]);
+    let assert_all = |store: &MeasurementStore| {
+        for i in 0..COUNT {
+            let (key, values): (Key, Vec<f64>) = many(i);
+            assert_eq!(store.get(&key).as_deref(), Some(values.as_slice()), "{i}");
+            assert!(store.holds(&key, Some(2_000)) && !store.holds(&key, Some(3)));
+        }
+    };
+    let mut store = MeasurementStore::open(folder.path(), "abc").unwrap();
+    store.append((0..COUNT).map(many).collect()).unwrap();
+    assert_all(&store);
+    drop(store);
+    assert_all(&MeasurementStore::open(folder.path(), "abc").unwrap());
+    // A damaged first line moves all others.
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("#{text}")).unwrap();
+    let mut store = MeasurementStore::open(folder.path(), "abc").unwrap();
+    store.append(vec![record(1)]).unwrap();
+    assert_all(&store);
+    assert_eq!(store.get(&record(1).0).as_deref(), Some(record(1).1.as_slice()));
+    drop(store);
+    assert_all(&MeasurementStore::peek(folder.path(), "abc").unwrap());
+    // In no file: all are held.
+    let mut store = MeasurementStore::in_memory();
+    store.append((0..COUNT).map(many).collect()).unwrap();
+    assert_all(&store);
 }

@@ -32,10 +32,11 @@ impl Mitigating<'_> {
             let plan = NoisePlan { generations: count, ..task.noise.clone() };
             plan.latents(seed, task.model.latent_shape)
         };
+        let embedding = session.embedding(prompt)?;
         let subject = Subject {
             model: session.model(),
             prompt,
-            embedding: session.embedding(prompt)?,
+            embedding: &embedding,
             empty: session.unconditional()?,
             seed: task.seed(place),
             images: task.images(),
@@ -58,8 +59,8 @@ impl Mitigating<'_> {
         let method = &task.methods[place.method];
         for (image, (latent, path)) in latents.iter().zip(task.pictures(unit)).enumerate() {
             let texts = [
-                ("Prompt", task.prompts[place.prompt].text.clone()),
-                ("Drawn prompt", changed.prompt.clone().unwrap_or_else(|| task.prompts[place.prompt].text.clone())),
+                ("Prompt", task.prompts[place.prompt].text.to_string()),
+                ("Drawn prompt", changed.prompt.clone().unwrap_or_else(|| task.prompts[place.prompt].text.to_string())),
                 ("Mitigation", format!("{}: {}", method.label, method.method.id())),
                 ("Seed", format!("{}, picture {} of {images}", task.seed(place), image + 1)),
                 ("Model", format!("{}, sha256 {}", model.source(), model.fingerprint())),
@@ -83,7 +84,7 @@ impl Mitigating<'_> {
         let original = session.embedding(&task.prompts[place.prompt].text)?;
         // Detectors see the embedding, not attention; with tokens masked out it is the prompt's own.
         let is_whole = changed.embedding.embedding.dims() == original.embedding.dims();
-        let embedding: &PromptEmbedding = if is_whole { &changed.embedding } else { original };
+        let embedding: &PromptEmbedding = if is_whole { &changed.embedding } else { &original };
         let empty = session.unconditional()?;
         let noise = |x: &Vec<f32>| InitialNoise::new(session.model(), empty, x.clone(), session.calls());
         let noises: Vec<InitialNoise> = changed.latents.iter().map(noise).collect();
@@ -96,7 +97,7 @@ impl Mitigating<'_> {
                 true => Ok(values),
                 false => Err(Error::NonFinite {
                     quantity: format!("{} after {}", planned.id, task.methods[place.method].label),
-                    prompt: task.prompts[place.prompt].text.clone(),
+                    prompt: task.prompts[place.prompt].text.to_string(),
                 }),
             }
         };

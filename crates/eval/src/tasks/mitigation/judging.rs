@@ -55,7 +55,7 @@ impl Judging {
     pub fn read(&self, unit: usize, store: &MeasurementStore) -> Option<Looks> {
         let mut looks = Looks::default();
         for look in &self.looks {
-            look.read(store.get(&self.key(unit, look))?, self.mitigations.images(), &mut looks);
+            look.read(&store.get(&self.key(unit, look))?, self.mitigations.images(), &mut looks);
         }
         Some(looks)
     }

@@ -144,7 +144,7 @@ impl Mitigations {
         let stem = match &self.names {
             PictureNames::ByContent(_) => {
                 let model = &self.model.fingerprint[..self.model.fingerprint.len().min(8)];
-                format!("{model}-{}", &self.key(unit, "pictures").as_str()[..20])
+                format!("{model}-{}", &self.key(unit, "pictures").to_string()[..20])
             }
             PictureNames::Plain(_) => {
                 let label = &self.methods[place.method].label;
@@ -227,7 +227,7 @@ impl Task for Mitigations {
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
         let mut prompts: Vec<usize> = open.iter().map(|open| self.place(open.unit).prompt).collect();
         prompts.dedup();
-        prompts.into_iter().map(|prompt| vec![self.prompts[prompt].text.clone()]).collect()
+        prompts.into_iter().map(|prompt| vec![self.prompts[prompt].text.to_string()]).collect()
     }
 
     fn price(&self, open: &OpenUnit, _: &mut SharedPredictions) -> Price {

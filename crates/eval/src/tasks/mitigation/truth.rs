@@ -80,7 +80,7 @@ impl TrainingPictures {
             Some(TrainingPicture { source: PictureSource::Embedded(name.to_owned()), hash: sha256(bytes) })
         };
         let of_prompt = |known: &KnownPrompt| {
-            embedded(known).into_iter().chain(index.remove(&known.text).unwrap_or_default()).collect()
+            embedded(known).into_iter().chain(index.remove(&*known.text).unwrap_or_default()).collect()
         };
         Ok(Self { by_prompt: prompts.iter().map(of_prompt).collect() })
     }
@@ -114,7 +114,7 @@ fn read_index(folder: &Path, prompts: &[KnownPrompt]) -> Result<HashMap<String, 
     for (row, (prompt, file)) in of_prompt.cells.iter().zip(&of_file.cells).enumerate() {
         let (Some(prompt), Some(name)) = (prompt.text(), file.text()) else { continue };
         let prompt = prompt.trim();
-        if !prompts.iter().any(|known| known.text == prompt) {
+        if !prompts.iter().any(|known| &*known.text == prompt) {
             continue;
         }
         let file = folder.join(name.trim());

@@ -10,7 +10,9 @@ use table::TableView;
 pub(super) use ids::Ids;
 
 use super::svg::inline;
-use super::{Block, ContactSheet, ImageRole, PromptList, ReportError, ReportFigure, Section, SheetImage, SheetRow};
+use super::{
+    Block, ContactSheet, Finding, ImageRole, PromptList, ReportError, ReportFigure, Section, SheetImage, SheetRow,
+};
 
 /// Lists longer than this are folded.
 const OPEN_PROMPTS: usize = 12;
@@ -19,6 +21,28 @@ pub(super) struct SectionView<'a> {
     pub(super) id: String,
     pub(super) section: &'a Section,
     pub(super) blocks: Vec<BlockView<'a>>,
+}
+
+pub(super) struct FindingView<'a> {
+    pub(super) text: &'a str,
+    pub(super) name: &'a str,
+    /// Id and title of the table behind it.
+    pub(super) table: Option<(&'a str, String)>,
+}
+
+impl<'a> FindingView<'a> {
+    pub(super) fn new(finding: &'a Finding, sections: &[SectionView<'a>]) -> Self {
+        let tables = sections.iter().flat_map(|section| &section.blocks).filter_map(|block| match block {
+            BlockView::Table(view) => Some(view),
+            _ => None,
+        });
+        let mut tables = tables.filter(|view| view.table.name == finding.table);
+        Self {
+            text: &finding.text,
+            name: &finding.table,
+            table: tables.next().map(|view| (view.table.title.as_str(), view.id.clone())),
+        }
+    }
 }
 
 pub(super) enum BlockView<'a> {

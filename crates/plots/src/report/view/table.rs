@@ -13,7 +13,7 @@ pub(in crate::report) struct TableView<'a> {
 
 pub(in crate::report) struct CellView<'a> {
     pub(in crate::report) cell: &'a ReportCell,
-    pub(in crate::report) class: &'static str,
+    pub(in crate::report) class: String,
     pub(in crate::report) is_header: bool,
     pub(in crate::report) marks: Vec<MarkView<'a>>,
 }
@@ -88,7 +88,7 @@ impl<'a> MarkView<'a> {
 
 impl ReportColumn {
     /// Class of the heading.
-    pub(in crate::report) fn class(&self) -> &'static str {
+    pub(in crate::report) fn class(&self) -> String {
         class(self, false)
     }
 
@@ -98,15 +98,13 @@ impl ReportColumn {
     }
 }
 
-fn class(column: &ReportColumn, missing: bool) -> &'static str {
-    match (column.content, column.source, missing) {
-        (ColumnContent::Text, ColumnSource::Run, false) => "",
-        (ColumnContent::Text, ColumnSource::Run, true) => "missing",
-        (ColumnContent::Text, ColumnSource::Paper, false) => "paper",
-        (ColumnContent::Text, ColumnSource::Paper, true) => "paper missing",
-        (ColumnContent::Number, ColumnSource::Run, false) => "num",
-        (ColumnContent::Number, ColumnSource::Run, true) => "num missing",
-        (ColumnContent::Number, ColumnSource::Paper, false) => "num paper",
-        (ColumnContent::Number, ColumnSource::Paper, true) => "num paper missing",
-    }
+fn class(column: &ReportColumn, missing: bool) -> String {
+    let words = [
+        (column.content == ColumnContent::Number, "num"),
+        (column.source == ColumnSource::Paper, "paper"),
+        (column.detail, "detail"),
+        (missing, "missing"),
+    ];
+    let words: Vec<&str> = words.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
+    words.join(" ")
 }
