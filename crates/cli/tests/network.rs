@@ -106,7 +106,14 @@ fn every_detector_runs_on_sdxl() {
     let (path, results) = (folder.path().join("xl.yaml"), folder.path().join("results"));
     fs::write(&path, yaml).unwrap();
     let run = |set: &[&str]| {
-        let output = memscope().arg("run").arg(&path).arg("--results").arg(&results).args(set).output().unwrap();
+        let output = memscope()
+            .args(["run", "--overwrite"])
+            .arg(&path)
+            .arg("--results")
+            .arg(&results)
+            .args(set)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let manifest: Value = serde_json::from_slice(&fs::read(results.join("xl/manifest.json")).unwrap()).unwrap();
         manifest["models"][0]["fingerprint"].as_str().unwrap().to_owned()
