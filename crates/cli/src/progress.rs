@@ -94,7 +94,7 @@ impl Lines {
     fn say(&mut self) {
         let Some(line) = self.line() else { return };
         if self.on_stderr {
-            eprintln!("{line}");
+            note(&line);
         }
         self.log(&line);
     }

@@ -4,7 +4,7 @@ use crate::geometry::dash;
 use crate::panel::{LINE, MARKER, marker};
 use crate::scene::{Anchor, Scene};
 use crate::text::{self, LABEL};
-use crate::theme::{Dashes, Marker};
+use crate::theme::{Dashes, Marker, Style};
 use crate::{Color, Theme};
 
 /// Height of one row in pixels.
@@ -42,6 +42,26 @@ impl Entry {
     fn width(&self) -> f64 {
         SAMPLE + text::width(&self.name, LABEL)
     }
+}
+
+/// The names of lines in order of first appearance; a name's place is its style.
+pub(crate) fn line_names<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut distinct: Vec<&str> = Vec::new();
+    for name in names {
+        if !distinct.contains(&name) {
+            distinct.push(name);
+        }
+    }
+    distinct
+}
+
+/// An entry for each of [`line_names`].
+pub(crate) fn line_entries(names: &[&str], theme: Theme) -> Vec<Entry> {
+    let entry = |(index, name): (usize, &&str)| {
+        let Style { color, dashes, marker } = theme.style(index);
+        Entry::new(name, Sample::Line { color, dashes, marker: Some(marker) })
+    };
+    names.iter().enumerate().map(entry).collect()
 }
 
 /// Entries broken into centred rows.

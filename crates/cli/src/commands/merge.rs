@@ -1,7 +1,7 @@
 use memscope_eval::shard::{MergeOptions, merge};
 use memscope_results::{Results, shards::Shards};
 
-use crate::{args::Merge, exit_code::UserError, output::print_json, progress::Progress};
+use crate::{args::Merge, exit_code::UserError, messages::note, output::print_json, progress::Progress};
 
 /// What `--json` prints of a plan.
 #[derive(serde::Serialize)]
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Merge) -> anyhow::Result<()> {
             0 => String::new(),
             count => format!(", {count} missing"),
         };
-        eprintln!(
+        note(&format!(
             "{}: {} shards{missing}, {} records ({} new), {} pictures; now: {}",
             shards.name(),
             merged.shards.len(),
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Merge) -> anyhow::Result<()> {
             report.new_records,
             merged.pictures,
             report.command
-        );
+        ));
         reports.push(Report {
             plan: shards.name(),
             shards: merged.shards,

@@ -16,6 +16,7 @@ use crate::{
     args::{CostArgs, RunOptions},
     costs::{self, Item},
     exit_code::UserError,
+    messages::note,
     output::print_json,
     progress::Progress,
 };
@@ -91,10 +92,10 @@ pub(crate) fn run(
     }
     let (units, records, calls) = (outcome.units, outcome.records, outcome.calls);
     let was = if outcome.was_done { " was done already" } else { "" };
-    eprintln!(
+    note(&format!(
         "shard {shard}{was}: {units} units, {records} records, {calls} network calls; written to {}",
         outcome.folder.display()
-    );
+    ));
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! The scores of every prompt with what is known about it, as the report reads them.
 
+use memscope_metric::Score;
 use memscope_results::prompts::{DetectorColumn, ModelPrompts, PromptRecord};
 
-use super::DetectorScores;
+use super::{DetectorScores, SeedScores};
 use crate::prompts::KnownPrompt;
 
 /// The prompts of both classes with the scores of all detectors.
@@ -16,28 +17,21 @@ pub(crate) fn prompt_records(
         n: scores.generations,
         seeds: scores.runs.iter().map(|run| run.seed).collect(),
     };
-    let record = |class: &str, at: usize, known: &KnownPrompt| {
-        let of_detector = |scores: &DetectorScores| -> Vec<f64> {
-            let class = |run: &super::SeedScores| {
-                if class == MEMORIZED { run.memorized[at].value } else { run.non_memorized[at].value }
-            };
-            scores.runs.iter().map(class).collect()
+    let of_class = |class: &str, list: &[KnownPrompt], scores_of: fn(&SeedScores) -> &[Score]| -> Vec<PromptRecord> {
+        let record = |(at, known): (usize, &KnownPrompt)| {
+            let seeds = |scores: &DetectorScores| scores.runs.iter().map(|run| scores_of(run)[at].value).collect();
+            PromptRecord {
+                prompt: known.text.to_string(),
+                class: class.to_owned(),
+                set: known.set.to_string(),
+                weight: known.weight,
+                reproduction_rate: known.reproduction.as_ref().map(|reproduction| reproduction.rate),
+                scores: detectors.iter().map(seeds).collect(),
+            }
         };
-        PromptRecord {
-            prompt: known.text.to_string(),
-            class: class.to_owned(),
-            set: known.set.to_string(),
-            weight: known.weight,
-            reproduction_rate: known.reproduction.as_ref().map(|reproduction| reproduction.rate),
-            scores: detectors.iter().map(of_detector).collect(),
-        }
+        list.iter().enumerate().map(record).collect()
     };
-    let of_class = |class: &'static str, list: &[KnownPrompt]| -> Vec<PromptRecord> {
-        list.iter().enumerate().map(|(at, known)| record(class, at, known)).collect()
-    };
-    let mut prompts = of_class(MEMORIZED, memorized);
-    prompts.extend(of_class("non-memorized", non_memorized));
+    let mut prompts = of_class("memorized", memorized, |run| &run.memorized);
+    prompts.extend(of_class("non-memorized", non_memorized, |run| &run.non_memorized));
     ModelPrompts { model: model.to_owned(), detectors: detectors.iter().map(column).collect(), prompts }
 }
-
-const MEMORIZED: &str = "memorized";

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limits;
+use crate::stats::Bootstrap;
 
 /// What is reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +31,13 @@ pub struct ReportSettings {
     /// Heading of the column that names the detectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<String>,
+}
+
+impl ReportSettings {
+    /// The bootstrap behind the 95 % intervals.
+    pub fn bootstrap(&self) -> Bootstrap {
+        Bootstrap { resamples: self.resamples, seed: self.bootstrap_seed, confidence: 0.95 }
+    }
 }
 
 /// How the weights of the metric are fitted: logistic regression on (N, C), unscaled, C = 1 (docs/spec/evaluation.md §5).

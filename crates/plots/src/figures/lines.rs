@@ -1,10 +1,9 @@
 //! Named series over a common quantity: variances over timesteps (Figure 1), dose and response, sweeps.
 
 use crate::axis::Axis;
-use crate::legend::{Entry, Sample};
+use crate::legend::{line_entries, line_names};
 use crate::page::{HEIGHT, Page, grid};
 use crate::panel::Panel;
-use crate::theme::Style;
 use crate::{Error, Figure, Scene, Theme};
 use memscope_results::figures::{LinesFigure, Meta, Series};
 
@@ -14,17 +13,6 @@ fn heights(series: &Series) -> impl Iterator<Item = f64> {
     series.y.iter().chain(band).copied()
 }
 
-/// Names in order of first appearance; a name's place is its style.
-fn names(figure: &LinesFigure) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for series in figure.panels.iter().flat_map(|panel| &panel.series) {
-        if !names.contains(&series.name.as_str()) {
-            names.push(&series.name);
-        }
-    }
-    names
-}
-
 impl Figure for LinesFigure {
     fn meta(&self) -> &Meta {
         &self.meta
@@ -32,14 +20,10 @@ impl Figure for LinesFigure {
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
         self.checked()?;
-        let names = names(self);
-        let entry = |(index, name): (usize, &&str)| {
-            let Style { color, dashes, marker } = theme.style(index);
-            Entry::new(name, Sample::Line { color, dashes, marker: Some(marker) })
-        };
-        let entries: Vec<Entry> = names.iter().enumerate().map(entry).collect();
+        let named = self.panels.iter().flat_map(|panel| &panel.series).map(|series| series.name.as_str());
+        let names = line_names(named);
         let (rows, columns) = grid(self.panels.len());
-        let mut page = Page::new(&self.meta, theme, HEIGHT * rows as f64, &entries);
+        let mut page = Page::new(&self.meta, theme, HEIGHT * rows as f64, &line_entries(&names, theme));
         for (index, input) in self.panels.iter().enumerate() {
             let ticks = if columns == 1 { 8 } else { 5 };
             let axes = (

@@ -1,23 +1,12 @@
 //! Two numbers of every configuration of some methods, both with intervals, a line for each method (Figure 4).
 
 use crate::axis::Axis;
-use crate::legend::{Entry, Sample};
+use crate::legend::{line_entries, line_names};
 use crate::page::{HEIGHT, Page, grid};
 use crate::panel::{LINE, MARKER, Panel, marker};
 use crate::theme::Style;
 use crate::{Error, Figure, Scene, Theme};
 use memscope_results::figures::{Meta, TradeOffFigure, TradeOffPoint};
-
-/// Names in order of first appearance; a name's place is its style.
-fn names(figure: &TradeOffFigure) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for line in figure.panels.iter().flat_map(|panel| &panel.lines) {
-        if !names.contains(&line.name.as_str()) {
-            names.push(&line.name);
-        }
-    }
-    names
-}
 
 impl Figure for TradeOffFigure {
     fn meta(&self) -> &Meta {
@@ -26,14 +15,10 @@ impl Figure for TradeOffFigure {
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
         self.checked()?;
-        let names = names(self);
-        let entry = |(index, name): (usize, &&str)| {
-            let Style { color, dashes, marker } = theme.style(index);
-            Entry::new(name, Sample::Line { color, dashes, marker: Some(marker) })
-        };
-        let entries: Vec<Entry> = names.iter().enumerate().map(entry).collect();
+        let named = self.panels.iter().flat_map(|panel| &panel.lines).map(|line| line.name.as_str());
+        let names = line_names(named);
         let (rows, columns) = grid(self.panels.len());
-        let mut page = Page::new(&self.meta, theme, HEIGHT * rows as f64, &entries);
+        let mut page = Page::new(&self.meta, theme, HEIGHT * rows as f64, &line_entries(&names, theme));
         for (index, input) in self.panels.iter().enumerate() {
             let ends = |place: usize| {
                 let points = input.lines.iter().flat_map(|line| &line.points);

@@ -1,9 +1,7 @@
 //! What the tables say, in sentences. Every number and name comes from the tables; what they cannot tell is not said.
 
 use memscope_results::{
-    Folder, ResultTable,
-    compare::TABLE_LIMIT,
-    files,
+    ResultTable,
     table::{Cell, CellValue},
 };
 
@@ -12,29 +10,19 @@ use crate::report::Finding;
 
 /// Level at which two detectors count as told apart.
 const LEVEL: f64 = 0.05;
-/// Experiments whose differences are put into words: the paper's main comparison.
+/// The table whose differences are put into words: the paper's main comparison.
 const COMPARED: &str = "table1";
 
-/// The findings of complete experiments, in their order.
-pub(super) fn of<'a>(folders: impl Iterator<Item = &'a Folder>) -> Vec<Finding> {
-    let (mut findings, mut details) = (vec![], vec![]);
-    for folder in folders {
-        let tables: Vec<ResultTable> = Folder::files(&folder.tables(), ".json")
-            .iter()
-            .filter_map(|path| serde_json::from_slice(&files::read_file(path, TABLE_LIMIT).ok()?).ok())
-            .collect();
-        for table in &tables {
-            findings.extend(ranks(table));
-        }
-        if folder.name() == COMPARED {
-            let detection = tables.iter().find(|table| has(table, &["auc", "paper_auc", "method"]));
-            let differences = tables.iter().find(|table| has(table, &["difference", "auc", "auc_p"]));
-            if let (Some(detection), Some(differences)) = (detection, differences) {
-                details.extend(compared(detection, differences));
-            }
-        }
+/// The findings of the tables of a page, in their order: ranks first.
+pub(super) fn of(tables: &[ResultTable]) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = tables.iter().flat_map(ranks).collect();
+    let named = |name: String| tables.iter().find(|table| table.name() == name);
+    let detection = named(COMPARED.to_owned()).filter(|table| has(table, &["auc", "paper_auc", "method"]));
+    let differences =
+        named(format!("{COMPARED}-differences")).filter(|table| has(table, &["difference", "auc", "auc_p"]));
+    if let (Some(detection), Some(differences)) = (detection, differences) {
+        findings.extend(compared(detection, differences));
     }
-    findings.extend(details);
     findings
 }
 

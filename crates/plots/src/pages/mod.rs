@@ -63,12 +63,13 @@ pub fn report(results: &Path, command: &str) -> Result<Pages, Error> {
         return Err(ResultsError::NoResults { folder: results.to_owned(), reason }.into());
     }
     let mut report = Report { title: "memscope report".into(), command: command.to_owned(), ..Report::default() };
+    let mut intact = vec![];
     for (folder, manifest) in &complete {
         provenance::add(&mut report, manifest);
-        report.sections.push(experiment::section(folder, manifest));
+        report.sections.push(experiment::section(folder, manifest, &mut intact));
     }
     report.made = provenance::made(complete.iter().map(|(_, manifest)| manifest));
-    report.findings = findings::of(complete.iter().map(|(folder, _)| folder));
+    report.findings = findings::of(&intact);
     report.prompts = prompts::of(&complete);
     report.glossary = glossary::terms();
     report.differences = differences::of(complete.iter().map(|(_, manifest)| manifest));

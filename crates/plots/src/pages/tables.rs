@@ -15,8 +15,8 @@ use crate::report::{Block, ColumnContent, ColumnSource, ReportCell, ReportColumn
 /// Columns that most readers do not need: a second reading of the TPR, a second test.
 const DETAILS: [&str; 2] = ["tpr_reference", "auc_delong_p"];
 
-/// The tables of a subfolder.
-pub(super) fn blocks(inside: &mut Inside, folder: &Path) -> Vec<Block> {
+/// The tables of a subfolder; those that are as the run wrote them are added to `intact`.
+pub(super) fn blocks(inside: &mut Inside, folder: &Path, intact: &mut Vec<ResultTable>) -> Vec<Block> {
     let mut blocks = vec![];
     for path in Folder::files(folder, ".json") {
         let read = inside.read(&path, TABLE_LIMIT).and_then(|(bytes, remark)| {
@@ -26,8 +26,11 @@ pub(super) fn blocks(inside: &mut Inside, folder: &Path) -> Vec<Block> {
         });
         match read {
             Ok((table, remark)) => {
-                blocks.extend(remark);
                 blocks.push(Block::Table(shown(&table, &inside.manifest.command)));
+                match remark {
+                    Some(remark) => blocks.insert(blocks.len() - 1, remark),
+                    None => intact.push(table),
+                }
             }
             Err(error) => blocks.push(inside.notice(&error.to_string())),
         }

@@ -113,16 +113,10 @@ impl Bootstrap {
     /// When there are no values, one of them is not finite, or the settings are out of range.
     pub fn mean(&self, values: &[f64]) -> Result<Difference, StatsError> {
         super::error::check_finite(values)?;
-        if self.resamples == 0 {
-            return Err(StatsError::NoResamples);
-        }
-        check_confidence(self.confidence)?;
+        self.check_settings()?;
         let count = values.len();
-        let draw = |draw: usize| {
-            let mut rng = random::stream(self.seed, draw as u64);
-            (0..count).map(|_| values[random::index_below(&mut rng, count)]).sum::<f64>() / count as f64
-        };
-        let mut means: Vec<f64> = (0..self.resamples).into_par_iter().map(draw).collect();
+        let mut means =
+            self.resample((count, 0), |drawn, _| drawn.iter().map(|at| values[*at]).sum::<f64>() / count as f64);
         let p = two_sided_p(&means);
         let value = values.iter().sum::<f64>() / count as f64;
         Ok(Difference { value, interval: self.interval(&mut means), p })

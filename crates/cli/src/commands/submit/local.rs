@@ -21,6 +21,7 @@ use super::Request;
 use crate::{
     commands::shard::quoted,
     exit_code::UserError,
+    messages::note,
     output::print,
     progress::{Progress, stop_requested},
 };
@@ -80,7 +81,7 @@ pub(super) fn run(request: &Request, progress: &mut Progress) -> anyhow::Result<
     request.claim()?;
     let missing = request.missing()?;
     if missing.is_empty() && request.is_complete()? {
-        eprintln!("nothing to do: all {} shards are done, merged and reported", request.record.shards);
+        note(&format!("nothing to do: all {} shards are done, merged and reported", request.record.shards));
         return Ok(());
     }
     // What another process is at work on is left to it; one that was killed holds no lock.

@@ -13,7 +13,7 @@ use super::{
     Request, program,
     script::{ArrayScript, array, arrays},
 };
-use crate::{commands::shard::quoted, exit_code::UserError, output::print};
+use crate::{commands::shard::quoted, exit_code::UserError, messages::note, output::print};
 
 /// Slurm's default.
 const USUAL_ARRAY: usize = 1001;
@@ -29,7 +29,7 @@ pub(super) fn submit(request: &Request) -> anyhow::Result<()> {
     let missing = request.missing()?;
     let to_do: Vec<usize> = missing.iter().map(|(shard, _)| *shard).filter(|s| !queued.contains(&Some(*s))).collect();
     if to_do.is_empty() && (request.is_complete()? || queued.contains(&None)) {
-        eprintln!("nothing to submit: {} of {} shards are done", done(request, &missing), request.record.shards);
+        note(&format!("nothing to submit: {} of {} shards are done", done(request, &missing), request.record.shards));
         return if missing.is_empty() { Ok(()) } else { print(&format!("{} shards are queued\n", missing.len())) };
     }
     let folder = std::path::absolute(request.shards.path()).context("the folder of the shards")?;
@@ -78,7 +78,7 @@ fn send(request: &Request, script: &ArrayScript, arrays: &[(usize, Vec<usize>)],
         let mut options = array_options(*offset, tasks, request.args.at_once);
         options.push(array_path.display().to_string());
         let id = sbatch(&options)?;
-        eprintln!("job {id}: {} shards", tasks.len());
+        note(&format!("job {id}: {} shards", tasks.len()));
         jobs.jobs.push(SubmittedJob { id: id.clone(), offset: Some(*offset) });
         request.shards.write_jobs(&jobs)?;
         before.push(id);
@@ -89,7 +89,7 @@ fn send(request: &Request, script: &ArrayScript, arrays: &[(usize, Vec<usize>)],
     }
     options.push(merge_path.display().to_string());
     let id = sbatch(&options)?;
-    eprintln!("job {id}: merges them, then {}", request.record.command);
+    note(&format!("job {id}: merges them, then {}", request.record.command));
     jobs.jobs.push(SubmittedJob { id, offset: None });
     Ok(request.shards.write_jobs(&jobs)?)
 }

@@ -21,8 +21,7 @@ const PANELS: [(Quantity, &str, Quantity, &str); 5] = [
 /// The figure of one model; a panel whose numbers are not known is left out.
 pub(super) fn figure(subject: &Subject) -> Result<Option<TradeOffFigure>> {
     let Some(result) = &subject.model.mitigation else { return Ok(None) };
-    let report = &subject.file.report;
-    let bootstrap = Bootstrap { resamples: report.resamples, seed: report.bootstrap_seed, confidence: 0.95 };
+    let bootstrap = subject.file.report.bootstrap();
     let mut panels = vec![];
     for (x, x_label, y, y_label) in PANELS {
         let lines = lines(result, (x, y), bootstrap)?;
@@ -43,7 +42,7 @@ pub(super) fn figure(subject: &Subject) -> Result<Option<TradeOffFigure>> {
          prompts ({} resamples). A line joins the configurations of a method.",
         result.prompts.len(),
         result.images,
-        report.resamples
+        subject.file.report.resamples
     );
     let alt = format!(
         "Similarity to the training pictures against diversity, and with judges alignment and quality, for {} methods on {}.",

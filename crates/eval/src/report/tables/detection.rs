@@ -1,6 +1,6 @@
 use memscope_model::NamedModel;
 
-use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, published, rows_column, tpr_heading};
+use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, detector_columns, published, tpr_heading};
 use crate::{
     error::Result,
     paper::{Model as PaperModel, PaperCell},
@@ -13,17 +13,15 @@ use crate::{
 /// AUC and TPR of every detector, beside the paper's cells for the same kind of network.
 pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {
     let tpr = tpr_heading(report.target_fpr);
-    let columns = vec![
-        Column::new("model", "Model", ColumnKind::Text),
-        Column::new("n", "n", ColumnKind::Integer),
-        rows_column(report),
+    let mut columns = detector_columns(report);
+    columns.extend([
         Column::new("auc", "AUC", ColumnKind::Measured),
         Column::new("tpr", tpr.clone(), ColumnKind::Measured),
         Column::new("tpr_reference", format!("{tpr}, code's rule"), ColumnKind::Measured),
         Column::new("paper_model", "Paper: model", ColumnKind::Text),
         Column::new("paper_auc", "AUC", ColumnKind::Paper),
         Column::new("paper_tpr", "TPR@1%FPR", ColumnKind::Paper),
-    ];
+    ]);
     let mut table = ResultTable::new(name, title, columns)?;
     let statistics = Statistics::new(report);
     for model in models {

@@ -1,9 +1,9 @@
-use super::{ModelScores, Statistics, tpr_heading};
+use super::{ModelScores, Statistics, tpr_heading, with_interval};
 use crate::{
     error::Result,
     score::score_sets,
     spec::ReportSettings,
-    stats::{DeLong, Difference, ScoreSet, Statistic, Summary},
+    stats::{DeLong, Difference, ScoreSet, Statistic},
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 
@@ -50,8 +50,7 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
 }
 
 fn measured(difference: &Difference) -> Cell {
-    let summary = Summary { count: 1, mean: difference.value, std: None };
-    Cell::measured(summary, Some(difference.interval), 3)
+    with_interval(difference.value, difference.interval, 3)
 }
 
 fn delong_p(first: ScoreSet, second: ScoreSet) -> Result<Cell> {

@@ -1,12 +1,12 @@
 //! Scores against graded truth: the reproduction rate of a prompt, and the outcome of each draw.
 
-use super::{ModelScores, SPREAD, Statistics, rows_column};
+use super::{ModelScores, SPREAD, detector_columns, with_interval};
 use crate::{
     error::Result,
     prompts::KnownPrompt,
     score::GradedScores,
     spec::ReportSettings,
-    stats::{Concordance, Ddof, Estimate, Summary, kendall, spearman},
+    stats::{Bootstrap, Concordance, Ddof, Estimate, Summary, kendall, spearman},
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 
@@ -20,19 +20,17 @@ pub(super) fn reproduction(
     models: &[ModelScores],
     report: &ReportSettings,
 ) -> Result<ResultTable> {
-    let columns = vec![
-        Column::new("model", "Model", ColumnKind::Text),
-        Column::new("n", "n", ColumnKind::Integer),
-        rows_column(report),
+    let mut columns = detector_columns(report);
+    columns.extend([
         Column::new("prompts", "Prompts", ColumnKind::Integer),
         Column::new("spearman", "Spearman", ColumnKind::Measured),
         Column::new("kendall", "Kendall", ColumnKind::Measured),
-    ];
+    ]);
     let mut table = ResultTable::new(name, format!("{title}: score and reproduction rate"), columns)?;
-    let statistics = Statistics::new(report);
     let note = table.footnote(format!(
         "rank correlation of the score with the share of draws that are the training picture, {SPREAD}; Kendall's tau-b"
     ));
+    let bootstrap = report.bootstrap();
     for model in models {
         let rates: Vec<f64> = rates(&model.graded_prompts).collect();
         for &n in &report.generations {
@@ -43,8 +41,8 @@ pub(super) fn reproduction(
                     Cell::integer(n as i64),
                     Cell::text(scores.detector.label()),
                     Cell::integer(rates.len() as i64),
-                    correlation(&statistics, &rates, runs, |a, b| spearman(a, b).ok().flatten())?.with_note(note),
-                    correlation(&statistics, &rates, runs, |a, b| kendall(a, b).ok().flatten())?.with_note(note),
+                    correlation(bootstrap, &rates, runs, |a, b| spearman(a, b).ok().flatten())?.with_note(note),
+                    correlation(bootstrap, &rates, runs, |a, b| kendall(a, b).ok().flatten())?.with_note(note),
                 ])?;
             }
         }
@@ -58,7 +56,7 @@ fn rates(prompts: &[KnownPrompt]) -> impl Iterator<Item = f64> {
 
 /// Mean and spread over the runs, interval over prompts.
 fn correlation(
-    statistics: &Statistics,
+    bootstrap: Bootstrap,
     rates: &[f64],
     runs: &[Vec<f64>],
     statistic: impl Fn(&[f64], &[f64]) -> Option<f64> + Sync,
@@ -71,7 +69,7 @@ fn correlation(
         let values: Option<Vec<f64>> = runs.iter().map(|run| statistic(&rates, &pick(run, prompts))).collect();
         values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
     };
-    let estimate = statistics.bootstrap.estimate_over(rates.len(), mean)?;
+    let estimate = bootstrap.estimate_over(rates.len(), mean)?;
     Ok(Cell::measured(Summary::of(&values, Ddof::Sample)?, estimate.map(|estimate| estimate.interval), 3))
 }
 
@@ -82,18 +80,16 @@ pub(super) fn per_draw(
     models: &[ModelScores],
     report: &ReportSettings,
 ) -> Result<ResultTable> {
-    let columns = vec![
-        Column::new("model", "Model", ColumnKind::Text),
-        Column::new("n", "n", ColumnKind::Integer),
-        rows_column(report),
+    let mut columns = detector_columns(report);
+    columns.extend([
         Column::new("prompts", "Prompts", ColumnKind::Integer),
         Column::new("draws", "Draws", ColumnKind::Integer),
         Column::new("copies", "Copies", ColumnKind::Integer),
         Column::new("all", "Concordance", ColumnKind::Measured),
         Column::new("within", "Within prompts", ColumnKind::Measured),
-    ];
+    ]);
     let mut table = ResultTable::new(name, format!("{title}: which draws are the training picture"), columns)?;
-    let bootstrap = Statistics::new(report).bootstrap;
+    let bootstrap = report.bootstrap();
     let (low, high) = SOMETIMES;
     let note = table.footnote(format!(
         "prompts with a reproduction rate from {low} to {high}; a unit is the n latents of a seed, with the share of \
@@ -128,9 +124,7 @@ pub(super) fn per_draw(
 
 fn concordance(estimate: Option<Estimate>) -> Cell {
     match estimate {
-        Some(Estimate { value, interval }) => {
-            Cell::measured(Summary { count: 1, mean: value, std: None }, Some(interval), 3)
-        }
+        Some(Estimate { value, interval }) => with_interval(value, interval, 3),
         None => Cell::missing("no two units differ in their outcome"),
     }
 }

@@ -1,6 +1,6 @@
 //! Detection within parts of the prompt lists.
 
-use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, rows_column, tpr_heading};
+use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, detector_columns, tpr_heading};
 use crate::{
     error::Result,
     prompts::KnownPrompt,
@@ -45,11 +45,7 @@ fn table(
     naming: Vec<Column>,
     compared: impl Fn(&ModelScores, &mut ResultTable) -> Vec<Compared>,
 ) -> Result<ResultTable> {
-    let mut columns = vec![
-        Column::new("model", "Model", ColumnKind::Text),
-        Column::new("n", "n", ColumnKind::Integer),
-        rows_column(report),
-    ];
+    let mut columns = detector_columns(report);
     columns.extend(naming);
     columns.push(Column::new("auc", "AUC", ColumnKind::Measured));
     columns.push(Column::new("tpr", tpr_heading(report.target_fpr), ColumnKind::Measured));

@@ -4,7 +4,7 @@ use memscope_metric::Gammas;
 
 use super::{
     ModelScores,
-    mitigation::{bootstrap, mean_cell, plain},
+    mitigation::{mean_cell, plain},
 };
 use crate::{
     error::Result,
@@ -132,7 +132,7 @@ pub(super) fn mitigation(
                     cells.push(plain(method, result, Quantity::Reached, 2, "it has no target").with_note(reached));
                     for quantity in [Quantity::Verbatim, Quantity::Distance, Quantity::Diversity] {
                         let values = method.known(result.prompts.len(), quantity);
-                        let cell = mean_cell(&values, bootstrap(report), 3, "there is no training picture")?;
+                        let cell = mean_cell(&values, report.bootstrap(), 3, "there is no training picture")?;
                         cells.push(cell.with_note(spread));
                     }
                 }

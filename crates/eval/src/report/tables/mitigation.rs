@@ -1,11 +1,11 @@
 //! What mitigations gave, method by method.
 
-use super::ModelScores;
+use super::{ModelScores, with_interval};
 use crate::{
     error::Result,
-    score::{MethodResult, MitigationResult, Quantity, VERBATIM},
+    score::{COPY, MethodResult, MitigationResult, Quantity, VERBATIM},
     spec::ReportSettings,
-    stats::{Bootstrap, Summary},
+    stats::Bootstrap,
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 
@@ -37,17 +37,13 @@ const SHOWN: [Shown; 7] = [
     Shown { key: "quality", header: "Quality", quantity: Quantity::Quality, decimals: 2, absent: NO_JUDGE },
 ];
 
-pub(super) fn bootstrap(report: &ReportSettings) -> Bootstrap {
-    Bootstrap { resamples: report.resamples, seed: report.bootstrap_seed, confidence: 0.95 }
-}
-
 /// The mean over prompts with its interval.
 pub(super) fn mean_cell(values: &[f64], bootstrap: Bootstrap, decimals: u8, absent: &str) -> Result<Cell> {
     if values.is_empty() {
         return Ok(Cell::missing(absent));
     }
     let mean = bootstrap.mean(values)?;
-    Ok(Cell::measured(Summary { count: 1, mean: mean.value, std: None }, Some(mean.interval), decimals))
+    Ok(with_interval(mean.value, mean.interval, decimals))
 }
 
 fn mitigated(models: &[ModelScores]) -> impl Iterator<Item = (&ModelScores, &MitigationResult)> {
@@ -86,15 +82,16 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
     let verbatim =
         table.footnote(format!("share of pictures whose pixel RMS to the training picture is at most {VERBATIM}"));
     let diversity = table.footnote("mean pixel RMS between two pictures of a prompt");
-    let similarity =
-        table.footnote("greatest similarity of a prompt's pictures to a training picture; copies are those above 0.5");
+    let similarity = table.footnote(format!(
+        "greatest similarity of a prompt's pictures to a training picture; copies are those above {COPY}"
+    ));
     let calls = table.footnote("network calls (samples) a prompt, mitigation and drawing");
     for (model, result) in mitigated(models) {
         for method in &result.methods {
             let mut cells = vec![Cell::text(&model.model), Cell::text(&method.label)];
             for shown in &SHOWN {
                 let values = method.known(result.prompts.len(), shown.quantity);
-                let cell = mean_cell(&values, bootstrap(report), shown.decimals, shown.absent)?.with_note(spread);
+                let cell = mean_cell(&values, report.bootstrap(), shown.decimals, shown.absent)?.with_note(spread);
                 cells.push(match shown.quantity {
                     Quantity::Verbatim => cell.with_note(verbatim),
                     Quantity::Diversity => cell.with_note(diversity),
@@ -157,9 +154,8 @@ pub(super) fn differences(
                         cells.extend([Cell::missing(shown.absent), Cell::missing(shown.absent)]);
                         continue;
                     }
-                    let mean = bootstrap(report).mean(&values)?;
-                    let summary = Summary { count: 1, mean: mean.value, std: None };
-                    cells.push(Cell::measured(summary, Some(mean.interval), shown.decimals).with_note(spread));
+                    let mean = report.bootstrap().mean(&values)?;
+                    cells.push(with_interval(mean.value, mean.interval, shown.decimals).with_note(spread));
                     cells.push(Cell::number(mean.p, 3));
                 }
                 table.push_row(cells)?;

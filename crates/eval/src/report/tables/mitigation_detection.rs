@@ -1,9 +1,6 @@
 //! Detection after mitigation: what the detectors say of the changed prompts, against what their pictures show.
 
-use super::{
-    ModelScores,
-    mitigation::{bootstrap, mean_cell},
-};
+use super::{ModelScores, mitigation::mean_cell};
 use crate::{
     error::Result,
     score::{MethodResult, MitigatedPrompt, MitigationResult, Quantity},
@@ -61,7 +58,7 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
                 };
                 let known = |values: Vec<Option<f64>>| values.into_iter().flatten().collect::<Vec<f64>>();
                 let cell = |values: &[f64], decimals: u8, absent: &str| -> Result<Cell> {
-                    Ok(mean_cell(values, bootstrap(report), decimals, absent)?.with_note(spread))
+                    Ok(mean_cell(values, report.bootstrap(), decimals, absent)?.with_note(spread))
                 };
                 table.push_row(vec![
                     Cell::text(&model.model),

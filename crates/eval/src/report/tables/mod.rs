@@ -23,7 +23,7 @@ use crate::{
     prompts::KnownPrompt,
     score::{AnalysisResult, DetectorScores, GradedScores, MitigationResult},
     spec::{ReportSettings, TableKind},
-    stats::{Bootstrap, Ddof, ScoreSet, Statistic, Summary, TprRule},
+    stats::{Bootstrap, Ddof, Interval, ScoreSet, Statistic, Summary, TprRule},
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 
@@ -126,11 +126,7 @@ struct Statistics {
 impl Statistics {
     fn new(report: &ReportSettings) -> Self {
         let tpr = |rule| Statistic::TprAtFpr { fpr: report.target_fpr, rule };
-        Self {
-            tpr: tpr(TprRule::MaxTprFprLe),
-            tpr_reference: tpr(TprRule::NearestFpr),
-            bootstrap: Bootstrap { resamples: report.resamples, seed: report.bootstrap_seed, confidence: 0.95 },
-        }
+        Self { tpr: tpr(TprRule::MaxTprFprLe), tpr_reference: tpr(TprRule::NearestFpr), bootstrap: report.bootstrap() }
     }
 
     /// Mean and spread over seeds, interval over prompts.
@@ -152,9 +148,18 @@ fn tpr_heading(fpr: f64) -> String {
     format!("TPR@{}%FPR", percent.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// Heading of the column that names the detectors.
-fn rows_column(report: &ReportSettings) -> Column {
-    Column::new("method", report.rows.as_deref().unwrap_or("Method"), ColumnKind::Text)
+/// A number with its interval over prompts, without a spread over seeds.
+fn with_interval(value: f64, interval: Interval, decimals: u8) -> Cell {
+    Cell::measured(Summary { count: 1, mean: value, std: None }, Some(interval), decimals)
+}
+
+/// The columns that tables of detectors begin with: model, n and detector.
+fn detector_columns(report: &ReportSettings) -> Vec<Column> {
+    vec![
+        Column::new("model", "Model", ColumnKind::Text),
+        Column::new("n", "n", ColumnKind::Integer),
+        Column::new("method", report.rows.as_deref().unwrap_or("Method"), ColumnKind::Text),
+    ]
 }
 
 /// The published cell beside a detector's scores.

@@ -1,6 +1,6 @@
 //! Ranks of the detectors, as far as the prompts can tell them apart.
 
-use super::{ModelScores, Statistics, rows_column, tpr_heading};
+use super::{ModelScores, Statistics, detector_columns, tpr_heading};
 use crate::{
     error::Result,
     score::{DetectorScores, score_sets},
@@ -15,17 +15,15 @@ const LEVEL: f64 = 0.05;
 /// Detectors by AUC, each with the range of ranks that it may have.
 pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {
     let tpr = tpr_heading(report.target_fpr);
-    let columns = vec![
-        Column::new("model", "Model", ColumnKind::Text),
-        Column::new("n", "n", ColumnKind::Integer),
-        rows_column(report),
+    let mut columns = detector_columns(report);
+    columns.extend([
         Column::new("auc", "AUC", ColumnKind::Measured),
         Column::new("auc_ranks", "Ranks by AUC", ColumnKind::Text),
         Column::new("auc_apart", "Told apart", ColumnKind::Text),
         Column::new("tpr", tpr.clone(), ColumnKind::Measured),
         Column::new("tpr_ranks", format!("Ranks by {tpr}"), ColumnKind::Text),
         Column::new("tpr_apart", "Told apart", ColumnKind::Text),
-    ];
+    ]);
     let mut table = ResultTable::new(name, format!("{title}: ranks"), columns)?;
     let statistics = Statistics::new(report);
     let note = table.footnote(
