@@ -56,9 +56,9 @@ class Store:
         self.pipeline = export.load(output / name)
         self.pipeline.unet.to(memory_format=torch.channels_last)
         if compiled:
-            import torch._inductor.config
+            from torch._inductor import config as inductor
 
-            torch._inductor.config.freezing = True
+            inductor.freezing = True
             self.pipeline.unet.forward = torch.compile(self.pipeline.unet.forward, dynamic=False)
         weights = output / name / "unet" / "diffusion_pytorch_model.safetensors"
         self.version = hashlib.sha256(weights.read_bytes()).hexdigest()

@@ -1,7 +1,6 @@
 //! Result tables as files and as text: one format per file behind [`Exporter`].
 
 mod csv;
-mod error;
 mod format;
 mod json;
 mod latex;
@@ -13,8 +12,8 @@ mod terminal;
 
 use std::io::{self, Write};
 
+pub use crate::export_error::ExportError;
 pub use csv::Csv;
-pub use error::ExportError;
 pub use format::{Format, UnknownFormat};
 pub use json::Json;
 pub use latex::Latex;
