@@ -1,6 +1,7 @@
 //! Result tables as files and as text: one format per file behind [`Exporter`].
 
 mod csv;
+mod flat;
 mod format;
 mod json;
 mod latex;
@@ -14,6 +15,7 @@ use std::io::{self, Write};
 
 pub use crate::export_error::ExportError;
 pub use csv::Csv;
+pub use flat::FlatTable;
 pub use format::{Format, UnknownFormat};
 pub use json::Json;
 pub use latex::Latex;
