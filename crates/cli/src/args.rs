@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use memscope_eval::spec::{DetectorName, MitigationEntry, entry_of_text};
+use memscope_judges::{NamedPreprocessing, PUBLISHED_JUDGES, PublishedJudge};
 use memscope_metric::{Numerics, Preset};
 use memscope_model::{
     CheckpointWeights, DeviceChoice, Execution, FileOptions, LoadOptions, Lora, ModelSource, NetworkDtype,
@@ -65,6 +66,15 @@ pub(crate) enum Command {
     /// Draw images for prompts without and with mitigation, and compare them.
     #[command(after_help = MITIGATE_HELP)]
     Mitigate(Mitigate),
+    /// Find the nearest picture for each picture: is one a copy of the other?
+    #[command(after_help = SIMILARITY_HELP)]
+    Similarity(Similarity),
+    /// Look at pictures: alignment with their prompts, quality, similarity to training pictures.
+    #[command(after_help = JUDGE_HELP)]
+    Judge(Judge),
+    /// Find near duplicates in a folder of training pictures.
+    #[command(after_help = DUPLICATES_HELP)]
+    Duplicates(Duplicates),
     /// List the models that can be named, download one, or check what is in the cache.
     Models(Models),
     /// Prompt lists that are not part of the program: list or download them.
@@ -236,11 +246,15 @@ pub(crate) enum ModelsAction {
         #[arg(long)]
         json: bool,
     },
-    /// Download what a model of the Hub lacks in the cache, or go on with it; prints its folder.
-    #[command(after_help = HUB_VARIABLES)]
+    /// Download what a model of the Hub, or a set of judges, lacks in the cache, or go on with it; prints its folder.
+    #[command(after_help = FETCH_HELP)]
     Fetch {
-        /// sd14, sd20, rv51, or a Hub id, owner/name[@revision].
-        model: ModelSource,
+        /// sd14, sd20, rv51, or a Hub id, owner/name[@revision]; judges for published judges of pictures.
+        model: FetchTarget,
+        /// judges: which of them, at most one each for copy similarity, alignment and quality; may be repeated. By default
+        /// sscd-disc-large, clip-vit-l-14 and aesthetic.
+        #[arg(long = "judge", value_name = "NAME", value_parser = judge_names())]
+        judges: Vec<String>,
         /// Variant of the weight files, e.g. fp16 for *.fp16.safetensors; by default those without one.
         #[arg(long, value_name = "NAME")]
         variant: Option<Variant>,
@@ -261,10 +275,39 @@ The hashes are those that the Hub announced at the download; of files that anoth
 blobs are named by. What is damaged is downloaded again by `memscope models fetch`. Exit code 4 if anything is damaged \
 or missing.";
 
-const HUB_VARIABLES: &str = "\
+/// What `memscope models fetch` brings.
+#[derive(Clone, Debug)]
+pub(crate) enum FetchTarget {
+    /// Published judges.
+    Judges,
+    /// A model.
+    Model(ModelSource),
+}
+
+impl std::str::FromStr for FetchTarget {
+    type Err = memscope_model::Error;
+
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        if given == "judges" { Ok(Self::Judges) } else { given.parse().map(Self::Model) }
+    }
+}
+
+/// Names of published judges, for completions and messages.
+fn judge_names() -> clap::builder::PossibleValuesParser {
+    let value = |judge: &PublishedJudge| clap::builder::PossibleValue::new(judge.name).help(judge.description);
+    clap::builder::PossibleValuesParser::new(PUBLISHED_JUDGES.iter().map(value).collect::<Vec<_>>())
+}
+
+const FETCH_HELP: &str = "\
+Examples:\n  \
+memscope models fetch sd14\n  \
+memscope models fetch judges\n  \
+memscope models fetch judges --judge sscd-disc-large --judge clip-vit-g-14 --judge aesthetic    # as MemBench\n\
+Judges from the Hub lie in its cache, the others in MEMSCOPE_CACHE; the printed folder links to both and is what \
+--judges takes. Where no hash was published, that of the first download is printed and kept.\n\
 Environment: HF_TOKEN (gated and private models), HF_HOME or HF_HUB_CACHE (where the cache is), HF_ENDPOINT (a mirror \
 of the Hub), HF_HUB_OFFLINE=1 (no network), HTTPS_PROXY, SSL_CERT_FILE; MEMSCOPE_SD14, MEMSCOPE_SD20, MEMSCOPE_RV51 \
-(another source for the short name).";
+(another source for the short name); MEMSCOPE_CACHE; MEMSCOPE_JUDGES_URL (a mirror of the judges that are not on the Hub).";
 
 /// `memscope data`.
 #[derive(Debug, Subcommand)]
@@ -727,9 +770,10 @@ pub(crate) struct Mitigate {
     /// Images to draw for each prompt and method.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) count: u16,
-    /// Folder of judges: copy similarity, alignment, quality; embedded for those of the program.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) judges: Option<PathBuf>,
+    /// Judges of copy similarity, alignment and quality: a folder, names of published ones joined by + (memscope models
+    /// fetch judges), or embedded for those of the program.
+    #[arg(long, value_name = "SRC")]
+    pub(crate) judges: Option<String>,
     /// Folder with training pictures and pictures.csv (columns prompt and file).
     #[arg(long, value_name = "DIR")]
     pub(crate) training_pictures: Option<PathBuf>,
@@ -742,4 +786,133 @@ pub(crate) struct Mitigate {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Which judges look.
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
+    /// A folder of judges, names of published ones joined by + (memscope models fetch judges), or embedded; by default those
+    /// of the program, where it has some.
+    #[arg(long, value_name = "SRC")]
+    pub(crate) judges: Option<String>,
+    /// How the copy descriptor sees pictures, by default as its network is mostly used: membench288 (exactly 288 x 288),
+    /// wen224 (short side 256, centre 224) or mixup320 (exactly 320 x 320).
+    #[arg(long, value_name = "NAME", value_parser = preprocessing_names())]
+    pub(crate) preprocessing: Option<NamedPreprocessing>,
+}
+
+/// Names of preprocessings, for completions and messages.
+fn preprocessing_names() -> impl clap::builder::TypedValueParser<Value = NamedPreprocessing> {
+    use clap::builder::TypedValueParser;
+    clap::builder::PossibleValuesParser::new(NamedPreprocessing::ALL.map(NamedPreprocessing::name))
+        .try_map(|name| name.parse::<NamedPreprocessing>())
+}
+
+/// Where rows about pictures go.
+#[derive(Debug, Args)]
+pub(crate) struct PictureOutput {
+    /// Write the rows to a .csv, .parquet or .jsonl file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace files that are there.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const SIMILARITY_HELP: &str = "\
+Examples:\n  \
+memscope similarity generated.png training.png --judges sscd-disc-large --preprocessing membench288\n  \
+memscope similarity generated training --judges sscd-disc-mixup --maps maps --out nearest.csv\n  \
+memscope similarity generated training --pixels --json\n\
+Compares by the cosine of a copy descriptor's vectors, or with --pixels by the root mean square difference of pixels, which \
+needs no weights and sees only pictures of the same size. A file is never compared with itself. Maps show each picture \
+beside its nearest one, reddened where the similarity comes from.";
+
+/// `memscope similarity`.
+#[derive(Debug, Args)]
+pub(crate) struct Similarity {
+    /// A picture (.png, .jpg), or a folder of them.
+    #[arg(value_name = "A")]
+    pub(crate) first: PathBuf,
+    /// Where the nearest is looked for: a picture, or a folder.
+    #[arg(value_name = "B")]
+    pub(crate) second: PathBuf,
+    /// Which judges look.
+    #[command(flatten)]
+    pub(crate) judges: JudgeArgs,
+    /// Compare pixels; no judge is needed.
+    #[arg(long, conflicts_with_all = ["judges", "preprocessing", "maps"])]
+    pub(crate) pixels: bool,
+    /// What counts as a copy: a similarity above this (0.5), with --pixels an RMS of at most this (0.08).
+    #[arg(long, value_name = "X", value_parser = finite, allow_negative_numbers = true)]
+    pub(crate) threshold: Option<f64>,
+    /// Draw where each picture is similar to its nearest one, into PNG files in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) maps: Option<PathBuf>,
+    /// Where the rows go.
+    #[command(flatten)]
+    pub(crate) output: PictureOutput,
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().map_err(|e| e.to_string())?;
+    if number.is_finite() { Ok(number) } else { Err("it must be finite".into()) }
+}
+
+const JUDGE_HELP: &str = "\
+Examples:\n  \
+memscope judge generated --judges clip-vit-l-14+aesthetic\n  \
+memscope judge generated --judges sscd-disc-large+clip-vit-g-14+aesthetic --training training --out judged.parquet\n  \
+memscope judge generated --prompts prompts.csv --json\n\
+Prompts are those that the PNG files carry (Prompt as memscope writes it, parameters as web UIs do), or those of a table \
+with the columns picture (or file) and prompt.";
+
+/// `memscope judge`.
+#[derive(Debug, Args)]
+pub(crate) struct Judge {
+    /// A folder of pictures, or one picture.
+    pub(crate) folder: PathBuf,
+    /// Which judges look.
+    #[command(flatten)]
+    pub(crate) judges: JudgeArgs,
+    /// A table (.csv, .tsv, .jsonl, .json, .parquet) with the columns picture (or file) and prompt, in place of the
+    /// prompts in the files.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompts: Option<PathBuf>,
+    /// Folder of training pictures, among which the most similar one is looked for.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) training: Option<PathBuf>,
+    /// Where the rows go.
+    #[command(flatten)]
+    pub(crate) output: PictureOutput,
+}
+
+const DUPLICATES_HELP: &str = "\
+Examples:\n  \
+memscope duplicates training --judges sscd-disc-mixup --out duplicates.csv\n  \
+memscope duplicates training --pixels --threshold 0.02 --json\n\
+Pictures whose descriptors have a cosine of at least the threshold are near duplicates, and a chain of them is one group. \
+Without a copy descriptor, or with --pixels, thumbnails of 16 x 16 pixels are compared: crops, mirrored and recoloured \
+copies are not seen then.";
+
+/// `memscope duplicates`.
+#[derive(Debug, Args)]
+pub(crate) struct Duplicates {
+    /// The folder, sub-folders included.
+    pub(crate) folder: PathBuf,
+    /// Which judges look.
+    #[command(flatten)]
+    pub(crate) judges: JudgeArgs,
+    /// Compare thumbnails; no judge is needed.
+    #[arg(long, conflicts_with_all = ["judges", "preprocessing"])]
+    pub(crate) pixels: bool,
+    /// What counts as near: a cosine of at least this (0.75), with thumbnails an RMS of at most this (0.03).
+    #[arg(long, value_name = "X", value_parser = finite, allow_negative_numbers = true)]
+    pub(crate) threshold: Option<f64>,
+    /// Where the rows go.
+    #[command(flatten)]
+    pub(crate) output: PictureOutput,
 }

@@ -51,6 +51,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Generate(args) => commands::generate::run(&args),
         Command::Mitigate(args) => commands::mitigate::run(&args),
+        Command::Similarity(args) => commands::pictures::similarity(&args),
+        Command::Judge(args) => commands::pictures::judge(&args),
+        Command::Duplicates(args) => commands::pictures::duplicates(&args),
         Command::Models(args) => commands::models::run(&args),
         Command::Data(args) => commands::data::run(&args),
         Command::Completions { shell } => {
