@@ -83,7 +83,7 @@ pub use self::{
     judge::Judge,
     judges::Judges,
     location::LocationMap,
-    nearest::{most_similar, nearest_by_pixels},
+    nearest::{Nearest, most_similar, nearest_by_pixels},
     overlay::side_by_side,
     picture::Picture,
     preprocess::{Filter, Fit, NamedPreprocessing, Preprocessing},

@@ -24,6 +24,9 @@ pub fn most_similar(
     Ok(cosines.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best }))
 }
 
+/// Place of the nearest picture, and the root mean square difference; `None` where none has the same size.
+pub type Nearest = Option<(usize, f64)>;
+
 /// Bytes of pixels that are held at a time.
 const HELD: usize = 1 << 30;
 
@@ -36,8 +39,8 @@ pub fn nearest_by_pixels(
     pictures: &[&PictureFile],
     others: &[&PictureFile],
     watching: &mut dyn Watching,
-) -> Result<Option<Vec<Option<(usize, f64)>>>> {
-    let mut nearest: Vec<Option<(usize, f64)>> = vec![None; pictures.len()];
+) -> Result<Option<Vec<Nearest>>> {
+    let mut nearest: Vec<Nearest> = vec![None; pictures.len()];
     let (mut held, mut bytes): (Vec<(usize, Picture)>, usize) = (vec![], 0);
     let total = pictures.len() * others.len();
     let (mut done, mut block) = (0, 0);

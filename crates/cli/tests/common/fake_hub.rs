@@ -35,8 +35,6 @@ pub(crate) struct State {
     pub(crate) gated: bool,
     /// The storage closes the connection after so many bytes, so many times.
     pub(crate) cut: Option<(usize, usize)>,
-    /// Plain files can be had from the middle, and break off like those of the storage.
-    pub(crate) plain_ranges: bool,
     /// The storage changes a byte.
     pub(crate) corrupt: bool,
     /// The listing has sizes and hashes, as the Hub's has and some mirrors' have not.
@@ -222,9 +220,7 @@ impl FakeHub {
         let [owner, name, "resolve", _, file] = parts[..] else {
             // A server of plain files.
             return match state.files.get(path.trim_start_matches('/')).cloned() {
-                Some(bytes) if state.plain_ranges && request.method == "GET" => {
-                    ranged(&mut state, bytes, request.range)
-                }
+                Some(bytes) if request.method == "GET" => ranged(&mut state, bytes, request.range),
                 Some(bytes) => Answer::new("200 OK", bytes),
                 None => Answer::new("404 Not Found", b"404: Not Found".to_vec()),
             };
