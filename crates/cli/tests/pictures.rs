@@ -228,3 +228,26 @@ fn what_cannot_be_looked_at_is_said() {
     let mut both = run("similarity", &[a, a]);
     fails(both.args(["--pixels", "--maps", "maps"]), 2, &["--maps"]);
 }
+
+/// The program's own judges are files below data/embedded/judges; without them every command says so.
+#[test]
+fn the_programs_own_judges_are_used_where_it_has_some() {
+    let a = pictures(&[("x.png", 3), ("y.png", 3), ("z.png", 5)]);
+    let is_there = repository().join("data/embedded/judges/sscd/model.safetensors").is_file();
+    let judged = run("judge", &[a.path()]).arg("--json").output().unwrap();
+    let nearest = run("similarity", &[a.path(), a.path()]).arg("--json").output().unwrap();
+    let nearest_report: Value = serde_json::from_slice(&nearest.stdout).unwrap();
+    assert_eq!(nearest_report["pictures"][0]["nearest"], "y.png");
+    if is_there {
+        let report: Value = serde_json::from_slice(&judged.stdout).unwrap();
+        assert_eq!(report["judges"].as_array().unwrap().len(), 3, "{}", stderr(&judged));
+        assert!((nearest_report["pictures"][0]["similarity"].as_f64().unwrap() - 1.0).abs() < 1e-5);
+        return;
+    }
+    assert_eq!(judged.status.code(), Some(4));
+    for output in [&judged, &nearest] {
+        let message = stderr(output);
+        assert!(message.contains("no judges of its own") && message.contains("models fetch judges"), "{message}");
+    }
+    assert_eq!(nearest_report["by"], "pixels");
+}

@@ -68,7 +68,7 @@ fn descriptor(args: &JudgeArgs, pixels: bool) -> anyhow::Result<Option<Sscd>> {
         if args.preprocessing.is_some() {
             return Err(UserError::model(format!("--preprocessing needs a copy descriptor; {REMEDY}")).into());
         }
-        tracing::warn!("there is no copy descriptor, so that pixels are compared; {REMEDY}");
+        tracing::warn!("pixels are compared: {REMEDY}");
         return Ok(None);
     };
     let sscd = open(&files, args)?.similarity;

@@ -70,16 +70,19 @@ const SIMILARITY: f64 = 0.5;
 /// The verbatim criterion of the embedded models.
 const RMS: f64 = 0.08;
 
-const COLUMNS: [RowColumn<Row>; 4] = [
-    RowColumn { key: "picture", header: "Picture", value: |row| RowValue::Text(Some(row.picture.clone())) },
-    RowColumn { key: "nearest", header: "Nearest", value: |row| RowValue::Text(row.nearest.clone()) },
-    RowColumn {
-        key: "similarity",
-        header: "Similarity",
-        value: |row| RowValue::Number(row.similarity, 3, "no copy descriptor"),
-    },
-    RowColumn { key: "rms", header: "Pixel RMS", value: |row| RowValue::Number(row.rms, 3, "other size") },
-];
+/// The columns; a similarity where there is a copy descriptor.
+fn columns(is_descriptor: bool) -> Vec<RowColumn<Row>> {
+    let mut columns = vec![
+        RowColumn { key: "picture", header: "Picture", value: |row: &Row| RowValue::Text(Some(row.picture.clone())) },
+        RowColumn { key: "nearest", header: "Nearest", value: |row| RowValue::Text(row.nearest.clone()) },
+        RowColumn { key: "rms", header: "Pixel RMS", value: |row| RowValue::Number(row.rms, 3, "other size") },
+    ];
+    if is_descriptor {
+        let value = |row: &Row| RowValue::Number(row.similarity, 3, "no other picture");
+        columns.insert(2, RowColumn { key: "similarity", header: "Similarity", value });
+    }
+    columns
+}
 
 /// `memscope similarity`.
 pub(crate) fn run(args: &Similarity) -> anyhow::Result<()> {
@@ -102,12 +105,13 @@ pub(crate) fn run(args: &Similarity) -> anyhow::Result<()> {
         judge: sscd.as_ref().map(|sscd| sscd.name().to_owned()),
         preprocessing: sscd.as_ref().map(|sscd| sscd.preprocessing().label()),
     };
-    write(&args.output, &rows, &COLUMNS)?;
+    let columns = columns(sscd.is_some());
+    write(&args.output, &rows, &columns)?;
     let summary = summary(&rows, &by, args.threshold);
     if args.output.json {
         return print_json(&Report { by, pictures: rows, unreadable, summary });
     }
-    let mut table = table("similarity", "Nearest pictures", &rows, &COLUMNS)?;
+    let mut table = table("similarity", "Nearest pictures", &rows, &columns)?;
     let by = match (&by.judge, &by.preprocessing) {
         (Some(judge), Some(preprocessing)) => format!("{judge}, {preprocessing}"),
         _ => "pixels".to_owned(),
