@@ -6,6 +6,7 @@ mod generate;
 mod measurements;
 mod mitigation;
 mod picture;
+mod predictions;
 mod timing;
 mod tokens;
 
@@ -19,6 +20,7 @@ pub use mitigation::{
     JudgeFiles, Judging, Look, Looks, Mitigations, PictureNames, Place, PlannedMethod, TrainingPictures, UnitRecord,
 };
 pub(crate) use picture::is_whole_picture;
+pub use predictions::{PREDICTION_INDEX, PredictionFile, PredictionIndex, Predictions};
 pub(crate) use timing::Timing;
 pub use timing::{TIMED_PROMPTS, TimedDetector};
 pub use tokens::{TokenGradients, TokenNorm};
