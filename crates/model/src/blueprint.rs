@@ -138,6 +138,11 @@ impl Blueprint {
         self.empty_prompt
     }
 
+    /// Side in pixels of the pictures that its latents stand for; `None` without a VAE that is supported.
+    pub fn picture_size(&self) -> Option<usize> {
+        Some(self.unet.sample_size << (self.vae.as_ref()?.network.block_out_channels.len() - 1))
+    }
+
     pub(crate) fn vae(&self) -> Option<&VaeShape> {
         self.vae.as_ref()
     }
