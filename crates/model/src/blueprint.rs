@@ -148,7 +148,7 @@ impl Blueprint {
     }
 
     /// Whether a core takes whole samples, rather than all cores one sample together.
-    pub(crate) fn is_small(&self) -> bool {
+    pub fn is_small(&self) -> bool {
         self.unet.sample_size <= SMALL
     }
 }

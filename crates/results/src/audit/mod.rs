@@ -4,8 +4,10 @@
 
 mod decide;
 mod record;
+mod words;
 
 pub use decide::{Claim, Decision, decide};
 pub use record::{
     Answer, Audit, AuditFolder, AuditRow, AuditedModel, CalibrationRecord, CheckpointRow, Draw, FORMAT, Share,
 };
+pub use words::{percent, statement};
