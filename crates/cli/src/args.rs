@@ -2,6 +2,8 @@
 // These comments are the help texts, in which brackets are not links.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod export;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -12,6 +14,8 @@ use memscope_model::{
     NoiseGenerator, Parameterization, Pixels, ScheduleCheck, SizeConditions, Variant,
 };
 use memscope_results::shards::ShardChoice;
+
+pub(crate) use export::{Noise, NoiseExport, Predictions, PredictionsExport};
 
 /// Tell whether prompts make a text-to-image diffusion model reproduce its training images, without generating any.
 #[derive(Debug, Parser)]
@@ -71,6 +75,12 @@ pub(crate) enum Command {
     /// Draw images for prompts without and with mitigation, and compare them.
     #[command(after_help = MITIGATE_HELP)]
     Mitigate(Mitigate),
+    /// The initial noise x_T as a file, for detectors of other programs.
+    #[command(subcommand)]
+    Noise(Noise),
+    /// The network's predictions as files, for detectors of other programs.
+    #[command(subcommand)]
+    Predictions(Predictions),
     /// List the models that can be named, download one, or check what is in the cache.
     Models(Models),
     /// Prompt lists that are not part of the program: list or download them.
@@ -380,6 +390,9 @@ pub(crate) struct RunOptions {
     /// Folder for results; stored measurements in it are reused.
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub(crate) results: PathBuf,
+    /// Folder for stored measurements, which several results folders may share; by default answers in the results folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) answers: Option<PathBuf>,
     /// Replace a field of the experiment, e.g. noise.seeds=[42] (value in YAML); may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,

@@ -117,7 +117,13 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true)]
     pub(crate) evidence: u32,
     /// Audit once for each of these scales of the one --lora, e.g. 0.25,0.5,0.75,1; the page is about the last one.
-    #[arg(long, value_name = "SCALES", value_delimiter = ',', allow_negative_numbers = true, conflicts_with = "checkpoints")]
+    #[arg(
+        long,
+        value_name = "SCALES",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        conflicts_with = "checkpoints"
+    )]
     pub(crate) lora_scale: Vec<f64>,
     /// Audit once for each of these LoRA files, on top of --lora; may be repeated. The page is about the last one.
     #[arg(long = "checkpoint", value_name = "FILE[:SCALE]")]

@@ -18,7 +18,7 @@ use std::process::ExitCode as ProcessExit;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command, Verify};
+use args::{Cli, Command, Noise, Predictions, Verify};
 use exit_code::ExitCode;
 
 fn main() -> ProcessExit {
@@ -54,6 +54,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Generate(args) => commands::generate::run(&args),
         Command::Mitigate(args) => commands::mitigate::run(&args),
+        Command::Noise(Noise::Export(args)) => commands::export::noise(&args),
+        Command::Predictions(Predictions::Export(args)) => commands::export::predictions(&args),
         Command::Models(args) => commands::models::run(&args),
         Command::Data(args) => commands::data::run(&args),
         Command::Completions { shell } => {

@@ -8,7 +8,7 @@ use std::{
 
 use memscope_eval::{
     ResultTable,
-    export::{Exporter, Terminal},
+    export::{Exporter, FlatTable, Terminal},
 };
 
 use crate::messages::visible;
@@ -40,6 +40,33 @@ pub(crate) fn print_table(table: &ResultTable) -> anyhow::Result<()> {
     Terminal.write(table, &mut text)?;
     text.push(b'\n');
     print(&String::from_utf8_lossy(&text))
+}
+
+/// The tables of a command: printed one by one for people, as one document of JSON for programs.
+pub(crate) struct Tables {
+    json: bool,
+    held: Vec<FlatTable>,
+}
+
+impl Tables {
+    /// `json`: hold them until [`Tables::finish`].
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json, held: vec![] }
+    }
+
+    /// Prints a table, or holds it for the document.
+    pub(crate) fn add(&mut self, table: &ResultTable) -> anyhow::Result<()> {
+        if self.json {
+            self.held.push(FlatTable::new(table));
+            return Ok(());
+        }
+        print_table(table)
+    }
+
+    /// Prints the document `{"tables": [...]}`; nothing for people.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        if self.json { print_json(&serde_json::json!({ "tables": self.held })) } else { Ok(()) }
+    }
 }
 
 /// Finds out whether a file can be written before anything is measured for it; an existing file is left as it is.

@@ -25,6 +25,7 @@ struct Measurement {
     generation: u32,
     measure: String,
     quantity: String,
+    timestep: Option<u32>,
     value: f64,
 }
 
@@ -56,6 +57,7 @@ impl Row for Measurement {
             Column::new("generation".into(), rows.iter().map(|row| row.generation).collect::<Vec<_>>()),
             text("measure", |row| &row.measure),
             text("quantity", |row| &row.quantity),
+            Column::new("timestep".into(), rows.iter().map(|row| row.timestep).collect::<Vec<_>>()),
             Column::new("value".into(), rows.iter().map(|row| row.value).collect::<Vec<_>>()),
         ]
     }
@@ -109,6 +111,11 @@ impl<R: Row> Rows<R> {
     }
 }
 
+/// The timestep that a name of a quantity or measure holds, as `t=981`; none where it holds several, or none.
+fn timestep(name: &str) -> Option<u32> {
+    name.split('/').find_map(|part| part.strip_prefix("t="))?.parse().ok()
+}
+
 type Classes<'a> = (&'a [String], &'a [String]);
 
 impl Collector {
@@ -154,6 +161,7 @@ impl Collector {
                         generation: stored.generation as u32,
                         measure: stored.measure.to_owned(),
                         quantity: name.clone(),
+                        timestep: timestep(name).or_else(|| timestep(stored.measure)),
                         value: *value,
                     })
                 })

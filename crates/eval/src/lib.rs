@@ -17,6 +17,7 @@ pub mod shard;
 pub mod spec;
 mod table_file;
 pub mod tasks;
+mod tensor_file;
 
 pub use error::{Error, Result};
 pub use frames::{LabelledScores, read_labelled_scores};
@@ -25,3 +26,4 @@ pub use memscope_results::{ResultTable, Warning, export, paper, stats, table, wa
 pub use run::MeasurementStore;
 pub use spec::{Experiment, ExperimentFile};
 pub use table_file::{TableFile, write_columns};
+pub use tensor_file::{NamedTensor, write_tensors};

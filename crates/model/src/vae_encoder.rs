@@ -42,9 +42,8 @@ impl VaeEncoder {
         let error = Mutex::new(None);
         let backend = Box::new(CandleBackend::new(&weights, &error));
         let builder = VarBuilder::from_backend(backend, DType::F32, place.device.clone());
-        Self::build(&shape, &builder).map_err(|flat| {
-            error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat))
-        })
+        Self::build(&shape, &builder)
+            .map_err(|flat| error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat)))
     }
 
     fn build(shape: &VaeShape, builder: &VarBuilder) -> candle_core::Result<Self> {

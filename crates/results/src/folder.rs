@@ -40,12 +40,26 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Results {
     root: PathBuf,
+    /// The store of measured numbers, where it is not below the root.
+    answers: Option<PathBuf>,
+}
+
+impl From<&Path> for Results {
+    fn from(root: &Path) -> Self {
+        Self::new(root)
+    }
 }
 
 impl Results {
     /// The results at `root`; nothing is made.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), answers: None }
+    }
+
+    /// The same with the store of measured numbers in another folder, which several results folders may share.
+    #[must_use]
+    pub fn with_answers(self, answers: Option<PathBuf>) -> Self {
+        Self { answers, ..self }
     }
 
     /// The folder itself.
@@ -55,7 +69,7 @@ impl Results {
 
     /// The store of measured numbers that all experiments share.
     pub fn answers(&self) -> PathBuf {
-        self.root.join("answers")
+        self.answers.clone().unwrap_or_else(|| self.root.join("answers"))
     }
 
     /// The pictures of mitigated prompts that all experiments share; a name holds what determines a picture.

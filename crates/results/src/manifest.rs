@@ -221,8 +221,21 @@ pub struct DetectorRecord {
     /// Weights given in the experiment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gammas: Option<GammasRecord>,
-    /// The options in force.
-    pub protocol: ProtocolRecord,
+    /// The options in force; none for scores of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<ProtocolRecord>,
+    /// The table that the scores come from, of a detector that another program ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<ScoreFileRecord>,
+}
+
+/// A table of scores.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoreFileRecord {
+    /// The file.
+    pub file: String,
+    /// SHA-256 of its content.
+    pub sha256: String,
 }
 
 /// Weights of cosine and norm in M = γ_cos · C + γ_norm · N.

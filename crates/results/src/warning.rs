@@ -51,6 +51,28 @@ pub enum Warning {
         #[serde(alias = "fpr")]
         target_fpr: f64,
     },
+    /// Prompts that a table of scores lacks, or has beside those of the experiment.
+    ScoreFilePrompts {
+        /// The detector whose scores they are.
+        detector: String,
+        /// The table.
+        file: String,
+        /// Memorized prompts without all their scores.
+        missing_memorized: usize,
+        /// Non-memorized prompts without all their scores.
+        missing_non_memorized: usize,
+        /// Prompts that no list of the experiment has.
+        extra: usize,
+    },
+    /// How a table of scores was read.
+    ScoreFile {
+        /// The detector whose scores they are.
+        detector: String,
+        /// The table.
+        file: String,
+        /// What was noticed.
+        remark: String,
+    },
     /// A figure, or a part of one, that the data do not allow.
     FigureLeftOut {
         /// Which, and why.
@@ -73,6 +95,25 @@ impl fmt::Display for Warning {
                 };
                 let (list, prompt, shown) = (excerpt(list), excerpt(prompt), shown.join(", "));
                 write!(f, "{list}: '{prompt}' stands on lines {shown}{more}; it counts once")
+            }
+            Self::ScoreFilePrompts { detector, file, missing_memorized, missing_non_memorized, extra } => {
+                write!(f, "{} ({}): ", excerpt(detector), excerpt(file))?;
+                if missing_memorized + missing_non_memorized > 0 {
+                    write!(
+                        f,
+                        "no scores of {missing_memorized} memorized and {missing_non_memorized} non-memorized prompts, which \
+                         are left out for all detectors, so that all are compared on the same prompts"
+                    )?;
+                }
+                if *extra > 0 {
+                    let also = if missing_memorized + missing_non_memorized > 0 { "; " } else { "" };
+                    let prompts = if *extra == 1 { "prompt" } else { "prompts" };
+                    write!(f, "{also}{extra} {prompts} that no list of the experiment has")?;
+                }
+                Ok(())
+            }
+            Self::ScoreFile { detector, file, remark } => {
+                write!(f, "{} ({}): {}", excerpt(detector), excerpt(file), excerpt(remark))
             }
             Self::FigureLeftOut { reason } => f.write_str(&excerpt(reason)),
             Self::BlankLines { list, count } => write!(f, "{}: {count} blank lines were skipped", excerpt(list)),

@@ -15,7 +15,7 @@ use crate::{
     args::{Reproduce, RunOptions},
     exit_code::UserError,
     messages::note,
-    output::print,
+    output::{Tables, print},
     progress::Progress,
 };
 
@@ -50,21 +50,22 @@ pub(crate) fn run(args: &Reproduce) -> anyhow::Result<()> {
     let mut progress = Progress::install()?;
     experiments.iter().try_for_each(|(_, experiment)| provide(experiment, &progress))?;
     check_memory(&experiments, &args.options)?;
+    let mut tables = Tables::new(args.options.json);
     for (i, stage) in stages.iter().enumerate() {
         progress.stage(i + 1, stages.len(), names[i]);
         match stage {
             Stage::Experiment(experiment) => {
                 let command = format!("memscope reproduce {}{}", names[i], model_arguments(args));
-                measure(experiment, &args.options, &command, &mut progress)?
+                measure(experiment, &args.options, &command, &mut progress, &mut tables)?
             }
-            Stage::Theorem1 => theorem1::verify(THEOREM_INSTANCES, 0, &args.options.results, args.options.json)?,
+            Stage::Theorem1 => theorem1::verify(THEOREM_INSTANCES, 0, &args.options.results, &mut tables)?,
         }
     }
     if all {
         report::run(&args.options.results, None)?;
         note(&format!("{} experiments and report.html written to {}", stages.len(), args.options.results.display()));
     }
-    Ok(())
+    tables.finish()
 }
 
 /// The experiments of a target, with their names; what needs no network is none of them.
@@ -292,6 +293,7 @@ mod tests {
         let set = set.iter().map(ToString::to_string).collect();
         RunOptions {
             results: "results".into(),
+            answers: None,
             set,
             accept_schedule: false,
             dtype: None,

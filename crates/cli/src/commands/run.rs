@@ -20,7 +20,7 @@ use crate::{
     exit_code::UserError,
     input,
     messages::note,
-    output::{print, print_json, print_table},
+    output::{Tables, print, print_json},
     progress::Progress,
 };
 
@@ -40,7 +40,9 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
     let mut progress = Progress::install()?;
     provide(&experiment, &progress)?;
     check_memory(&[(&title, &experiment)], &args.options)?;
-    measure(&experiment, &args.options, &format!("memscope run {name}"), &mut progress)
+    let mut tables = Tables::new(args.options.json);
+    measure(&experiment, &args.options, &format!("memscope run {name}"), &mut progress, &mut tables)?;
+    tables.finish()
 }
 
 /// Reads an experiment file under the options of the command line.
@@ -115,24 +117,29 @@ fn all_points(experiment: &Experiment) -> anyhow::Result<Vec<Experiment>> {
     })
 }
 
-/// Runs an experiment and prints its tables; `command` is how a user repeats it.
+/// Runs an experiment and adds its tables to `out`; `command` is how a user repeats it.
 pub(crate) fn measure(
     experiment: &Experiment,
     options: &RunOptions,
     command: &str,
     progress: &mut Progress,
+    out: &mut Tables,
 ) -> anyhow::Result<()> {
     let policy = policy(options.fresh);
     if !experiment.file().sweep.is_empty() {
-        let mut outcome = runs::run_sweep(experiment, &options.results, policy, command, progress)
+        let draw = |point: &mut runs::Outcome| -> anyhow::Result<()> {
+            point.notes.iter().for_each(|left_out| note(&format!("warning: {left_out}")));
+            Ok(write_figures(&point.figures, &mut point.open, command)?)
+        };
+        let mut outcome = runs::run_sweep(experiment, results(options), policy, command, progress, draw)
             .with_context(|| format!("sweep '{}'", experiment.file().name))?;
         write_figures(&outcome.figures, &mut outcome.open, command)?;
         let (table, folder) = (outcome.table.clone(), outcome.open.folder().path().to_owned());
         outcome.commit()?;
         note(&format!("written to {}", folder.display()));
-        return if options.json { print_json(&table) } else { print_table(&table) };
+        return out.add(&table);
     }
-    let mut outcome = runs::run(experiment, &options.results, policy, command, progress)
+    let mut outcome = runs::run(experiment, results(options), policy, command, progress)
         .with_context(|| format!("experiment '{}'", experiment.file().name))?;
     outcome.notes.iter().for_each(|left_out| note(&format!("warning: {left_out}")));
     write_figures(&outcome.figures, &mut outcome.open, command)?;
@@ -141,7 +148,12 @@ pub(crate) fn measure(
     let seconds = outcome.commit()?.seconds;
     note(&format!("{calls} network calls, {seconds:.1} s; written to {}", folder.display()));
     // Everything is on the disk before a closed pipe can end the program.
-    tables.iter().try_for_each(|table| if options.json { print_json(table) } else { print_table(table) })
+    tables.iter().try_for_each(|table| out.add(table))
+}
+
+/// The results folder with the store of measured numbers.
+pub(crate) fn results(options: &RunOptions) -> Results {
+    Results::new(&options.results).with_answers(options.answers.clone())
 }
 
 /// Whether stored measurements count.
@@ -165,7 +177,7 @@ fn plan(
     options: &RunOptions,
     mut missing: impl FnMut(&ModelSource) -> anyhow::Result<Option<FetchPlan>>,
 ) -> anyhow::Result<Vec<(String, Item)>> {
-    let mut planner = Planner::new(&options.results);
+    let mut planner = Planner::new(results(options));
     let mut items = vec![];
     for (name, experiment) in experiments {
         let points = places(experiment, options)?;

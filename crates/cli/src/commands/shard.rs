@@ -109,6 +109,12 @@ pub(crate) fn run_experiments(
     if experiments.is_empty() {
         return Err(UserError::input("--shard: nothing of this asks a network; run it as a whole").into());
     }
+    if options.answers.is_some() {
+        return Err(UserError::input(
+            "--answers is no option of a shard, which keeps its measurements apart until they are merged",
+        )
+        .into());
+    }
     let name = plan_name(experiments.iter().map(|(_, experiment)| *experiment));
     let results = Results::new(&options.results);
     let mut progress = Progress::install()?;

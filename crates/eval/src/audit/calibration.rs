@@ -60,7 +60,8 @@ impl CalibrationFile {
         let file: Self = read_json(path, LIMIT)?;
         let refuse = |reason: String| Err(Error::Scores { file: path.display().to_string(), reason });
         if file.format != CALIBRATION_FORMAT {
-            let reason = format!("has format {}, this program reads {CALIBRATION_FORMAT}; calibrate again", file.format);
+            let reason =
+                format!("has format {}, this program reads {CALIBRATION_FORMAT}; calibrate again", file.format);
             return refuse(reason);
         }
         let conditions = file.scores.first().map_or(0, |score| score.conditions.len());
@@ -96,9 +97,19 @@ impl CalibrationFile {
         let is_other = |ours: &AuditedModel, theirs: &AuditedModel| {
             ours.fingerprint != theirs.fingerprint || ours.arithmetic != theirs.arithmetic
         };
-        let says = |model: Option<&AuditedModel>| model.map_or_else(|| "none".to_owned(), |model| {
-            format!("{} ({}, {})", model.source, &model.fingerprint[..model.fingerprint.len().min(12)], model.arithmetic)
-        });
+        let says = |model: Option<&AuditedModel>| {
+            model.map_or_else(
+                || "none".to_owned(),
+                |model| {
+                    format!(
+                        "{} ({}, {})",
+                        model.source,
+                        &model.fingerprint[..model.fingerprint.len().min(12)],
+                        model.arithmetic
+                    )
+                },
+            )
+        };
         let base_differs = match (base, &self.base) {
             (None, None) => false,
             (Some(ours), Some(theirs)) => is_other(ours, theirs),

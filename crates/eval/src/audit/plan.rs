@@ -126,13 +126,7 @@ impl AuditPlan {
 
     fn noise(&self, seeds: Vec<u64>, generations: usize) -> NoisePlan {
         let generator = self.settings.generator;
-        NoisePlan {
-            generator,
-            precision: NoisePrecision::F32,
-            seeds,
-            generations,
-            sharing: NoiseSharing::Shared,
-        }
+        NoisePlan { generator, precision: NoisePrecision::F32, seeds, generations, sharing: NoiseSharing::Shared }
     }
 
     /// The prompts, each once.
@@ -153,7 +147,8 @@ impl AuditPlan {
         folder: &Path,
         judges: Option<JudgeFiles>,
     ) -> Result<Drawing> {
-        let entry: MitigationEntry = entry_of_text("none").map_err(|_| Error::internal("there is no plain sampling"))?;
+        let entry: MitigationEntry =
+            entry_of_text("none").map_err(|_| Error::internal("there is no plain sampling"))?;
         let method = PlannedMethod { label: entry.label(), method: entry.build(&Protocol::default(), blueprint)? };
         let known = |at: &usize| KnownPrompt {
             text: self.items[*at].prompt.clone(),

@@ -116,10 +116,15 @@ impl FromStr for StatisticName {
             "self-loss-ratio" => return Ok(Self::SelfLossRatio),
             _ => {}
         }
-        text.parse().map(Self::Detector).map_err(|_| UnknownStatistic {
-            given: text.chars().take(40).collect(),
-            detectors: DetectorName::ALL.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        })
+        // Scores of a file are none that prompts of another list could have.
+        let detectors = || DetectorName::ALL.iter().filter(|name| **name != DetectorName::File);
+        match detectors().find(|name| name.as_str() == text) {
+            Some(name) => Ok(Self::Detector(*name)),
+            None => Err(UnknownStatistic {
+                given: text.chars().take(40).collect(),
+                detectors: detectors().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            }),
+        }
     }
 }
 

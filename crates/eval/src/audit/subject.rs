@@ -41,6 +41,11 @@ pub struct Subject {
     pub warnings: Vec<String>,
 }
 
+/// The name of the list of ordinary captions.
+const ORDINARY: &str = "ordinary";
+/// One caption a line, made by scripts/captions/make_captions.py.
+const ORDINARY_CAPTIONS: &[u8] = include_bytes!("../../../../data/captions/ordinary.txt");
+
 /// Columns that name a picture, in any case: the first is Hugging Face's.
 const PICTURE_NAMES: [&str; 4] = ["file_name", "image", "picture", "file"];
 /// Endings of pictures.
@@ -51,7 +56,7 @@ const METADATA: [&str; 3] = ["metadata.jsonl", "metadata.csv", "metadata.parquet
 const MOST: usize = 1_000_000;
 
 impl Subject {
-    /// Reads prompts: `embedded:SET`, `paper:LIST`, or a file. Pictures of the program's own prompts come along.
+    /// Reads prompts: `embedded:SET`, `paper:LIST`, `ordinary`, or a file. Pictures of the program's own prompts come along.
     ///
     /// # Errors
     /// When the list cannot be read or holds no prompt.
@@ -69,7 +74,10 @@ impl Subject {
             let items = list.prompts.into_iter().map(item).collect();
             return Ok(Self { name: source.to_owned(), items, table: None, rows: vec![], warnings });
         }
-        let file = prompts::read_file(Path::new(source), column)?;
+        let file = match source {
+            ORDINARY => prompts::parse(ORDINARY, ORDINARY_CAPTIONS)?,
+            path => prompts::read_file(Path::new(path), column)?,
+        };
         let warnings = file.list.warnings.iter().map(ToString::to_string).collect();
         let item = |prompt: KnownPrompt| SubjectItem { prompt: prompt.text, picture: None };
         let items = file.list.prompts.into_iter().map(item).collect();

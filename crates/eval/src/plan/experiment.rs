@@ -1,9 +1,6 @@
 //! Plans of experiments, one after the other: what one of them measures, a later one finds.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::Path};
 
 use memscope_model::ModelSource;
 
@@ -21,14 +18,14 @@ use crate::{
 
 /// Plans experiments one after the other.
 pub struct Planner {
-    results: PathBuf,
+    results: Results,
     models: HashMap<String, (MeasurementStore, PlannedRecords)>,
 }
 
 impl Planner {
     /// With the stored measurements of a results folder.
-    pub fn new(results: &Path) -> Self {
-        Self { results: results.to_owned(), models: HashMap::new() }
+    pub fn new(results: impl Into<Results>) -> Self {
+        Self { results: results.into(), models: HashMap::new() }
     }
 
     /// What an experiment would ask of one of its models; its results are in `folder`.
@@ -50,7 +47,7 @@ impl Planner {
         let fingerprint = known.clone().unwrap_or_else(|| source.to_string());
         if !self.models.contains_key(&fingerprint) {
             let store = match &known {
-                Some(known) => MeasurementStore::peek(&Results::new(&self.results).answers(), known)?,
+                Some(known) => MeasurementStore::peek(&self.results.answers(), known)?,
                 None => MeasurementStore::in_memory(),
             };
             self.models.insert(fingerprint.clone(), (store, PlannedRecords::default()));
@@ -60,7 +57,7 @@ impl Planner {
             .entry(fingerprint.clone())
             .or_insert_with(|| (MeasurementStore::in_memory(), PlannedRecords::default()));
         let model = ModelIdentity::planned(&resolved.blueprint, experiment.execution(), fingerprint);
-        let (gallery, shared) = (Folder::new(folder).gallery(), Results::new(&self.results).pictures());
+        let (gallery, shared) = (Folder::new(folder).gallery(), self.results.pictures());
         let tasks = resolved.tasks(experiment, &model, PicturePlaces { gallery: &gallery, shared: &shared })?;
         for task in tasks.all() {
             plan.prices.push(price(task, &mut KnownRecords::new(store, planned), policy));

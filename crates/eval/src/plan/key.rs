@@ -80,6 +80,8 @@ pub enum RecordId {
     },
     /// A picture on disk; its name holds what determines it.
     Picture(PathBuf),
+    /// A .safetensors file; its name holds what determines it.
+    Tensors(PathBuf),
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::{Measures, ModelIdentity, NoisePlan, RunPrompt, Task};
 use crate::{
     error::{Error, Result},
     prompts::{KnownPrompt, PromptList},
+    score::ScoreFile,
     spec::{DetectorEntry, Experiment, MitigationSettings, ModelEntry, TableKind, noise_precision},
     tasks::{
         Gallery, JudgeFiles, Judging, MeasurementPlan, Mitigations, PictureNames, PlannedMethod, TimedDetector, Timing,
@@ -41,6 +42,51 @@ pub(crate) struct ResolvedTask {
     pub(crate) non_memorized: PromptList,
     /// Prompts whose reproduction rate is known; empty without a table about them.
     pub(crate) graded: PromptList,
+    /// Detectors whose scores another program computed.
+    pub(crate) score_files: Vec<ScoreFile>,
+    /// The prompts that tables compare: those of which every such detector has scores.
+    pub(crate) compared: ComparedPrompts,
+}
+
+/// The prompts of both classes of which all detectors have scores.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ComparedPrompts {
+    pub(crate) memorized: Vec<KnownPrompt>,
+    pub(crate) non_memorized: Vec<KnownPrompt>,
+}
+
+impl ComparedPrompts {
+    fn of(
+        memorized: &PromptList,
+        non_memorized: &PromptList,
+        files: &[ScoreFile],
+        generations: &[usize],
+    ) -> Result<Self> {
+        let covered = |class: &str, list: &PromptList| {
+            let is_covered = |prompt: &&KnownPrompt| files.iter().all(|file| file.covers(&prompt.text, generations));
+            let prompts: Vec<KnownPrompt> = list.prompts.iter().filter(is_covered).cloned().collect();
+            if prompts.is_empty() && !list.prompts.is_empty() {
+                let file = files.iter().map(|file| file.record().file).collect::<Vec<_>>().join(", ");
+                let reason = format!(
+                    "has all scores of none of the {} {class} prompts (the first is '{}')",
+                    list.prompts.len(),
+                    excerpt(&list.prompts[0].text)
+                );
+                return Err(Error::Scores { file, reason });
+            }
+            Ok(prompts)
+        };
+        Ok(Self {
+            memorized: covered("memorized", memorized)?,
+            non_memorized: covered("non-memorized", non_memorized)?,
+        })
+    }
+
+    /// Their texts.
+    pub(crate) fn texts(&self) -> (Vec<String>, Vec<String>) {
+        let texts = |prompts: &[KnownPrompt]| prompts.iter().map(|prompt| prompt.text.to_string()).collect();
+        (texts(&self.memorized), texts(&self.non_memorized))
+    }
 }
 
 /// Where the pictures of an experiment go.
@@ -105,8 +151,11 @@ impl ResolvedTask {
             let protocol = entry.protocol(&file.protocol).resolve(kind)?;
             Ok(Built { entry: entry.clone(), protocol, detector: entry.build(protocol, &blueprint)? })
         };
-        let detectors = file.detectors.iter().map(build).collect::<Result<_>>()?;
-        Ok(Self { blueprint, detectors, memorized, non_memorized, graded })
+        let measured = file.detectors.iter().filter(|entry| entry.score_file().is_none());
+        let detectors = measured.map(build).collect::<Result<_>>()?;
+        let score_files = experiment.score_files(source)?;
+        let compared = ComparedPrompts::of(&memorized, &non_memorized, &score_files, &file.report.generations)?;
+        Ok(Self { blueprint, detectors, memorized, non_memorized, graded, score_files, compared })
     }
 
     /// Everything that is to be done with the model; pictures go into `places`.

@@ -1,11 +1,15 @@
 //! Units of work, and those of them that are still to be done.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use super::{Calls, Key, Price, RecordId, SharedPredictions};
 use crate::{
     error::Result,
     run::{MeasurementStore, Session},
+    tensor_file::is_whole_tensor_file,
 };
 
 /// Work on one model that can be planned without its weights.
@@ -48,7 +52,7 @@ pub trait Task {
 
 /// Executes the units of a [`Task`].
 pub trait Execute {
-    /// Executes some parts of a unit, adds what that cost to `calls`, and returns the numbers to be stored. Pictures are
+    /// Executes some parts of a unit, adds what that cost to `calls`, and returns the numbers to be stored. Files are
     /// on the disk when it returns.
     ///
     /// # Errors
@@ -91,9 +95,9 @@ pub struct KnownRecords<'s> {
 #[derive(Debug, Default)]
 pub struct PlannedRecords {
     numbers: HashSet<Key>,
-    pictures: HashSet<std::path::PathBuf>,
+    files: HashSet<PathBuf>,
     removed: HashSet<Key>,
-    removed_pictures: HashSet<std::path::PathBuf>,
+    removed_files: HashSet<PathBuf>,
 }
 
 impl<'s> KnownRecords<'s> {
@@ -109,17 +113,20 @@ impl<'s> KnownRecords<'s> {
                 self.planned.numbers.contains(key)
                     || (!self.planned.removed.contains(key) && self.store.holds(key, *count))
             }
-            RecordId::Picture(path) => {
-                self.planned.pictures.contains(path)
-                    || (!self.planned.removed_pictures.contains(path) && crate::run::is_whole_picture(path))
-            }
+            RecordId::Picture(path) => self.holds_file(path, crate::run::is_whole_picture),
+            RecordId::Tensors(path) => self.holds_file(path, is_whole_tensor_file),
         }
+    }
+
+    fn holds_file(&self, path: &Path, is_whole: fn(&Path) -> bool) -> bool {
+        let planned = &self.planned;
+        planned.files.contains(path) || (!planned.removed_files.contains(path) && is_whole(path))
     }
 
     fn add(&mut self, record: RecordId) {
         match record {
             RecordId::Numbers { key, .. } => self.planned.numbers.insert(key),
-            RecordId::Picture(path) => self.planned.pictures.insert(path),
+            RecordId::Picture(path) | RecordId::Tensors(path) => self.planned.files.insert(path),
         };
     }
 
@@ -131,9 +138,9 @@ impl<'s> KnownRecords<'s> {
                     self.planned.numbers.remove(&key);
                     self.planned.removed.insert(key);
                 }
-                RecordId::Picture(path) => {
-                    self.planned.pictures.remove(&path);
-                    self.planned.removed_pictures.insert(path);
+                RecordId::Picture(path) | RecordId::Tensors(path) => {
+                    self.planned.files.remove(&path);
+                    self.planned.removed_files.insert(path);
                 }
             }
         }

@@ -64,7 +64,7 @@ pub fn execute(
 fn remove_numbers(task: &dyn Task, store: &mut MeasurementStore) -> Result<()> {
     let numbers = records(task).filter_map(|record| match record {
         RecordId::Numbers { key, .. } => Some(key),
-        RecordId::Picture(_) => None,
+        RecordId::Picture(_) | RecordId::Tensors(_) => None,
     });
     store.remove(&numbers.collect::<Vec<_>>())
 }

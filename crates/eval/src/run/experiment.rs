@@ -1,6 +1,6 @@
 //! Runs an experiment into a results folder.
 
-use std::{collections::HashSet, path::Path, time::Instant};
+use std::{collections::HashSet, time::Instant};
 
 use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule};
 
@@ -28,8 +28,8 @@ use crate::{
         tables::{ModelHyperparameters, ModelScores, ModelTiming, mitigation_times, timing_table},
     },
     score::{
-        AnalysisResult, DetectorScores, DetectorTiming, GradedScores, StoredPlan, prompt_records, read_analysis,
-        read_graded, read_mitigation, read_scores, read_timings,
+        AnalysisResult, DetectorScores, DetectorTiming, GradedScores, ScoreFile, StoredPlan, prompt_records,
+        read_analysis, read_graded, read_mitigation, read_scores, read_timings,
     },
     spec::{DetectorName, Experiment, ExperimentFile, ModelEntry, TableKind},
     table::ResultTable,
@@ -84,6 +84,14 @@ struct LoadedTask<'e> {
     resolved: ResolvedTask,
 }
 
+/// Where a detector's scores come from.
+enum Source<'t> {
+    /// What was measured on the model.
+    Measured(&'t Built),
+    /// A table of the user.
+    File(&'t ScoreFile),
+}
+
 impl<'e> LoadedTask<'e> {
     fn load(experiment: &'e Experiment, source: &ModelSource, entry: &ModelEntry) -> Result<Self> {
         let resolved = ResolvedTask::read(experiment, source, entry)?;
@@ -102,7 +110,12 @@ impl<'e> LoadedTask<'e> {
         warnings.extend(truncation_warnings(&self.model, first.clone().chain(others)));
         let both = first.filter(|prompt| known.contains(prompt));
         warnings.extend(both.map(|prompt| Warning::InBothClasses { prompt: prompt.to_owned() }));
-        let (count, target_fpr) = (texts.len(), self.experiment.file().report.target_fpr);
+        let file = self.experiment.file();
+        let classes = (&*memorized.prompts, &*non_memorized.prompts);
+        for scores in &self.resolved.score_files {
+            warnings.extend(scores.warnings(classes, &self.resolved.graded.prompts, &file.report.generations));
+        }
+        let (count, target_fpr) = (self.resolved.compared.non_memorized.len(), file.report.target_fpr);
         if !self.resolved.detectors.is_empty() && (count as f64) < 1.0 / target_fpr {
             warnings.push(Warning::FewNonMemorized { non_memorized: count, target_fpr });
         }
@@ -127,13 +140,30 @@ impl<'e> LoadedTask<'e> {
         tasks.measurements.iter().find(of_precision).map(|(_, plan)| StoredPlan::new(plan, store))
     }
 
-    /// Scores of every detector, from the stored numbers.
+    /// Where the scores of every detector come from, in the order of tables.
+    fn sources(&self) -> impl Iterator<Item = Source<'_>> {
+        let (mut measured, mut files) = (self.resolved.detectors.iter(), self.resolved.score_files.iter());
+        self.experiment.file().detectors.iter().filter_map(move |entry| match entry.score_file() {
+            None => measured.next().map(Source::Measured),
+            Some(_) => files.next().map(Source::File),
+        })
+    }
+
+    /// Scores of every detector, from the stored numbers and from files.
     fn scores(&self, tasks: &ModelTasks, store: &MeasurementStore) -> Result<Vec<DetectorScores>> {
         let file = self.experiment.file();
-        let (memorized, non_memorized) = (self.resolved.memorized.texts(), self.resolved.non_memorized.texts());
+        let (memorized, non_memorized) = self.resolved.compared.texts();
         let mut scores = vec![];
         for &n in &file.report.generations {
-            for built in &self.resolved.detectors {
+            for source in self.sources() {
+                let built = match source {
+                    Source::Measured(built) => built,
+                    Source::File(file) if file.has(n) => {
+                        scores.push(file.scores(n, (&memorized, &non_memorized))?);
+                        continue;
+                    }
+                    Source::File(_) => continue,
+                };
                 let Some(stored) = Self::stored(tasks, store, built.precision()) else { continue };
                 let detector = (&built.entry, built.detector.as_ref());
                 let seeds = built.entry.seeds().unwrap_or(&file.noise.seeds);
@@ -147,7 +177,14 @@ impl<'e> LoadedTask<'e> {
     fn graded(&self, tasks: &ModelTasks, store: &MeasurementStore) -> Result<Vec<GradedScores>> {
         let (file, prompts) = (self.experiment.file(), self.resolved.graded.texts());
         let mut graded = vec![];
-        for built in self.resolved.detectors.iter().filter(|_| !prompts.is_empty()) {
+        for source in self.sources().filter(|_| !prompts.is_empty()) {
+            let built = match source {
+                Source::Measured(built) => built,
+                Source::File(scores) => {
+                    graded.extend(scores.graded(&file.report.generations, &prompts));
+                    continue;
+                }
+            };
             let Some(stored) = Self::stored(tasks, store, built.precision()) else { continue };
             let seeds = built.entry.seeds().unwrap_or(&file.noise.seeds);
             let detector = (&built.entry, built.detector.as_ref());
@@ -161,7 +198,7 @@ impl<'e> LoadedTask<'e> {
         let file = self.experiment.file();
         let Some(stored) = Self::stored(tasks, store, ANALYSIS_PRECISION) else { return Ok(vec![]) };
         let seed = file.noise.seeds.first().copied().unwrap_or_default();
-        let classes = (&*self.resolved.memorized.prompts, &*self.resolved.non_memorized.prompts);
+        let classes = (&*self.resolved.compared.memorized, &*self.resolved.compared.non_memorized);
         let read = |entry| read_analysis(entry, self.model.blueprint(), &stored, seed, classes);
         file.analyses.iter().map(read).collect()
     }
@@ -174,12 +211,12 @@ impl<'e> LoadedTask<'e> {
 /// When an input cannot be read, the network fails, something cannot be written, or the user asked to stop.
 pub fn run(
     experiment: &Experiment,
-    results: &Path,
+    results: impl Into<Results>,
     policy: CachePolicy,
     command: &str,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let results = Results::new(results);
+    let results = results.into();
     run_into(&results.experiment(&experiment.file().name), experiment, &results, policy, command, observer)
 }
 
@@ -297,10 +334,13 @@ impl Run<'_> {
             for (_, plan) in &tasks.measurements {
                 frames.add_measurements(&name, &StoredPlan::new(plan, &store), classes)?;
             }
-            detectors.iter().try_for_each(|scores| frames.add_scores(&name, scores, classes))?;
+            let (memorized, non_memorized) = resolved.compared.texts();
+            let compared = (&*memorized, &*non_memorized);
+            detectors.iter().try_for_each(|scores| frames.add_scores(&name, scores, compared))?;
             if let Some((settings, (task, judging))) = file.mitigation.as_ref().zip(tasks.mitigation.as_ref()) {
-                let entries = if task.detectors.is_empty() { &[][..] } else { &file.detectors };
-                let mut result = read_mitigation(settings, (&**task, judging), entries, &store);
+                let built = resolved.detectors.iter().filter(|_| !task.detectors.is_empty());
+                let entries: Vec<_> = built.map(|built| built.entry.clone()).collect();
+                let mut result = read_mitigation(settings, (&**task, judging), &entries, &store);
                 result.judges = judging.judges()?;
                 warn_of_mitigation(&name, &result);
                 if let Some(sheets) = settings.sheets {
@@ -322,8 +362,8 @@ impl Run<'_> {
             model: name,
             paper,
             hyperparameters: loaded.hyperparameters(&file.noise.seeds),
-            memorized: resolved.memorized.prompts.clone(),
-            non_memorized: resolved.non_memorized.prompts.clone(),
+            memorized: resolved.compared.memorized.clone(),
+            non_memorized: resolved.compared.non_memorized.clone(),
             graded_prompts: resolved.graded.prompts.clone(),
             detectors,
             graded,
@@ -485,20 +525,26 @@ fn record(loaded: &LoadedTask, name: &str, (cost, planned): (RunCost, RunCost)) 
         weights: weights_record(model.weights_origin()),
         parameterization: model.schedule().parameterization().to_string(),
         latent_shape: model.latent_shape(),
-        detectors: resolved.detectors.iter().map(detector_record).collect(),
+        detectors: loaded.sources().map(detector_record).collect(),
         prompts: PromptCounts {
-            memorized: resolved.memorized.prompts.len(),
-            non_memorized: resolved.non_memorized.prompts.len(),
+            memorized: resolved.compared.memorized.len(),
+            non_memorized: resolved.compared.non_memorized.len(),
         },
         cost,
         planned,
     }
 }
 
-fn detector_record(built: &Built) -> DetectorRecord {
-    DetectorRecord {
-        label: built.entry.label(),
-        gammas: built.entry.own_gammas().map(gammas_record),
-        protocol: protocol_record(&built.protocol),
+fn detector_record(source: Source) -> DetectorRecord {
+    match source {
+        Source::Measured(built) => DetectorRecord {
+            label: built.entry.label(),
+            gammas: built.entry.own_gammas().map(gammas_record),
+            protocol: Some(protocol_record(&built.protocol)),
+            scores: None,
+        },
+        Source::File(file) => {
+            DetectorRecord { label: file.entry().label(), gammas: None, protocol: None, scores: Some(file.record()) }
+        }
     }
 }

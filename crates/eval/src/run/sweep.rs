@@ -7,7 +7,7 @@ use memscope_results::{Manifest, OpenRun, Results, figures::FigureData};
 use memscope_frames::FrameColumn;
 
 use super::{
-    Observer,
+    Observer, Outcome,
     experiment::{FORMATS, begin, manifest_of, run_into},
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     spec::{Experiment, SweepAxis, SweepPoint, TableKind, points},
     table::{Cell, CellValue, Column, ColumnKind, ResultTable},
     table_file::write_columns,
+    warning::Warning,
 };
 
 /// What a sweep left behind.
@@ -44,33 +45,36 @@ impl SweepOutcome {
     }
 }
 
-/// Runs every point into `results/NAME/points/NNN` and gathers their detection tables.
+/// Runs every point into `results/NAME/points/NNN` and gathers their detection tables. `draw` is given each point before it
+/// is complete, so that its figures can be drawn into it.
 ///
 /// # Errors
-/// When a point makes no valid experiment, or running one fails.
-pub fn run_sweep(
+/// When a point makes no valid experiment, running one fails, or `draw` does.
+pub fn run_sweep<E: From<Error>>(
     experiment: &Experiment,
-    results: &Path,
+    results: impl Into<Results>,
     policy: CachePolicy,
     command: &str,
     observer: &mut dyn Observer,
-) -> Result<SweepOutcome> {
+    mut draw: impl FnMut(&mut Outcome) -> std::result::Result<(), E>,
+) -> std::result::Result<SweepOutcome, E> {
     let file = experiment.file();
     let points = points(experiment)?;
-    let results = Results::new(results);
+    let results = results.into();
     let folder = results.experiment(&file.name);
     let mut open = begin(&folder, experiment)?;
     let mut manifest = manifest_of(file, command);
-    let target = ExportSet::open(&folder.tables(), &format!("{}-sweep", file.name), FORMATS)?;
+    let target = ExportSet::open(&folder.tables(), &format!("{}-sweep", file.name), FORMATS).map_err(Error::from)?;
     let mut table = None;
     for (i, point) in points.iter().enumerate() {
         // What an earlier point has measured anew counts for the later ones.
         let policy = if i == 0 { policy } else { CachePolicy::Reuse };
-        let outcome = run_into(&folder.point(i), &point.experiment, &results, policy, command, observer)?;
+        let mut outcome = run_into(&folder.point(i), &point.experiment, &results, policy, command, observer)?;
         let detection = TableKind::Detection.name(&file.name);
         if let Some(part) = outcome.tables.iter().find(|table| table.name() == detection) {
             gather(&mut table, &file.title, &file.sweep, point, part)?;
         }
+        draw(&mut outcome)?;
         let point = outcome.commit()?;
         manifest.device = point.device;
         manifest.seconds += point.seconds;
@@ -80,13 +84,22 @@ pub fn run_sweep(
                 manifest.models.push(model);
             }
         }
+        for warning in point.warnings {
+            if !manifest.warnings.contains(&warning) {
+                manifest.warnings.push(warning);
+            }
+        }
     }
     let table = table.ok_or_else(|| Error::Experiment { file: file.name.clone(), reason: "no sweep point".into() })?;
-    open.adopt(target.write(&table)?)?;
+    open.adopt(target.write(&table).map_err(Error::from)?).map_err(Error::from)?;
     write_long(&folder.sweep_table(), file.sweep.len(), &table)?;
-    open.adopt([folder.sweep_table()])?;
+    open.adopt([folder.sweep_table()]).map_err(Error::from)?;
     manifest.finished = utc_now();
     let figures = sweep_figures(&file.name, &table);
+    if figures.is_empty() {
+        let reason = "no axis of the sweep has numbers: there is no figure of AUC and TPR over it".to_owned();
+        manifest.warnings.push(Warning::FigureLeftOut { reason });
+    }
     Ok(SweepOutcome { open, table, figures, manifest })
 }
 

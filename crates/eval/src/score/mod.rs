@@ -6,6 +6,7 @@ mod graded;
 mod mitigation;
 mod prompts;
 mod records;
+mod score_file;
 mod stored;
 mod timing;
 
@@ -20,6 +21,8 @@ pub use mitigation::{COPY, MethodResult, MitigatedPrompt, MitigationResult, Quan
 pub(crate) use prompts::detector_means;
 pub use prompts::{DetectionResult, DetectionRow};
 pub(crate) use records::prompt_records;
+pub use score_file::ScoreFile;
+pub(crate) use score_file::Wanted;
 pub use stored::{StoredPlan, StoredValues};
 pub(crate) use timing::read_timings;
 pub use timing::{DetectorTiming, Window};

@@ -99,7 +99,7 @@ impl Earlier {
             for record in &part.records {
                 is_new |= match record {
                     RecordId::Numbers { key, .. } => self.numbers.insert(*key),
-                    RecordId::Picture(path) => self.pictures.insert(path.clone()),
+                    RecordId::Picture(path) | RecordId::Tensors(path) => self.pictures.insert(path.clone()),
                 };
             }
             own.extend(is_new.then_some(i));
@@ -251,7 +251,7 @@ fn middles(costs: &[f64], before: f64, divisible: bool) -> Vec<f64> {
 fn name(record: &RecordId) -> String {
     match record {
         RecordId::Numbers { key, .. } => key.to_string(),
-        RecordId::Picture(path) => path.to_string_lossy().into_owned(),
+        RecordId::Picture(path) | RecordId::Tensors(path) => path.to_string_lossy().into_owned(),
     }
 }
 

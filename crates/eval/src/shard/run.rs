@@ -152,7 +152,7 @@ impl Run<'_> {
                 self.calls.add(execute(&slice, &model, &mut store, CachePolicy::Reuse, watch)?);
                 watch.next_task(weight);
                 self.made.extend(records(&slice).filter_map(|record| match record {
-                    RecordId::Picture(path) => Some(path),
+                    RecordId::Picture(path) | RecordId::Tensors(path) => Some(path),
                     RecordId::Numbers { .. } => None,
                 }));
             }

@@ -1,6 +1,6 @@
 //! The detectors by name, with the options of each.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use memscope_baselines::{Jeon, MemBench, Ren, RenMode, SharpnessPower, Wen};
 use memscope_metric::{Anisotropy, Detector, Gammas, Protocol, ResolvedProtocol};
@@ -11,9 +11,12 @@ use serde::{
     de::{MapAccess, value::MapAccessDeserializer},
 };
 
-use super::named::{self, Named};
+use super::{
+    file_path::FilePath,
+    named::{self, Named},
+};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     paper::{Method, PaperRow},
 };
 
@@ -31,9 +34,6 @@ macro_rules! detectors {
         }
 
         impl DetectorName {
-            /// All detectors, in the order tables list them.
-            pub const ALL: &'static [Self] = &[$(Self::$Variant),+];
-
             /// How tables call it.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$Variant => $title),+ }
@@ -169,6 +169,20 @@ detectors! {
         /// is not measured.
         gammas: Gammas,
     }
+    /// Scores that another program computed: a table with the columns `prompt` and `score`, and where they are needed
+    /// `seed`, `generation` (from 0) and `model`.
+    File / FileOptions = "file", title: "Scores of a file", paper: None,
+    options: {
+        /// The table: .csv, .tsv, .jsonl, .json or .parquet.
+        path: FilePath,
+        /// Its column with the scores, higher means memorized; by default `score`.
+        score: String,
+    }
+}
+
+impl DetectorName {
+    /// The detectors that ask a model: all but the scores of a file.
+    pub const ALL: &'static [Self] = &[Self::Ren, Self::Membench, Self::Wen, Self::Jeon, Self::Anisotropy];
 }
 
 impl DetectorEntry {
@@ -182,6 +196,17 @@ impl DetectorEntry {
         let plain = DetectorEntry::from(self.name()).with_seeds(self.seeds().map(<[u64]>::to_vec));
         let of_method = || self.name().paper_method().filter(|_| *self == plain).map(PaperRow::Table1);
         self.own_paper_row().or_else(of_method)
+    }
+
+    /// The table and its column with the scores, of a detector that asks no model.
+    pub fn score_file(&self) -> Option<(&Path, &str)> {
+        match self {
+            Self::File(options) => {
+                let path = options.path.as_ref().map_or(Path::new(""), |path| &path.0);
+                Some((path, options.score.as_deref().unwrap_or("score")))
+            }
+            _ => None,
+        }
     }
 
     /// The experiment's options with this entry's in their place.
@@ -217,6 +242,12 @@ impl DetectorEntry {
             Self::Ren(options) if options.mode == Some(RenMode::D) && options.layer.is_some() => {
                 Err(format!("'{}': mode D reads all layers; leave layer out", self.label()))
             }
+            Self::File(options) if options.path.is_none() => {
+                Err(format!("'{}': path is missing, e.g. {{name: file, path: mine.csv, label: Mine}}", self.label()))
+            }
+            Self::File(options) if options.protocol.is_some() => {
+                Err(format!("'{}': scores of a file have no protocol", self.label()))
+            }
             _ => Ok(()),
         }
     }
@@ -224,11 +255,12 @@ impl DetectorEntry {
     /// The detector under a protocol, for a model.
     ///
     /// # Errors
-    /// When the model lacks what the detector reads.
+    /// When the model lacks what the detector reads, and for scores of a file.
     pub fn build(&self, protocol: ResolvedProtocol, model: &Blueprint) -> Result<Box<dyn Detector>> {
         Ok(match self {
             Self::Anisotropy(_) => Box::new(Anisotropy::new(protocol, self.gammas(model))),
             Self::Jeon(options) => Box::new(Jeon::new(protocol, options.power.unwrap_or_default())),
+            Self::File(_) => return Err(Error::internal("scores of a file are not measured")),
             Self::Membench(_) => Box::new(MemBench::new(protocol)),
             Self::Ren(options) => Box::new(Ren::new(model, protocol, options.mode.unwrap_or_default(), options.layer)?),
             Self::Wen(options) => match options.steps {
@@ -249,7 +281,7 @@ impl DetectorEntry {
             }
             Self::Membench(_) => Some(Box::new(MemBench::new(protocol))),
             Self::Wen(WenOptions { steps: None, .. }) => Some(Box::new(Wen::new(protocol))),
-            Self::Wen(_) | Self::Jeon(_) | Self::Ren(_) => None,
+            Self::Wen(_) | Self::Jeon(_) | Self::Ren(_) | Self::File(_) => None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod measurements;
 mod mitigation;
 mod picture;
 mod picture_losses;
+mod predictions;
 mod timing;
 mod tokens;
 
@@ -21,6 +22,7 @@ pub use mitigation::{
 };
 pub(crate) use picture::is_whole_picture;
 pub use picture_losses::{CaptionedPicture, LossNoise, LossPicture, PictureLosses};
+pub use predictions::{PREDICTION_INDEX, PredictionFile, PredictionIndex, Predictions};
 pub(crate) use timing::Timing;
 pub use timing::{TIMED_PROMPTS, TimedDetector};
 pub use tokens::{TokenGradients, TokenNorm};

@@ -11,8 +11,8 @@ use memscope_eval::{
     run::{Observer, Watch, execute},
     spec::{DetectorEntry, DetectorName, ExperimentFile, MitigationEntry, MitigationName, entry_of_text},
     tasks::{
-        Detection, Generate, Judging, Mitigations, PictureNames, PlannedMethod, TokenGradients, TokenNorm,
-        TrainingPictures,
+        CaptionedPicture, Detection, Generate, Judging, LossNoise, LossPicture, Mitigations, PictureNames,
+        PlannedMethod, Predictions, TokenGradients, TokenNorm, TrainingPictures,
     },
 };
 use memscope_metric::Protocol;
@@ -155,6 +155,49 @@ fn token_gradients() {
     }
 }
 
+/// Wen's norm of exported predictions is the detector's own score.
+#[test]
+fn predictions() {
+    let model = model();
+    let folder = tempfile::tempdir().unwrap();
+    let task = Predictions {
+        model: ModelIdentity::of(&model),
+        noise: noise(&[42, 7], 2, NoiseSharing::Shared),
+        timesteps: vec![981, 1],
+        prompts: prompts(),
+        batch: 2,
+        folder: folder.path().join("predictions"),
+    };
+    assert_task(&model, &task, 3);
+    let wen = Detection { noise: task.noise.clone(), ..detection(&model, &[DetectorName::Wen], NoiseSharing::Shared) };
+    let (prompts, mut store) = (prompts(), MeasurementStore::in_memory());
+    execute(&wen.task(ModelIdentity::of(&model), &prompts), &model, &mut store, CachePolicy::Reuse, &mut Quiet::new())
+        .unwrap();
+    let scores = memscope_eval::score::DetectionResult::read(&wen, &model, &prompts, &store).unwrap();
+    let mut norms = std::collections::BTreeMap::<(String, u64), Vec<f64>>::new();
+    for file in task.files() {
+        let bytes = std::fs::read(task.folder.join(&file.file)).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let values = |name: &str| -> Vec<f64> {
+            let data = tensors.tensor(name).unwrap().data().chunks(4);
+            data.map(|value| f64::from(f32::from_le_bytes(value.try_into().unwrap()))).collect()
+        };
+        let (c, h, w) = model.latent_shape();
+        assert_eq!(tensors.tensor("conditional").unwrap().shape(), [file.prompts.len(), 2, c, h, w]);
+        assert_eq!(tensors.tensor("unconditional").unwrap().shape(), [2, c, h, w]);
+        let (conditional, unconditional, size) = (values("conditional"), values("unconditional"), c * h * w);
+        for (prompt, both) in file.prompts.iter().zip(conditional.chunks(2 * size)) {
+            let squares = both[..size].iter().zip(&unconditional[..size]).map(|(c, u)| (c - u).powi(2));
+            norms.entry((prompt.clone(), file.seed)).or_default().push(squares.sum::<f64>().sqrt());
+        }
+    }
+    for row in scores.rows() {
+        let norms = &norms[&(row.prompt.to_owned(), row.seed)];
+        let (mean, own) = (norms.iter().sum::<f64>() / norms.len() as f64, scores.values[0][row.at].unwrap());
+        assert!((mean - own).abs() <= 1e-5 * own, "{}: {mean} and {own}", row.prompt);
+    }
+}
+
 #[test]
 fn images() {
     let model = model();
@@ -173,6 +216,23 @@ fn images() {
     // An empty picture does not count.
     std::fs::write(&task.paths()[0], b"").unwrap();
     assert_dry_run_is_run(&model, &task, &mut MeasurementStore::in_memory());
+}
+
+#[test]
+fn losses_of_pictures() {
+    let model = model();
+    let list = "embedded:verbatim".parse::<memscope_eval::prompts::PromptSource>().unwrap();
+    let captioned = |prompt: &memscope_eval::prompts::KnownPrompt| CaptionedPicture {
+        prompt: prompt.text.clone(),
+        picture: LossPicture::Given(TrainingPicture::of_program(prompt.image.as_deref().unwrap()).unwrap()),
+    };
+    let task = PictureLosses {
+        model: ModelIdentity::of(&model),
+        pictures: list.load(model.source()).unwrap().prompts[..4].iter().map(captioned).collect(),
+        noise: LossNoise::of_drawn_pictures(NoiseGenerator::A6000, 42),
+        batch: 2,
+    };
+    assert_task(&model, &task, 2);
 }
 
 /// Some mitigations of two prompts, with the scores of detectors on what is drawn.

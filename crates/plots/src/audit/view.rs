@@ -58,9 +58,13 @@ impl<'a> Page<'a> {
             evidence,
             left_out,
             rows: audit.rows.iter().map(Row::new).collect(),
-            checkpoints: audit.checkpoints.iter().map(|row| {
-                [row.name.clone(), share(&row.members), share(&row.copies), format!("{:.3}", row.mean_score)]
-            }).collect(),
+            checkpoints: audit
+                .checkpoints
+                .iter()
+                .map(|row| {
+                    [row.name.clone(), share(&row.members), share(&row.copies), format!("{:.3}", row.mean_score)]
+                })
+                .collect(),
             next: next(audit),
             limits: limits(audit),
             provenance: provenance(audit),
@@ -219,7 +223,8 @@ fn share(share: &Share) -> String {
 
 /// What can be done.
 fn next(audit: &Audit) -> Vec<&'static str> {
-    let stands_out = |row: &AuditRow| row.copying == Answer::Yes || row.decision.is_some_and(|decision| decision.flagged);
+    let stands_out =
+        |row: &AuditRow| row.copying == Answer::Yes || row.decision.is_some_and(|decision| decision.flagged);
     if !audit.rows.iter().any(stands_out) {
         return vec![];
     }
@@ -263,9 +268,12 @@ fn provenance(audit: &Audit) -> Vec<(&'static str, String)> {
     let mut facts = vec![("Model", model(&audit.model))];
     facts.extend(audit.base.as_ref().map(|base| ("Base", model(base))));
     facts.push(("Audited", format!("{} ({} prompts)", audit.subject, audit.rows.len())));
-    facts.extend(audit.calibration.as_ref().map(|calibration| {
-        ("Calibration", format!("{} ({} prompts)", calibration.source, calibration.prompts))
-    }));
+    facts.extend(
+        audit
+            .calibration
+            .as_ref()
+            .map(|calibration| ("Calibration", format!("{} ({} prompts)", calibration.source, calibration.prompts))),
+    );
     facts.push(("Statistic", audit.statistic.clone()));
     let settings: Vec<String> = audit.settings.iter().map(|(key, value)| format!("{key} {value}")).collect();
     facts.push(("Settings", settings.join("; ")));

@@ -47,8 +47,11 @@ const REMARKS: [Remark; 7] = [
 
 /// What the last detector of the first experiment with detectors did.
 pub(super) fn of<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Difference> {
-    let mut detectors = manifests.filter_map(|manifest| manifest.models.first()?.detectors.last());
-    let Some(protocol) = detectors.next().map(|detector| &detector.protocol) else { return vec![] };
+    let mut protocols = manifests.filter_map(|manifest| {
+        let detectors = &manifest.models.first()?.detectors;
+        detectors.iter().rev().find_map(|detector| detector.protocol.as_ref())
+    });
+    let Some(protocol) = protocols.next() else { return vec![] };
     let of = |(option, value, remark): &Remark| Difference {
         option: (*option).to_owned(),
         value: value(protocol),

@@ -2,6 +2,7 @@
 
 mod csv;
 mod error;
+mod flat;
 mod format;
 mod json;
 mod latex;
@@ -15,6 +16,7 @@ use std::io::{self, Write};
 
 pub use csv::Csv;
 pub use error::ExportError;
+pub use flat::FlatTable;
 pub use format::{Format, UnknownFormat};
 pub use json::Json;
 pub use latex::Latex;

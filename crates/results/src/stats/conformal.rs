@@ -125,7 +125,9 @@ fn simes(rank: usize, n: usize, delta: f64) -> f64 {
 
 /// Not the name of a guarantee.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no guarantee: write marginal, simes, dkwm, or simes:CONFIDENCE, dkwm:CONFIDENCE with a confidence in (0, 1)")]
+#[error(
+    "'{0}' is no guarantee: write marginal, simes, dkwm, or simes:CONFIDENCE, dkwm:CONFIDENCE with a confidence in (0, 1)"
+)]
 pub struct UnknownGuarantee(String);
 
 /// Confidence of the guarantees that have one.

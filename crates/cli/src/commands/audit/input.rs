@@ -37,12 +37,7 @@ impl Asked {
         Self::new(&args.model, &args.scores, None, has_base(&args.model, &args.scores, false))
     }
 
-    fn new(
-        model: &ModelArgs,
-        scores: &ScoreArgs,
-        held_out: Option<&str>,
-        has_base: bool,
-    ) -> anyhow::Result<Self> {
+    fn new(model: &ModelArgs, scores: &ScoreArgs, held_out: Option<&str>, has_base: bool) -> anyhow::Result<Self> {
         if !scores.guidance.is_finite() {
             return Err(UserError::input(format!("--guidance {} is not a number", scores.guidance)).into());
         }

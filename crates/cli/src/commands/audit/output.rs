@@ -30,7 +30,8 @@ pub(crate) fn check_free(args: &audit_args::Audit) -> anyhow::Result<()> {
     let files = folder.iter().flat_map(|folder| [folder.record(), folder.table(), folder.page()]);
     for path in files.chain(args.table.clone()) {
         if !args.scores.overwrite && path.symlink_metadata().is_ok() {
-            let message = format!("{} is there already; give --overwrite to replace it, or another place", path.display());
+            let message =
+                format!("{} is there already; give --overwrite to replace it, or another place", path.display());
             return Err(UserError::output(message).into());
         }
     }
@@ -89,7 +90,11 @@ fn write_table(path: &Path, asked: &Asked, audit: &Audit) -> anyhow::Result<()> 
     let mut places: HashMap<(&str, Option<&str>), Vec<usize>> = HashMap::new();
     for (at, item) in plan.items[..plan.audited].iter().enumerate().rev() {
         let picture = item.picture.as_ref().map(memscope_eval::tasks::TrainingPicture::label);
-        let picture = audit.rows.iter().find(|row| row.prompt == *item.prompt && row.picture == picture).and_then(|row| row.picture.as_deref());
+        let picture = audit
+            .rows
+            .iter()
+            .find(|row| row.prompt == *item.prompt && row.picture == picture)
+            .and_then(|row| row.picture.as_deref());
         places.entry((&item.prompt, picture)).or_default().push(at);
     }
     let mut ranked: Vec<(&AuditRow, usize)> = vec![];
@@ -102,7 +107,9 @@ fn write_table(path: &Path, asked: &Asked, audit: &Audit) -> anyhow::Result<()> 
     let mut lines: Vec<Option<&AuditRow>> = vec![];
     if asked.subject.table.is_some() {
         for (row, at) in &ranked {
-            for line in asked.subject.rows.iter().enumerate().filter(|(_, item)| **item == Some(*at)).map(|(line, _)| line) {
+            for line in
+                asked.subject.rows.iter().enumerate().filter(|(_, item)| **item == Some(*at)).map(|(line, _)| line)
+            {
                 from.push(line);
                 lines.push(Some(row));
             }
@@ -227,11 +234,14 @@ fn sweep(audit: &Audit) -> anyhow::Result<ResultTable> {
     ];
     let mut table = ResultTable::new("checkpoints", "Checkpoints: shares with exact 95 % intervals", columns)?;
     let share = |share: &memscope_results::audit::Share| match share.interval {
-        Some(interval) => Cell::text(format!("{}/{} [{:.2}, {:.2}]", share.hits, share.of, interval.low, interval.high)),
+        Some(interval) => {
+            Cell::text(format!("{}/{} [{:.2}, {:.2}]", share.hits, share.of, interval.low, interval.high))
+        }
         None => Cell::missing("not asked"),
     };
     for row in &audit.checkpoints {
-        let cells = vec![Cell::text(&row.name), share(&row.members), share(&row.copies), Cell::number(row.mean_score, 4)];
+        let cells =
+            vec![Cell::text(&row.name), share(&row.members), share(&row.copies), Cell::number(row.mean_score, 4)];
         table.push_row(cells)?;
     }
     Ok(table)

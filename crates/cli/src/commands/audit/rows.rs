@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use memscope_eval::{
-    audit::{CalibrationFile, COPY_DISTANCE, Drawing, is_copy},
-    manifest::{COMMIT, utc_now},
     MeasurementStore,
+    audit::{COPY_DISTANCE, CalibrationFile, Drawing, is_copy},
+    manifest::{COMMIT, utc_now},
 };
 use memscope_results::audit::{
     Answer, Audit, AuditRow, CalibrationRecord, Claim, Decision, Draw, FORMAT, Share, decide,
@@ -68,7 +68,11 @@ pub(crate) fn audit(
             },
             copying: copying(&seen),
             base_already: base.as_ref().map_or(Answer::NotAsked, |base| yes_or_no(base[at])),
-            training_file: item.picture.as_ref().filter(|_| !seen.draws.is_empty()).map(|picture| picture_name(picture.hash())),
+            training_file: item
+                .picture
+                .as_ref()
+                .filter(|_| !seen.draws.is_empty())
+                .map(|picture| picture_name(picture.hash())),
             draws: seen.draws,
             diversity: seen.diversity,
         }
@@ -102,7 +106,8 @@ fn yes_or_no(decision: Decision) -> Answer {
 
 /// The program with its arguments, quoted where a shell needs it.
 fn command() -> String {
-    let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c));
+    let plain =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c));
     let quoted = |text: String| if plain(&text) { text } else { format!("'{}'", text.replace('\'', r"'\''")) };
     let arguments = std::env::args_os().skip(1).map(|argument| quoted(argument.to_string_lossy().into_owned()));
     std::iter::once("memscope".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
@@ -196,19 +201,26 @@ fn warnings(asked: &Asked, calibrating: Option<&Calibrating>, claim: Option<&Cla
     let mut warnings: Vec<String> = subjects.flat_map(|subject| subject.warnings.clone()).collect();
     if let Some(held_out) = &asked.held_out {
         let known: std::collections::HashSet<&str> = asked.subject.items.iter().map(|item| &*item.prompt).collect();
-        let pairs: std::collections::HashSet<&str> =
-            asked.subject.items.iter().filter_map(|item| item.picture.as_ref().map(memscope_eval::tasks::TrainingPicture::hash)).collect();
+        let pairs: std::collections::HashSet<&str> = asked
+            .subject
+            .items
+            .iter()
+            .filter_map(|item| item.picture.as_ref().map(memscope_eval::tasks::TrainingPicture::hash))
+            .collect();
         let is_both = |item: &memscope_eval::audit::SubjectItem| match &item.picture {
             Some(picture) if !pairs.is_empty() => pairs.contains(picture.hash()),
             _ => known.contains(&*item.prompt),
         };
         let both = held_out.items.iter().filter(|item| is_both(item)).count();
         if both > 0 {
-            warnings.push(format!("{both} of the held-out prompts or pictures are audited, too; they were trained on, or are no test"));
+            warnings.push(format!(
+                "{both} of the held-out prompts or pictures are audited, too; they were trained on, or are no test"
+            ));
         }
     }
     if calibrating.is_some_and(|calibrating| calibrating.record.source.contains("ordinary")) {
-        warnings.push("The ordinary captions of memscope calibrate no style: they say little about a fine-tune.".into());
+        warnings
+            .push("The ordinary captions of memscope calibrate no style: they say little about a fine-tune.".into());
     }
     if claim.is_some_and(Claim::is_refused) {
         warnings.push("The calibration prompts are too few for what was asked.".into());

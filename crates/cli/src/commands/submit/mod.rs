@@ -33,8 +33,8 @@ const USUAL_SHARDS: usize = 8;
 
 /// `memscope submit`.
 pub(crate) fn run(args: &Submit) -> anyhow::Result<()> {
-    if args.options.fresh || args.options.json || args.options.costs.dry_run {
-        let message = "--fresh, --json and --dry-run are no options of submit; give a new --results folder, or --print";
+    if args.options.fresh || args.options.json || args.options.costs.dry_run || args.options.answers.is_some() {
+        let message = "--fresh, --json, --dry-run and --answers are no options of submit; give a new --results folder, or --print";
         return Err(UserError::input(message).into());
     }
     let target = Target::of(args)?;

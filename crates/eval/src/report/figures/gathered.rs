@@ -9,18 +9,35 @@ use memscope_results::figures::{
     AxisSpec, FigureData, LinesFigure, LinesPanel, Meta, Series, Token, TokenRow, TokenStrip,
 };
 
-/// AUC and TPR over the first axis of a sweep whose values are numbers, a line for each other combination; none where
-/// the first axis holds words.
+/// AUC and TPR over the first axis of a sweep whose values are all numbers, a line for each other combination of labels
+/// that differ; none where every axis holds words.
 pub fn sweep_figures(name: &str, table: &ResultTable) -> Vec<FigureData> {
+    let number = |text: String| text.parse::<f64>().ok().filter(|number| number.is_finite());
+    let is_axis = |column: &usize| {
+        let own = table.rows().iter().map(|row| number(row[*column].value.plain()));
+        !table.rows().is_empty() && own.collect::<Option<Vec<f64>>>().is_some()
+    };
+    // The axes stand before the columns that every detection table begins with.
+    let axes = table.column_index("model").unwrap_or(0);
+    let Some(axis) = (0..axes).find(is_axis) else { return vec![] };
     let labels = table.columns().iter().take_while(|column| column.kind != ColumnKind::Measured).count();
+    let varies: Vec<bool> = (0..labels)
+        .map(|column| table.rows().iter().any(|row| row[column].value != table.rows()[0][column].value))
+        .collect();
+    let method = table.column_index("method");
+    let label = |column: usize, value: &str| match Some(column) == method {
+        true => value.to_owned(),
+        false => format!("{} {value}", table.columns()[column].header),
+    };
     let panel = |key: &str| -> Option<LinesPanel> {
         let column = table.column_index(key)?;
         let mut series: Vec<Series> = vec![];
         for row in table.rows() {
-            let x: f64 = row[0].value.plain().parse().ok()?;
+            let x = number(row[axis].value.plain())?;
             let CellValue::Measured { value, interval, .. } = &row[column].value else { continue };
             let (low, high) = interval.as_ref().map_or((*value, *value), |i| (i.low, i.high));
-            let parts: Vec<String> = row[1..labels].iter().map(|cell| cell.value.plain()).collect();
+            let named = (0..labels).filter(|column| *column != axis && varies[*column]);
+            let parts: Vec<String> = named.map(|column| label(column, &row[column].value.plain())).collect();
             let name = parts.join(", ");
             let position = series.iter().position(|s| s.name == name);
             let position = position.unwrap_or_else(|| {
@@ -37,7 +54,7 @@ pub fn sweep_figures(name: &str, table: &ResultTable) -> Vec<FigureData> {
         }
         Some(LinesPanel {
             title: String::new(),
-            x: AxisSpec::linear(&table.columns()[0].header),
+            x: AxisSpec::linear(&table.columns()[axis].header),
             y: AxisSpec::linear(&table.columns()[column].header),
             series,
         })
@@ -49,7 +66,7 @@ pub fn sweep_figures(name: &str, table: &ResultTable) -> Vec<FigureData> {
     }
     let meta = Meta {
         name: format!("{name}-sweep"),
-        alt: format!("AUC and true positive rate over {}.", table.columns()[0].header),
+        alt: format!("AUC and true positive rate over {}.", table.columns()[axis].header),
         caption: table.provenance().iter().map(|origin| format!("{}: {}", origin.key, origin.value)).collect(),
     };
     vec![LinesFigure { meta, panels }.into()]

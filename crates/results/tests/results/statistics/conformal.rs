@@ -31,8 +31,9 @@ struct Proportion {
     high: f64,
 }
 
-static GOLDEN: LazyLock<Golden> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../fixtures/conformal.json")).expect("the fixture is whole"));
+static GOLDEN: LazyLock<Golden> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../fixtures/conformal.json")).expect("the fixture is whole")
+});
 
 #[test]
 fn p_values_and_q_values_are_those_of_numpy_and_scipy_to_the_bit() {
