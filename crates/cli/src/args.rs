@@ -49,6 +49,12 @@ pub(crate) enum Command {
     Schema,
     /// Score prompts with a model.
     Detect(Detect),
+    /// Say whether a model copies its training pictures, which, and how sure that is.
+    #[command(after_help = crate::audit_args::AUDIT_HELP)]
+    Audit(crate::audit_args::Audit),
+    /// Keep the scores of ordinary prompts, for audits of the same model with the same settings.
+    #[command(after_help = crate::audit_args::CALIBRATE_HELP)]
+    Calibrate(crate::audit_args::Calibrate),
     /// Show which tokens of a prompt drive it towards a memorized image (Wen et al.).
     Tokens(Tokens),
     /// Compare two results folders, cell by cell.
@@ -207,11 +213,18 @@ pub(crate) struct CostArgs {
 impl ModelArgs {
     /// The model that is meant.
     pub(crate) fn source(&self) -> memscope_model::Result<ModelSource> {
+        self.source_with(self.loras.clone())
+    }
+
+    /// The same model with other LoRA files, or with none.
+    pub(crate) fn source_with(&self, loras: Vec<Lora>) -> memscope_model::Result<ModelSource> {
         let source = self.source.clone().with_variant(self.variant.clone())?;
-        Ok(source
-            .with_file_options(self.file.options())?
-            .with_loras(self.loras.clone())
-            .with_sizes(self.sizes.conditions()))
+        Ok(source.with_file_options(self.file.options())?.with_loras(loras).with_sizes(self.sizes.conditions()))
+    }
+
+    /// Its LoRA files.
+    pub(crate) fn loras(&self) -> &[Lora] {
+        &self.loras
     }
 
     /// How it is loaded.

@@ -27,6 +27,8 @@ pub(crate) enum ExitCode {
     Differs = 7,
     /// Less memory than a model needs.
     Memory = 8,
+    /// An audit found what --fail-on names.
+    Found = 9,
     /// Shards that are missing, or do not belong together.
     Shards = 10,
     /// Stopped by the user; the same command goes on.
@@ -45,6 +47,7 @@ Exit codes:
     6  NaN or infinity in weights, predictions or scores
     7  compare: the two results folders differ beyond the tolerance
     8  too little memory for a model; nothing was loaded
+    9  audit: what --fail-on names was found
    10  merge, --shard: shards are missing, or were not made alike
   130  stopped by Ctrl-C, or by a signal of a batch system; the same command goes on where it was
 ";
@@ -188,6 +191,11 @@ impl UserError {
     /// Stopped by the user.
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self { code: ExitCode::Interrupted, message: message.into() }
+    }
+
+    /// What a user wants to fail on.
+    pub(crate) fn found(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Found, message: message.into() }
     }
 
     /// Results that are not the same.

@@ -2,6 +2,7 @@
 
 mod allocator;
 mod args;
+mod audit_args;
 mod cached;
 mod commands;
 mod costs;
@@ -41,6 +42,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Validate { file } => commands::run::validate(&file),
         Command::Schema => commands::run::schema(),
         Command::Detect(args) => commands::detect::run(&args),
+        Command::Audit(args) => commands::audit::run(&args),
+        Command::Calibrate(args) => commands::audit::calibrate(&args),
         Command::Tokens(args) => commands::tokens::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
         Command::Verify(Verify::Theorem1(args)) => commands::theorem1::run(&args),

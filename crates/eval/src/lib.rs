@@ -4,6 +4,7 @@
 //! [tasks](plan::Task), each with units that have a price and make records. A dry run sums the prices, [`run::run`] executes
 //! what the [`MeasurementStore`] lacks, [`score`] reads it back, and every table of [`report`] is a query over the scores.
 
+pub mod audit;
 mod error;
 mod frames;
 pub mod manifest;

@@ -418,6 +418,22 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<PromptFile> {
     from_table(memscope_frames::read_bytes(file, bytes, Format::Lines)?, None)
 }
 
+/// The caption of a picture in a text file of its own: one prompt, whose lines count as one.
+///
+/// # Errors
+/// The file is not there, too long, or no text.
+pub(crate) fn read_caption(path: &Path) -> Result<String> {
+    const LIMIT: u64 = 1 << 16;
+    let bytes = memscope_results::files::read_file(path, LIMIT)?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text.split_whitespace().collect::<Vec<_>>().join(" ")),
+        Err(_) => Err(Error::Prompts {
+            file: path.display().to_string(),
+            reason: "is not UTF-8; save the file as UTF-8".into(),
+        }),
+    }
+}
+
 /// The field of published lists that names a prompt's group.
 const GROUP: &str = "overfit_type";
 

@@ -138,12 +138,17 @@ impl Blueprint {
         self.empty_prompt
     }
 
+    /// Side in pixels of the pictures that its latents stand for; `None` without a VAE that is supported.
+    pub fn picture_size(&self) -> Option<usize> {
+        Some(self.unet.sample_size << (self.vae.as_ref()?.network.block_out_channels.len() - 1))
+    }
+
     pub(crate) fn vae(&self) -> Option<&VaeShape> {
         self.vae.as_ref()
     }
 
     /// Whether a core takes whole samples, rather than all cores one sample together.
-    pub(crate) fn is_small(&self) -> bool {
+    pub fn is_small(&self) -> bool {
         self.unet.sample_size <= SMALL
     }
 }

@@ -62,6 +62,7 @@ pub mod text_fix;
 pub mod tokenizer;
 pub mod unet;
 mod vae;
+mod vae_encoder;
 mod weights;
 
 pub use blueprint::Blueprint;
@@ -87,3 +88,4 @@ pub use text_encoder::{EncodedText, TextEncoder};
 pub use tokenizer::{PromptTokenizer, Tokens};
 pub use unet::UNet;
 pub use vae::Vae;
+pub use vae_encoder::VaeEncoder;

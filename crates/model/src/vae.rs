@@ -29,7 +29,7 @@ pub(crate) struct VaeShape {
     pub(crate) network: AutoEncoderKLConfig,
     pub(crate) in_channels: usize,
     pub(crate) out_channels: usize,
-    scaling_factor: f64,
+    pub(crate) scaling_factor: f64,
 }
 
 /// More resolutions than any real VAE has.

@@ -6,6 +6,7 @@
 //! SVG (text stays text) or PNG (for places that show no SVG), in a light or a dark [`Theme`]. Both come from one
 //! drawing code: a figure makes a [`Scene`] of marks, and the scene is painted through a `plotters` backend.
 
+pub mod audit;
 mod axis;
 mod color;
 mod error;

@@ -5,6 +5,7 @@
 //! only way to write into it. Figures are plain numbers here ([`figures`]); who draws them needs nothing else. No network
 //! is known here.
 
+pub mod audit;
 pub mod compare;
 pub mod cost;
 mod error;

@@ -215,7 +215,7 @@ fn write_scores(path: &Path, table: &Table, rows: &[Option<usize>], result: &Det
 }
 
 /// A name, or one made from it that no other column has.
-fn free_name(name: &str, taken: &[String]) -> String {
+pub(crate) fn free_name(name: &str, taken: &[String]) -> String {
     let is_free = |name: &String| !taken.contains(name);
     let made = (1..).map(|i| if i == 1 { format!("input_{name}") } else { format!("input_{name}_{i}") });
     std::iter::once(name.to_owned()).chain(made).find(is_free).unwrap_or_default()

@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub(crate) mod audit;
 pub(crate) mod compare;
 pub(crate) mod data;
 pub(crate) mod detect;

@@ -46,6 +46,7 @@ impl Price {
         self.calls.add(other.calls);
         self.work.prompts += other.work.prompts;
         self.work.images += other.work.images;
+        self.work.encodings += other.work.encodings;
         self.work.batch = self.work.batch.max(other.work.batch);
         for group in other.work.passes {
             let same =

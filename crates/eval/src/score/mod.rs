@@ -18,6 +18,7 @@ pub use graded::GradedScores;
 pub(crate) use graded::read_graded;
 pub(crate) use mitigation::read_mitigation;
 pub use mitigation::{COPY, MethodResult, MitigatedPrompt, MitigationResult, Quantity, VERBATIM};
+pub(crate) use prompts::detector_means;
 pub use prompts::{DetectionResult, DetectionRow};
 pub(crate) use records::prompt_records;
 pub use score_file::ScoreFile;

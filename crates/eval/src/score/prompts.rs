@@ -104,6 +104,30 @@ impl<'p> DetectionResult<'p> {
     }
 }
 
+/// The mean over seeds of the first detector's score of each prompt.
+///
+/// # Errors
+/// When something was not measured.
+pub(crate) fn detector_means(
+    detection: &Detection,
+    model: ModelIdentity,
+    prompts: &[String],
+    store: &MeasurementStore,
+) -> Result<Vec<f64>> {
+    let plan = detection.task(model, prompts);
+    let stored = StoredPlan::new(&plan, store);
+    let Some((name, detector)) = detection.detectors.first() else {
+        return Err(crate::Error::internal("a detection without detectors"));
+    };
+    let scorer = stored.scorer(name.as_str(), detector.as_ref())?;
+    let (seeds, generations) = (&detection.noise.seeds, detection.noise.generations);
+    let mean = |prompt: &String| {
+        let scores = seeds.iter().map(|seed| Ok(scorer.score(prompt, *seed, generations)?.value));
+        Ok(scores.sum::<Result<f64>>()? / seeds.len() as f64)
+    };
+    prompts.iter().map(mean).collect()
+}
+
 /// The columns of a detector with their numbers: its score under its name; of the anisotropy metric its parts and `score`.
 fn numbers(
     name: DetectorName,

@@ -6,6 +6,7 @@ mod generate;
 mod measurements;
 mod mitigation;
 mod picture;
+mod picture_losses;
 mod predictions;
 mod timing;
 mod tokens;
@@ -15,11 +16,12 @@ pub(crate) use gallery::Gallery;
 pub use gallery::{GalleryRow, INDEX as GALLERY_INDEX};
 pub use generate::Generate;
 pub use measurements::MeasurementPlan;
-pub(crate) use mitigation::TrainingPicture;
 pub use mitigation::{
-    JudgeFiles, Judging, Look, Looks, Mitigations, PictureNames, Place, PlannedMethod, TrainingPictures, UnitRecord,
+    JudgeFiles, Judging, Look, Looks, Mitigations, PictureNames, Place, PlannedMethod, TrainingPicture,
+    TrainingPictures, UnitRecord,
 };
 pub(crate) use picture::is_whole_picture;
+pub use picture_losses::{CaptionedPicture, LossNoise, LossPicture, PictureLosses};
 pub use predictions::{PREDICTION_INDEX, PredictionFile, PredictionIndex, Predictions};
 pub(crate) use timing::Timing;
 pub use timing::{TIMED_PROMPTS, TimedDetector};

@@ -1,5 +1,6 @@
 //! Experiments: their files, their tasks, their tables.
 
+mod encoding;
 mod experiment_files;
 mod graded;
 mod schema;

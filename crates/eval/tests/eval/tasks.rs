@@ -11,8 +11,8 @@ use memscope_eval::{
     run::{Observer, Watch, execute},
     spec::{DetectorEntry, DetectorName, ExperimentFile, MitigationEntry, MitigationName, entry_of_text},
     tasks::{
-        Detection, Generate, Judging, Mitigations, PictureNames, PlannedMethod, Predictions, TokenGradients, TokenNorm,
-        TrainingPictures,
+        CaptionedPicture, Detection, Generate, Judging, LossNoise, LossPicture, Mitigations, PictureNames,
+        PlannedMethod, Predictions, TokenGradients, TokenNorm, TrainingPictures,
     },
 };
 use memscope_metric::Protocol;
@@ -220,6 +220,23 @@ fn images() {
     // An empty picture does not count.
     std::fs::write(&task.paths()[0], b"").unwrap();
     assert_dry_run_is_run(&model, &task, &mut MeasurementStore::in_memory());
+}
+
+#[test]
+fn losses_of_pictures() {
+    let model = model();
+    let list = "embedded:verbatim".parse::<memscope_eval::prompts::PromptSource>().unwrap();
+    let captioned = |prompt: &memscope_eval::prompts::KnownPrompt| CaptionedPicture {
+        prompt: prompt.text.clone(),
+        picture: LossPicture::Given(TrainingPicture::of_program(prompt.image.as_deref().unwrap()).unwrap()),
+    };
+    let task = PictureLosses {
+        model: ModelIdentity::of(&model),
+        pictures: list.load(model.source()).unwrap().prompts[..4].iter().map(captioned).collect(),
+        noise: LossNoise::of_drawn_pictures(NoiseGenerator::A6000, 42),
+        batch: 2,
+    };
+    assert_task(&model, &task, 2);
 }
 
 /// Some mitigations of two prompts, with the scores of detectors on what is drawn.

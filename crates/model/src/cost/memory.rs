@@ -25,8 +25,9 @@ impl Blueprint {
         let number = storage.size_in_bytes() as u64;
         let passes = work.passes.iter().map(|group| self.pass_numbers(work, group, storage));
         let image = (work.images > 0).then(|| self.vae_tally().peak());
-        let predicting = passes.chain(image).max().unwrap_or(0);
-        let vae = if work.images > 0 { parameters.vae } else { 0 };
+        let encoded = (work.encodings > 0).then(|| self.encoder_tally().peak());
+        let predicting = passes.chain(image).chain(encoded).max().unwrap_or(0);
+        let vae = if work.images + work.encodings > 0 { parameters.vae } else { 0 };
         let prompts = work.prompts.min(work.batch.max(1));
         let encoding = if prompts > 0 { self.text_tally(tally(Pass::Prediction, prompts, storage)).peak() } else { 0 };
         let room = parameters.text_encoder * number;

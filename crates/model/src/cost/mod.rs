@@ -22,7 +22,7 @@ pub use workload::{Pass, PassGroup, SamplesPerCall, Workload};
 pub(crate) use tally::Tally;
 pub(crate) use text_encoder::text_encoder;
 pub(crate) use unet::unet;
-pub(crate) use vae::vae;
+pub(crate) use vae::{vae, vae_encoder};
 
 use crate::blueprint::Blueprint;
 
@@ -62,6 +62,11 @@ impl Blueprint {
         self.vae_tally().flops()
     }
 
+    /// The encoding of one picture by the VAE.
+    pub fn encoding_flops(&self) -> Flops {
+        self.encoder_tally().flops()
+    }
+
     pub(crate) fn unet_tally(&self, mut tally: Tally) -> Tally {
         let (_, height, width) = self.latent_shape();
         unet(&mut tally, self.unet(), (height, width), self.context_length());
@@ -81,6 +86,16 @@ impl Blueprint {
         let mut tally = Tally::of_one(Pass::Prediction);
         if let Some(shape) = self.vae() {
             vae(&mut tally, shape, (height, width));
+        }
+        tally
+    }
+
+    /// Of one picture.
+    pub(crate) fn encoder_tally(&self) -> Tally {
+        let (_, height, width) = self.latent_shape();
+        let mut tally = Tally::of_one(Pass::Prediction);
+        if let Some(shape) = self.vae() {
+            vae_encoder(&mut tally, shape, (height, width));
         }
         tally
     }

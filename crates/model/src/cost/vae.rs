@@ -1,4 +1,4 @@
-//! The VAE on shapes: the parameters of both halves, and a decoding. Its network is candle-transformers'.
+//! The VAE on shapes: the parameters of both halves, a decoding and an encoding. Its network is candle-transformers'.
 
 use super::{
     Tally,
@@ -37,31 +37,41 @@ pub(crate) fn vae(t: &mut Tally, shape: &VaeShape, (height, width): (usize, usiz
     conv(t, h, shape.out_channels, 3);
 }
 
-/// The encoder is loaded, and never run.
+/// The encoder, on one picture whose latent has this size. Its parameters are counted with [`vae`].
+pub(crate) fn vae_encoder(t: &mut Tally, shape: &VaeShape, (height, width): (usize, usize)) {
+    let factor = 1 << (shape.network.block_out_channels.len() - 1);
+    encode(t, shape, (factor * height, factor * width));
+}
+
+/// The encoder's parameters alone.
 fn encoder_parameters(shape: &VaeShape) -> usize {
-    let (channels, latent) = (&shape.network.block_out_channels, shape.network.latent_channels);
     let mut t = Tally::of_one(super::Pass::Prediction);
-    let pixel = |channels| Shape::image(channels, 1, 1);
-    conv(&mut t, pixel(shape.in_channels), channels[0], 3);
-    let mut inputs = channels[0];
+    encode(&mut t, shape, (1, 1));
+    t.parameters() as usize
+}
+
+fn encode(t: &mut Tally, shape: &VaeShape, (mut height, mut width): (usize, usize)) {
+    let (channels, latent) = (&shape.network.block_out_channels, shape.network.latent_channels);
+    let x = t.hold(Shape::image(shape.in_channels, height, width));
+    let mut h = t.replace(x, |t| conv(t, x, channels[0], 3));
     for (i, outputs) in channels.iter().enumerate() {
         for _ in 0..shape.network.layers_per_block {
-            resnet(&mut t, pixel(inputs), *outputs);
-            inputs = *outputs;
+            h = t.replace(h, |t| resnet(t, h, *outputs));
         }
         if i + 1 < channels.len() {
-            conv(&mut t, pixel(inputs), inputs, 3);
+            // With stride 2: as much work as one without at half the size.
+            (height, width) = (height.div_ceil(2), width.div_ceil(2));
+            h = t.replace(h, |t| conv(t, Shape::image(*outputs, height, width), *outputs, 3));
         }
     }
-    resnet(&mut t, pixel(inputs), inputs);
-    attention(&mut t, pixel(inputs));
-    resnet(&mut t, pixel(inputs), inputs);
-    norm(&mut t, pixel(inputs));
-    conv(&mut t, pixel(inputs), 2 * latent, 3);
+    h = t.replace(h, |t| resnet(t, h, h.channels));
+    h = t.replace(h, |t| attention(t, h));
+    h = t.replace(h, |t| resnet(t, h, h.channels));
+    norm(t, h);
+    h = t.replace(h, |t| conv(t, h, 2 * latent, 3));
     if shape.network.use_quant_conv {
-        conv(&mut t, pixel(2 * latent), 2 * latent, 1);
+        conv(t, h, 2 * latent, 1);
     }
-    t.parameters() as usize
 }
 
 /// candle's convolution adds its bias out of place.

@@ -74,6 +74,8 @@ pub struct Workload {
     pub prompts: usize,
     /// Latents to decode, one by one.
     pub images: usize,
+    /// Pictures to encode, one by one.
+    pub encodings: usize,
     /// Prompts that are measured together.
     pub batch: usize,
 }
@@ -108,7 +110,16 @@ impl Blueprint {
         let prediction = self.prediction_flops();
         let passes = work.passes.iter().map(|group| group.pass.flops(prediction).scaled(group.calls as f64));
         let prompts = self.prompt_flops().scaled(work.prompts as f64);
-        passes.sum::<Flops>() + prompts + self.image_flops().scaled(work.images as f64)
+        passes.sum::<Flops>() + prompts + self.picture_flops(work)
+    }
+
+    /// Of both halves of the VAE.
+    fn picture_flops(&self, work: &Workload) -> Flops {
+        let decoded = self.image_flops().scaled(work.images as f64);
+        match work.encodings {
+            0 => decoded,
+            encodings => decoded + self.encoding_flops().scaled(encodings as f64),
+        }
     }
 
     /// The seconds a workload takes at a speed: its networks, not the arithmetic on their answers.
@@ -124,7 +135,7 @@ impl Blueprint {
             let idle = if self.is_small() { parts::idle_factor(work.samples(group)) } else { 1.0 };
             group.calls as f64 * seconds * idle
         });
-        let others = self.prompt_flops().scaled(work.prompts as f64) + self.image_flops().scaled(work.images as f64);
+        let others = self.prompt_flops().scaled(work.prompts as f64) + self.picture_flops(work);
         passes.sum::<f64>() + speed.seconds(&[others])
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     tokenizer::{PromptTokenizer, TokenizerFiles, Tokens},
     unet::UNet,
     vae::Vae,
+    vae_encoder::VaeEncoder,
 };
 
 /// Tokenizer, text encoder, UNet, VAE and schedule of one model.
@@ -38,6 +39,7 @@ pub struct LatentDiffusion {
     text_encoders: Mutex<Option<Arc<Vec<TextEncoder>>>>,
     unet: UNet,
     vae: OnceLock<Vae>,
+    vae_encoder: OnceLock<VaeEncoder>,
     /// Samples that the UNet has been asked for.
     predicted: AtomicUsize,
 }
@@ -87,7 +89,7 @@ impl LatentDiffusion {
             let source = blueprint.source();
             tracing::warn!("the weights of {source} are random: its scores say nothing about a trained model");
         }
-        let (text_encoders, vae) = (Mutex::new(text_encoders), OnceLock::new());
+        let (text_encoders, vae, vae_encoder) = (Mutex::new(text_encoders), OnceLock::new(), OnceLock::new());
         Ok(Self {
             blueprint,
             fingerprint,
@@ -97,6 +99,7 @@ impl LatentDiffusion {
             text_encoders,
             unet,
             vae,
+            vae_encoder,
             predicted: AtomicUsize::new(0),
         })
     }
@@ -273,6 +276,39 @@ impl LatentDiffusion {
             let _ = self.vae.set(Vae::load(self.blueprint.files(), &self.place)?);
         }
         self.vae.get().ok_or_else(|| Error::Argument("the VAE could not be kept".into()))
+    }
+
+    /// The encoder's half of the VAE, loaded when it is first asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::vae`].
+    pub fn vae_encoder(&self) -> Result<&VaeEncoder> {
+        if self.vae_encoder.get().is_none() {
+            // As with the VAE, one of two equal results is kept.
+            let _ = self.vae_encoder.set(VaeEncoder::load(self.blueprint.files(), &self.place)?);
+        }
+        self.vae_encoder.get().ok_or_else(|| Error::Argument("the VAE's encoder could not be kept".into()))
+    }
+
+    /// Side in pixels of the pictures that its latents stand for; `None` without a VAE that is supported.
+    pub fn picture_size(&self) -> Option<usize> {
+        self.blueprint.picture_size()
+    }
+
+    /// The latent x₀ of a picture, flattened (C, H, W): the mean of the encoder's distribution. `pixels`: (3, S, S) in
+    /// [−1, 1], flattened, S of [`Self::picture_size`].
+    ///
+    /// # Errors
+    ///
+    /// When the VAE cannot be loaded, or the picture has another size.
+    pub fn encode_image(&self, pixels: Vec<f32>) -> Result<Vec<f32>> {
+        let latent = self.vae_encoder()?.encode(pixels, &self.place)?;
+        let (channels, height, width) = self.latent_shape();
+        match latent.len() == channels * height * width {
+            true => Ok(latent),
+            false => Err(Error::Argument("the picture has another size than the model's".into())),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod auc;
 mod bootstrap;
+mod conformal;
 mod correlation;
 mod delong;
 mod error;
@@ -12,6 +13,7 @@ mod interval;
 mod kde;
 mod logistic;
 mod multiple;
+mod proportion;
 mod random;
 mod roc;
 mod scores;
@@ -24,13 +26,15 @@ mod tpr;
 
 pub use auc::auc;
 pub use bootstrap::{Bootstrap, Difference, Estimate};
+pub use conformal::{Calibration, Guarantee, UnknownGuarantee};
 pub use correlation::{Concordance, kendall, spearman};
 pub use delong::{DeLong, PairedTest};
 pub use error::{Class, StatsError};
 pub use interval::Interval;
 pub use kde::{Kde, grid, kl_divergence, kl_on_grid};
 pub use logistic::{Logistic, LogisticFit};
-pub use multiple::holm;
+pub use multiple::{benjamini_hochberg, holm};
+pub use proportion::proportion_interval;
 pub use roc::{CollinearPoints, Roc};
 pub use scores::ScoreSet;
 pub use split::Split;

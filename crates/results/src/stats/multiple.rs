@@ -14,6 +14,21 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
+/// Benjamini and Hochberg's q-values, in the order given: rejecting those at or below a level keeps the false discovery
+/// rate below it (Journal of the Royal Statistical Society B 57 (1995)). The arithmetic is that of
+/// `scipy.stats.false_discovery_control`.
+pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
+    let mut q = vec![1.0; p.len()];
+    let mut smallest = f64::INFINITY;
+    for (rank, &at) in order.iter().enumerate().rev() {
+        smallest = smallest.min(p[at] * (p.len() as f64 / (rank + 1) as f64));
+        q[at] = smallest.clamp(0.0, 1.0);
+    }
+    q
+}
+
 #[cfg(test)]
 mod tests {
     use super::holm;

@@ -17,8 +17,7 @@ use memscope_model::{
 
 pub use judging::Judging;
 pub use looks::{JudgeFiles, Look, Looks};
-pub(crate) use truth::TrainingPicture;
-pub use truth::TrainingPictures;
+pub use truth::{TrainingPicture, TrainingPictures};
 
 use crate::{
     error::Result,
@@ -136,6 +135,11 @@ impl Mitigations {
             &self.methods[place.method].method.id(),
             record,
         ])
+    }
+
+    /// What determines the pictures of a unit.
+    pub(crate) fn pictures_id(&self, unit: usize) -> String {
+        self.key(unit, "pictures").to_string()
     }
 
     /// The pictures of a unit.

@@ -28,7 +28,7 @@ pub struct TrainingPictures {
 
 /// A training picture: where it is, and the SHA-256 of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TrainingPicture {
+pub struct TrainingPicture {
     source: PictureSource,
     hash: String,
 }
@@ -41,8 +41,40 @@ enum PictureSource {
 }
 
 impl TrainingPicture {
-    /// The bytes of its PNG file.
-    pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
+    /// A file. It is read once, for its hash.
+    ///
+    /// # Errors
+    /// When it is no regular file of at most 64 MiB, or cannot be read.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let hash = sha256(&read_file(path, LIMIT)?);
+        Ok(Self { source: PictureSource::File(path.to_owned()), hash })
+    }
+
+    /// A picture of the program by its name; `None` where there is none.
+    pub fn of_program(name: &str) -> Option<Self> {
+        let bytes = memscope_embedded::shared_file(name)?;
+        Some(Self { source: PictureSource::Embedded(name.to_owned()), hash: sha256(bytes) })
+    }
+
+    /// SHA-256 of its file.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// How people call it: the name of its file.
+    pub fn label(&self) -> String {
+        let path = match &self.source {
+            PictureSource::Embedded(name) => Path::new(name),
+            PictureSource::File(path) => path,
+        };
+        path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The bytes of its file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
         match &self.source {
             PictureSource::Embedded(name) => {
                 let bytes = memscope_embedded::shared_file(name).map(<[u8]>::to_vec);
@@ -52,8 +84,11 @@ impl TrainingPicture {
         }
     }
 
-    /// The name of its file, and the picture.
-    pub(crate) fn open(&self) -> Result<Picture> {
+    /// The picture.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(&self) -> Result<Picture> {
         let name = match &self.source {
             PictureSource::Embedded(name) => Path::new(name),
             PictureSource::File(path) => path,
@@ -74,15 +109,16 @@ impl TrainingPictures {
     /// When the folder, or a file that it names for one of the prompts, cannot be read.
     pub fn find(prompts: &[KnownPrompt], folder: Option<&Path>) -> Result<Self> {
         let mut index = folder.map(|folder| read_index(folder, prompts)).transpose()?.unwrap_or_default();
-        let embedded = |known: &KnownPrompt| {
-            let name = known.image.as_deref()?;
-            let bytes = memscope_embedded::shared_file(name)?;
-            Some(TrainingPicture { source: PictureSource::Embedded(name.to_owned()), hash: sha256(bytes) })
-        };
+        let embedded = |known: &KnownPrompt| TrainingPicture::of_program(known.image.as_deref()?);
         let of_prompt = |known: &KnownPrompt| {
             embedded(known).into_iter().chain(index.remove(&*known.text).unwrap_or_default()).collect()
         };
         Ok(Self { by_prompt: prompts.iter().map(of_prompt).collect() })
+    }
+
+    /// Those of prompts in order, one each or none.
+    pub fn of_prompts(pictures: impl IntoIterator<Item = Option<TrainingPicture>>) -> Self {
+        Self { by_prompt: pictures.into_iter().map(|picture| picture.into_iter().collect()).collect() }
     }
 
     /// Prompts without a picture.

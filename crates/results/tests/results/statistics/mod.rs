@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bootstrap;
+mod conformal;
 mod correlation;
 mod golden;
 mod properties;

@@ -1,0 +1,149 @@
+//! `memscope audit` and `memscope calibrate`.
+
+mod input;
+mod measure;
+mod output;
+mod rows;
+
+use memscope_eval::{
+    audit::{CALIBRATION_FORMAT, CalibrationFile, CalibrationScore},
+    spec::JudgeSource,
+    tasks::JudgeFiles,
+};
+use memscope_results::{audit::CheckpointRow, files::Existing};
+
+use self::{
+    input::Asked,
+    measure::{Measured, Measuring},
+};
+use crate::{
+    audit_args::{Audit, Calibrate, FailOn},
+    exit_code::UserError,
+    messages::note,
+    output::{check_writable, print_json},
+    progress::Progress,
+};
+
+/// The program, as records name it.
+const SOFTWARE: &str = concat!("memscope ", env!("CARGO_PKG_VERSION"));
+
+/// `memscope audit`.
+pub(crate) fn run(args: &Audit) -> anyhow::Result<()> {
+    if !(args.fdr > 0.0 && args.fdr < 1.0) {
+        return Err(UserError::input(format!("--fdr {} is not between 0 and 1", args.fdr)).into());
+    }
+    let calibration = args.calibration.as_deref().map(CalibrationFile::read).transpose()?;
+    let asked = Asked::of_audit(args)?;
+    if !args.model.costs.dry_run {
+        output::check_free(args)?;
+    }
+    let mut progress = Progress::install()?;
+    asked.warn();
+    let judges = match &args.judges {
+        Some(folder) if folder.as_os_str() == "embedded" => JudgeFiles::find(&JudgeSource::Embedded)?,
+        Some(folder) => JudgeFiles::find(&JudgeSource::Folder(folder.clone()))?,
+        None => None,
+    };
+    let targets = input::targets(args)?;
+    let mut measuring = Measuring {
+        model: &args.model,
+        scores: &args.scores,
+        asked: &asked,
+        evidence: args.evidence as usize,
+        judges,
+        progress: &mut progress,
+    };
+    if args.model.costs.dry_run {
+        return measuring.show_costs(&targets);
+    }
+    let mut checkpoints = vec![];
+    let mut last = None;
+    for target in &targets {
+        let measured = measuring.run(target)?;
+        if let (Some(file), Some(path)) = (&calibration, &args.calibration) {
+            let (statistic, settings) = (asked.plan.settings.statistic.to_string(), asked.plan.settings.of_scores());
+            file.check(path, (&measured.model, measured.base.as_ref()), (&statistic, &settings))?;
+        }
+        let audit = rows::audit(args, &asked, &measured, calibration.as_ref())?;
+        checkpoints.push(CheckpointRow {
+            name: target.name.clone(),
+            members: rows::members(&audit),
+            copies: rows::copies(&audit),
+            mean_score: audit.rows.iter().map(|row| row.score).sum::<f64>() / audit.rows.len().max(1) as f64,
+        });
+        last = Some((audit, measured));
+    }
+    let Some((mut audit, measured)) = last else {
+        return Err(UserError::input("there is no checkpoint to audit").into());
+    };
+    if checkpoints.len() > 1 {
+        audit.checkpoints = checkpoints;
+    }
+    output::write(args, &asked, &mut audit, &measured)?;
+    if args.scores.json {
+        print_json(&audit)?;
+    } else {
+        output::print(&audit)?;
+    }
+    match args.fail_on {
+        Some(FailOn::Flagged(most)) => fail(rows::members(&audit).hits, most, "flagged"),
+        Some(FailOn::Copied(most)) => fail(rows::copies(&audit).hits, most, "copied"),
+        Some(FailOn::Refused) if audit.claim.as_ref().is_none_or(|claim| claim.is_refused()) => {
+            Err(UserError::found("--fail-on refused: the calibration prompts carry no claim").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn fail(found: usize, most: usize, what: &str) -> anyhow::Result<()> {
+    match found > most {
+        true => Err(UserError::found(format!("--fail-on {what}>{most}: {found} prompt(s) are {what}")).into()),
+        false => Ok(()),
+    }
+}
+
+/// `memscope calibrate`.
+pub(crate) fn calibrate(args: &Calibrate) -> anyhow::Result<()> {
+    let asked = Asked::of_calibration(args)?;
+    let existing = if args.scores.overwrite { Existing::Replace } else { Existing::Refuse };
+    if !args.model.costs.dry_run {
+        if existing == Existing::Refuse && args.out.symlink_metadata().is_ok() {
+            let message = format!("{} is there already; give --overwrite to replace it", args.out.display());
+            return Err(UserError::output(message).into());
+        }
+        check_writable(&args.out)?;
+    }
+    let mut progress = Progress::install()?;
+    asked.warn();
+    let target = input::target(&args.model, args.scores.base.as_deref())?;
+    let mut measuring = Measuring {
+        model: &args.model,
+        scores: &args.scores,
+        asked: &asked,
+        evidence: 0,
+        judges: None,
+        progress: &mut progress,
+    };
+    if args.model.costs.dry_run {
+        return measuring.show_costs(std::slice::from_ref(&target));
+    }
+    let Measured { model, base, scores, .. } = measuring.run(&target)?;
+    let score = |(at, item): (usize, &memscope_eval::audit::SubjectItem)| CalibrationScore {
+        prompt: item.prompt.to_string(),
+        conditions: scores.conditions.iter().map(|condition| condition[at]).collect(),
+        base: scores.base.as_ref().map(|base| base[at]),
+    };
+    let file = CalibrationFile {
+        format: CALIBRATION_FORMAT,
+        software: SOFTWARE.to_owned(),
+        model,
+        base,
+        statistic: asked.plan.settings.statistic.to_string(),
+        settings: asked.plan.settings.of_scores(),
+        source: asked.subject.name.clone(),
+        scores: asked.plan.items.iter().enumerate().map(score).collect(),
+    };
+    file.write(&args.out, existing)?;
+    note(&format!("{} scores written to {}", file.scores.len(), args.out.display()));
+    if args.scores.json { print_json(&file) } else { Ok(()) }
+}

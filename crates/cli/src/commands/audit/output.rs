@@ -1,0 +1,248 @@
+//! The files of an audit, and what is printed of it.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use memscope_eval::{
+    Error as EvalError, ResultTable,
+    table::{Cell, Column, ColumnKind},
+    write_columns,
+};
+use memscope_frames::{FrameColumn, OutputFormat, column_of};
+use memscope_results::{
+    audit::{Audit, AuditFolder, AuditRow, statement},
+    files::{Existing, write_over},
+};
+
+use super::{input::Asked, measure::Measured, rows};
+use crate::{
+    audit_args,
+    exit_code::UserError,
+    messages::note,
+    output::{check_writable, print_table},
+};
+
+/// Rows that are printed.
+const SHOWN: usize = 25;
+
+/// Tries the output before anything is measured for it.
+pub(crate) fn check_free(args: &audit_args::Audit) -> anyhow::Result<()> {
+    let folder = args.out.as_ref().map(AuditFolder::new);
+    let files = folder.iter().flat_map(|folder| [folder.record(), folder.table(), folder.page()]);
+    for path in files.chain(args.table.clone()) {
+        if !args.scores.overwrite && path.symlink_metadata().is_ok() {
+            let message =
+                format!("{} is there already; give --overwrite to replace it, or another place", path.display());
+            return Err(UserError::output(message).into());
+        }
+    }
+    if let Some(path) = &args.table {
+        OutputFormat::of(path)?;
+        check_writable(path)?;
+    }
+    if let Some(folder) = folder {
+        let pictures = folder.pictures();
+        fs::create_dir_all(&pictures).map_err(|source| EvalError::Write { path: pictures, source })?;
+    }
+    Ok(())
+}
+
+/// Writes the record, the table, the page and the pictures.
+pub(crate) fn write(
+    args: &audit_args::Audit,
+    asked: &Asked,
+    audit: &mut Audit,
+    measured: &Measured,
+) -> anyhow::Result<()> {
+    if let Some(path) = &args.table {
+        write_table(path, asked, audit)?;
+        note(&format!("written to {}", path.display()));
+    }
+    let Some(folder) = args.out.as_ref().map(AuditFolder::new) else { return Ok(()) };
+    if let Some((drawing, _)) = &measured.evidence {
+        for (unit, item) in drawing.items.iter().enumerate() {
+            if *item >= asked.plan.audited {
+                continue;
+            }
+            for path in drawing.draws.pictures(unit) {
+                let bytes = fs::read(&path).map_err(|source| EvalError::Read { path: path.clone(), source })?;
+                write_picture(&folder, &path.file_name().unwrap_or_default().to_string_lossy(), &bytes)?;
+            }
+            if let Some(picture) = &asked.plan.items[*item].picture {
+                write_picture(&folder, &rows::picture_name(picture.hash()), &picture.bytes()?)?;
+            }
+        }
+    }
+    write_table(&folder.table(), asked, audit)?;
+    folder.write(audit)?;
+    memscope_plots::audit::write(&folder)?;
+    note(&format!("written to {}; the page is {}", folder.path().display(), folder.page().display()));
+    Ok(())
+}
+
+fn write_picture(folder: &AuditFolder, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    Ok(write_over(&folder.pictures().join(name), bytes, Existing::Replace)?)
+}
+
+/// The input's columns, then those of the audit; highest score first, rows without a prompt last.
+fn write_table(path: &Path, asked: &Asked, audit: &Audit) -> anyhow::Result<()> {
+    let plan = &asked.plan;
+    // The audited items in the order of their rows.
+    let mut places: HashMap<(&str, Option<&str>), Vec<usize>> = HashMap::new();
+    for (at, item) in plan.items[..plan.audited].iter().enumerate().rev() {
+        let picture = item.picture.as_ref().map(memscope_eval::tasks::TrainingPicture::label);
+        let picture = audit
+            .rows
+            .iter()
+            .find(|row| row.prompt == *item.prompt && row.picture == picture)
+            .and_then(|row| row.picture.as_deref());
+        places.entry((&item.prompt, picture)).or_default().push(at);
+    }
+    let mut ranked: Vec<(&AuditRow, usize)> = vec![];
+    for row in &audit.rows {
+        if let Some(at) = places.get_mut(&(row.prompt.as_str(), row.picture.as_deref())).and_then(Vec::pop) {
+            ranked.push((row, at));
+        }
+    }
+    let mut from: Vec<usize> = vec![];
+    let mut lines: Vec<Option<&AuditRow>> = vec![];
+    if asked.subject.table.is_some() {
+        for (row, at) in &ranked {
+            for line in
+                asked.subject.rows.iter().enumerate().filter(|(_, item)| **item == Some(*at)).map(|(line, _)| line)
+            {
+                from.push(line);
+                lines.push(Some(row));
+            }
+        }
+        for (line, item) in asked.subject.rows.iter().enumerate() {
+            if item.is_none() && !asked.subject.is_blank(line) {
+                from.push(line);
+                lines.push(None);
+            }
+        }
+    } else {
+        lines.extend(ranked.iter().map(|(row, _)| Some(*row)));
+    }
+    let own = own_columns(audit, &lines, asked.subject.table.is_none());
+    let mut taken: Vec<String> = own.iter().map(|column| column.name().to_string()).collect();
+    let mut columns = vec![];
+    for column in asked.subject.table.iter().flat_map(|table| &table.columns) {
+        let name = crate::commands::detect::free_name(&column.name, &taken);
+        taken.push(name.clone());
+        columns.push(column_of(column, &from.iter().copied()).with_name(name.into()));
+    }
+    columns.extend(own);
+    Ok(write_columns(path, lines.len(), columns)?)
+}
+
+fn own_columns(audit: &Audit, lines: &[Option<&AuditRow>], with_prompt: bool) -> Vec<FrameColumn> {
+    let number = |name: &str, of: &dyn Fn(&AuditRow) -> Option<f64>| {
+        FrameColumn::new(name.into(), lines.iter().map(|row| row.and_then(of)).collect::<Vec<Option<f64>>>())
+    };
+    let text = |name: &str, of: &dyn Fn(&AuditRow) -> Option<String>| {
+        FrameColumn::new(name.into(), lines.iter().map(|row| row.and_then(of)).collect::<Vec<Option<String>>>())
+    };
+    let mut columns = vec![];
+    if with_prompt {
+        columns.push(text("prompt", &|row| Some(row.prompt.clone())));
+    }
+    let ranks: Vec<Option<u32>> = lines.iter().map(|row| row.map(|row| row.rank as u32)).collect();
+    columns.push(FrameColumn::new("rank".into(), ranks));
+    columns.push(number("score", &|row| Some(row.score)));
+    if audit.rows.iter().any(|row| row.second_score.is_some()) {
+        columns.push(number("second_score", &|row| row.second_score));
+    }
+    columns.push(number("p", &|row| row.decision.map(|decision| decision.p)));
+    columns.push(number("q", &|row| row.decision.map(|decision| decision.q)));
+    let flagged: Vec<Option<bool>> =
+        lines.iter().map(|row| row.and_then(|row| row.decision).map(|decision| decision.flagged)).collect();
+    columns.push(FrameColumn::new("flagged".into(), flagged));
+    columns.push(text("membership", &|row| Some(row.membership.word().to_owned())));
+    columns.push(text("copying", &|row| Some(row.copying.word().to_owned())));
+    columns.push(text("base_already", &|row| Some(row.base_already.word().to_owned())));
+    columns.push(number("diversity", &|row| row.diversity));
+    let nearest = |row: &AuditRow| row.draws.iter().filter_map(|draw| draw.distance).min_by(f64::total_cmp);
+    columns.push(number("nearest_draw", &nearest));
+    columns
+}
+
+/// The highest ranks, and what is claimed, for people.
+pub(crate) fn print(audit: &Audit) -> anyhow::Result<()> {
+    let text = |key: &str, header: &str| Column::new(key, header, ColumnKind::Text);
+    let number = |key: &str, header: &str| Column::new(key, header, ColumnKind::Number);
+    let columns = vec![
+        Column::new("rank", "Rank", ColumnKind::Integer),
+        text("prompt", "Prompt"),
+        number("score", "Score"),
+        number("p", "p"),
+        number("q", "q"),
+        text("flagged", "Flagged"),
+        text("membership", "Membership"),
+        text("copying", "Copying"),
+        text("base_already", "Base already"),
+    ];
+    let flagged = audit.rows.iter().filter(|row| row.decision.is_some_and(|decision| decision.flagged)).count();
+    let shown = audit.rows.len().min(SHOWN.max(flagged.min(2 * SHOWN)));
+    let title = format!("Audit of {}: {} of {} prompts", audit.model.source, shown, audit.rows.len());
+    let mut table = ResultTable::new("audit", title, columns)?;
+    for row in &audit.rows[..shown] {
+        let decided = |of: fn(memscope_results::audit::Decision) -> f64| match row.decision {
+            Some(decision) => Cell::number(of(decision), 4),
+            None => Cell::missing("no calibration prompts"),
+        };
+        table.push_row(vec![
+            Cell::integer(row.rank as i64),
+            Cell::text(&row.prompt),
+            Cell::number(row.score, 4),
+            decided(|decision| decision.p),
+            decided(|decision| decision.q),
+            Cell::text(match row.decision {
+                Some(decision) if decision.flagged => "yes",
+                Some(_) => "no",
+                None => "–",
+            }),
+            Cell::text(row.membership.word()),
+            Cell::text(row.copying.word()),
+            Cell::text(row.base_already.word()),
+        ])?;
+    }
+    table.set_provenance("model", format!("{}, sha256 {}", audit.model.source, short(&audit.model.fingerprint)));
+    if let Some(base) = &audit.base {
+        table.set_provenance("base", format!("{}, sha256 {}", base.source, short(&base.fingerprint)));
+    }
+    table.set_provenance("statistic", format!("{}: {}", audit.statistic, audit.statistic_says));
+    for (i, said) in statement(audit).into_iter().enumerate() {
+        table.set_provenance(["claim", "assumption", "refusal"].get(i).copied().unwrap_or("more"), said);
+    }
+    print_table(&table)?;
+    if !audit.checkpoints.is_empty() {
+        print_table(&sweep(audit)?)?;
+    }
+    Ok(())
+}
+
+fn short(fingerprint: &str) -> &str {
+    &fingerprint[..fingerprint.len().min(16)]
+}
+
+fn sweep(audit: &Audit) -> anyhow::Result<ResultTable> {
+    let columns = vec![
+        Column::new("checkpoint", "Checkpoint", ColumnKind::Text),
+        Column::new("members", "Flagged", ColumnKind::Text),
+        Column::new("copies", "Copied", ColumnKind::Text),
+        Column::new("mean_score", "Mean score", ColumnKind::Number),
+    ];
+    let mut table = ResultTable::new("checkpoints", "Checkpoints: shares with exact 95 % intervals", columns)?;
+    let share = |share: &memscope_results::audit::Share| match share.interval {
+        Some(interval) => {
+            Cell::text(format!("{}/{} [{:.2}, {:.2}]", share.hits, share.of, interval.low, interval.high))
+        }
+        None => Cell::missing("not asked"),
+    };
+    for row in &audit.checkpoints {
+        let cells =
+            vec![Cell::text(&row.name), share(&row.members), share(&row.copies), Cell::number(row.mean_score, 4)];
+        table.push_row(cells)?;
+    }
+    Ok(table)
+}

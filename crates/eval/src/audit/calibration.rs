@@ -1,0 +1,134 @@
+//! Scores of ordinary prompts, kept for audits of the same model with the same settings.
+
+use std::path::Path;
+
+use memscope_results::{
+    Settings,
+    audit::AuditedModel,
+    files::{Existing, read_json, write_over},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The version of the format.
+pub const CALIBRATION_FORMAT: u32 = 1;
+
+/// Scores of calibration prompts, bound to what they depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationFile {
+    /// The version of this format.
+    pub format: u32,
+    /// The program that made it.
+    pub software: String,
+    /// The model.
+    pub model: AuditedModel,
+    /// What it was made from, where the statistic asks it.
+    pub base: Option<AuditedModel>,
+    /// Name of the statistic.
+    pub statistic: String,
+    /// What the scores depend on beside the models.
+    pub settings: Settings,
+    /// Where the prompts came from.
+    pub source: String,
+    /// One score for each prompt.
+    pub scores: Vec<CalibrationScore>,
+}
+
+/// A calibration prompt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationScore {
+    /// The prompt.
+    pub prompt: String,
+    /// Its score under each condition of the statistic.
+    pub conditions: Vec<f64>,
+    /// −mean log L of the base, where it was asked.
+    pub base: Option<f64>,
+}
+
+/// Most bytes of a file.
+const LIMIT: u64 = 256 << 20;
+
+impl CalibrationFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it is not there, damaged, of another version, or holds no scores that can be used.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file: Self = read_json(path, LIMIT)?;
+        let refuse = |reason: String| Err(Error::Scores { file: path.display().to_string(), reason });
+        if file.format != CALIBRATION_FORMAT {
+            let reason =
+                format!("has format {}, this program reads {CALIBRATION_FORMAT}; calibrate again", file.format);
+            return refuse(reason);
+        }
+        let conditions = file.scores.first().map_or(0, |score| score.conditions.len());
+        let is_whole = |score: &CalibrationScore| {
+            score.conditions.len() == conditions
+                && score.conditions.iter().chain(&score.base).all(|value| value.is_finite())
+        };
+        if conditions == 0 || !file.scores.iter().all(is_whole) {
+            return refuse("holds no scores, or some that are not whole; calibrate again".into());
+        }
+        Ok(file)
+    }
+
+    /// Writes a file.
+    ///
+    /// # Errors
+    /// When the folder does not take it, or something is there that must not be replaced.
+    pub fn write(&self, path: &Path, existing: Existing) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::write(path)(e.into()))?;
+        Ok(write_over(path, &bytes, existing)?)
+    }
+
+    /// Refuses scores that cannot be compared with those of an audit.
+    ///
+    /// # Errors
+    /// The first difference: model, base, statistic or a setting.
+    pub fn check(
+        &self,
+        file: &Path,
+        (model, base): (&AuditedModel, Option<&AuditedModel>),
+        (statistic, settings): (&str, &Settings),
+    ) -> Result<()> {
+        let is_other = |ours: &AuditedModel, theirs: &AuditedModel| {
+            ours.fingerprint != theirs.fingerprint || ours.arithmetic != theirs.arithmetic
+        };
+        let says = |model: Option<&AuditedModel>| {
+            model.map_or_else(
+                || "none".to_owned(),
+                |model| {
+                    format!(
+                        "{} ({}, {})",
+                        model.source,
+                        &model.fingerprint[..model.fingerprint.len().min(12)],
+                        model.arithmetic
+                    )
+                },
+            )
+        };
+        let base_differs = match (base, &self.base) {
+            (None, None) => false,
+            (Some(ours), Some(theirs)) => is_other(ours, theirs),
+            _ => true,
+        };
+        let reason = if is_other(model, &self.model) {
+            format!("was made for the model {}, not for {}", says(Some(&self.model)), says(Some(model)))
+        } else if statistic != self.statistic {
+            format!("holds the statistic {}, not {statistic}", self.statistic)
+        } else if base_differs {
+            format!("was made with the base {}, not with {}", says(self.base.as_ref()), says(base))
+        } else if *settings != self.settings {
+            let differs = settings.iter().find(|(key, value)| self.settings.get(*key) != Some(value));
+            let (key, value) = differs.map_or(("a setting", ""), |(key, value)| (key.as_str(), value.as_str()));
+            let theirs = self.settings.get(key).map_or("nothing", String::as_str);
+            format!("was made with {key} = {theirs}, not {value}")
+        } else {
+            return Ok(());
+        };
+        Err(Error::Scores { file: file.display().to_string(), reason: format!("{reason}; calibrate again") })
+    }
+}

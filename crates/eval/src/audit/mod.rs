@@ -1,0 +1,14 @@
+//! Audits: what is asked of a model, and of the model it was made from, about prompts and their pictures, and how that
+//! becomes scores (docs/spec/audit.md).
+
+mod calibration;
+mod plan;
+mod scores;
+mod statistic;
+mod subject;
+
+pub use calibration::{CALIBRATION_FORMAT, CalibrationFile, CalibrationScore};
+pub use plan::{AuditPlan, AuditSettings, Drawing, Role};
+pub use scores::{AuditScores, COPY_DISTANCE, is_copy};
+pub use statistic::{Given, StatisticName, UnknownStatistic};
+pub use subject::{Subject, SubjectItem};

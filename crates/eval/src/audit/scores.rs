@@ -1,0 +1,92 @@
+//! The scores of an audit, read from what was stored.
+
+use super::{AuditPlan, Drawing, StatisticName};
+use crate::{
+    error::{Error, Result},
+    plan::ModelIdentity,
+    run::MeasurementStore,
+    score::detector_means,
+    tasks::{Detection, PictureLosses},
+};
+
+/// Scores of all items of a plan: those that are audited, then those that calibrate.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuditScores {
+    /// One list for each condition; higher means more memorized.
+    pub conditions: Vec<Vec<f64>>,
+    /// −mean log L of the base on the training picture, where it was asked.
+    pub base: Option<Vec<f64>>,
+}
+
+/// Pixel RMS, 0..=1, up to which a picture is the training picture: the criterion by which the embedded models' planted
+/// pictures are verified (docs/embedded-models.md). It is made for pictures of some tens of pixels.
+pub const COPY_DISTANCE: f64 = 0.08;
+
+/// Similarity of a copy descriptor from which a picture counts as a copy, as the evaluations with SSCD take it
+/// (docs/spec/mitigation.md §8).
+const COPY_SIMILARITY: f64 = 0.5;
+
+/// Whether a draw is a copy of its training picture, by a judge's similarity where there is one, else by pixels.
+pub fn is_copy(distance: Option<f64>, similarity: Option<f64>) -> Option<bool> {
+    let by_judge = similarity.map(|similarity| similarity >= COPY_SIMILARITY);
+    by_judge.or_else(|| distance.map(|distance| distance <= COPY_DISTANCE))
+}
+
+impl AuditPlan {
+    /// Scores by a detector.
+    ///
+    /// # Errors
+    /// When something was not measured.
+    pub fn detector_scores(
+        &self,
+        detection: &Detection,
+        model: ModelIdentity,
+        store: &MeasurementStore,
+    ) -> Result<AuditScores> {
+        let prompts = self.prompts();
+        let means = detector_means(detection, model, &prompts, store)?;
+        let score = |at: usize| {
+            let found = prompts.iter().position(|prompt| **prompt == *self.items[at].prompt);
+            found.and_then(|prompt| means.get(prompt).copied())
+        };
+        let scores: Option<Vec<f64>> = (0..self.items.len()).map(score).collect();
+        Ok(AuditScores { conditions: vec![scores.ok_or_else(not_measured)?], base: None })
+    }
+
+    /// Scores by losses: of the audited model, and of its base where the statistic asks it.
+    ///
+    /// # Errors
+    /// When something was not measured.
+    pub fn loss_scores(
+        &self,
+        (losses, store): (&PictureLosses, &MeasurementStore),
+        base: Option<(&PictureLosses, &MeasurementStore)>,
+        drawing: Option<&Drawing>,
+    ) -> Result<AuditScores> {
+        let logs = |(losses, store): (&PictureLosses, &MeasurementStore)| -> Result<Vec<f64>> {
+            let each: Option<Vec<f64>> =
+                (0..losses.pictures.len()).map(|unit| losses.mean_log_loss(unit, store)).collect();
+            let each = each.ok_or_else(not_measured)?;
+            // Draws of a prompt are combined before anything is calibrated.
+            let together = if drawing.is_some() { self.settings.draws } else { 1 };
+            Ok(each.chunks(together).map(|draws| draws.iter().sum::<f64>() / draws.len() as f64).collect())
+        };
+        let own = logs((losses, store))?;
+        let negative = |logs: &[f64]| logs.iter().map(|log| -log).collect::<Vec<f64>>();
+        let of_base = base.map(logs).transpose()?;
+        let ratio = of_base.as_ref().map(|base| base.iter().zip(&own).map(|(base, own)| base - own).collect());
+        let base = of_base.as_deref().map(negative);
+        match (self.settings.statistic, ratio) {
+            (StatisticName::Loss, _) => Ok(AuditScores { conditions: vec![negative(&own)], base: None }),
+            (StatisticName::LossRatio, Some(ratio)) => Ok(AuditScores { conditions: vec![ratio], base }),
+            (StatisticName::SelfLossRatio, Some(ratio)) => {
+                Ok(AuditScores { conditions: vec![ratio, negative(&own)], base: None })
+            }
+            _ => Err(Error::internal("a statistic of losses has none")),
+        }
+    }
+}
+
+fn not_measured() -> Error {
+    Error::internal("a score of the audit was not measured")
+}

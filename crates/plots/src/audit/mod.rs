@@ -1,0 +1,31 @@
+//! The page of an audit, for somebody who is no researcher: what was asked, what was found, how sure, evidence, limits,
+//! provenance. It is made from the audit's folder alone, holds its pictures, and prints on paper.
+
+mod view;
+
+use askama::Template;
+use memscope_results::{
+    audit::{Audit, AuditFolder},
+    files::write_file,
+};
+
+use self::view::Page;
+use crate::{Error, report::ReportError};
+
+/// The page as HTML.
+///
+/// # Errors
+/// When a picture of the folder cannot be read, or the page not be made.
+pub fn page(audit: &Audit, folder: &AuditFolder) -> Result<String, Error> {
+    let page = Page::new(audit, folder)?;
+    Ok(page.render().map_err(ReportError::from)?)
+}
+
+/// Writes the page of a folder into it, in place of one that is there.
+///
+/// # Errors
+/// As [`page`], and when the record cannot be read or the page not be written.
+pub fn write(folder: &AuditFolder) -> Result<(), Error> {
+    let audit = folder.read()?;
+    Ok(write_file(&folder.page(), page(&audit, folder)?.as_bytes())?)
+}
