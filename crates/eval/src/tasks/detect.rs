@@ -22,7 +22,7 @@ pub struct Detection {
 
 impl Detection {
     /// The measurements behind the scores.
-    pub fn task(&self, model: ModelIdentity, prompts: &[Arc<str>]) -> MeasurementPlan {
+    pub fn task<T: Clone + Into<Arc<str>>>(&self, model: ModelIdentity, prompts: &[T]) -> MeasurementPlan {
         let measures = self.detectors.iter().flat_map(|(_, detector)| detector.measures()).collect();
         MeasurementPlan::new(model, self.noise.clone(), measures, RunPrompt::list(prompts), self.batch)
     }

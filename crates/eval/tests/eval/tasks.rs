@@ -11,8 +11,8 @@ use memscope_eval::{
     run::{Observer, Watch, execute},
     spec::{DetectorEntry, DetectorName, ExperimentFile, MitigationEntry, MitigationName, entry_of_text},
     tasks::{
-        CaptionedPicture, Detection, Generate, Judging, LossNoise, LossPicture, Mitigations, PictureNames,
-        PlannedMethod, Predictions, TokenGradients, TokenNorm, TrainingPictures,
+        CaptionedPicture, Detection, Generate, Judging, LossNoise, LossPicture, Mitigations, PictureLosses,
+        PictureNames, PlannedMethod, Predictions, TokenGradients, TokenNorm, TrainingPicture, TrainingPictures,
     },
 };
 use memscope_metric::Protocol;

@@ -223,28 +223,28 @@ impl Measuring<'_> {
                 of_base = Some((described(source, &base_identity), losses, base_store));
             }
             drop(base);
-            return self.finish((target, kept), identity, (work, store), of_base);
+            return self.finish((target, kept), &identity, (work, store), of_base);
         }
-        self.finish((target, Some(model)), identity, (work, store), of_base)
+        self.finish((target, Some(model)), &identity, (work, store), of_base)
     }
 
     /// Draws the evidence and puts everything together.
     fn finish(
         &mut self,
         (target, model): (&Target, Option<LatentDiffusion>),
-        identity: ModelIdentity,
+        identity: &ModelIdentity,
         (work, mut store): (Work, MeasurementStore),
         base: Option<(AuditedModel, PictureLosses, MeasurementStore)>,
     ) -> anyhow::Result<Measured> {
         let of_base = base.as_ref().map(|(_, losses, store)| (losses, store));
-        let scores = self.read((&work, &identity, &store), of_base)?;
-        let described_model = described(&target.source, &identity);
+        let scores = self.read((&work, identity, &store), of_base)?;
+        let described_model = described(&target.source, identity);
         let drawing = match work.drawing {
             Some(drawing) => Some(drawing),
             None => {
                 let items = self.evidence(&scores);
                 let blueprint = self.blueprint(&target.source)?;
-                (!items.is_empty()).then(|| self.drawing(items, &blueprint, &identity)).transpose()?
+                (!items.is_empty()).then(|| self.drawing(items, &blueprint, identity)).transpose()?
             }
         };
         let evidence = match drawing {

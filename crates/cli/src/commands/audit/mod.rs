@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<()> {
     match args.fail_on {
         Some(FailOn::Flagged(most)) => fail(rows::members(&audit).hits, most, "flagged"),
         Some(FailOn::Copied(most)) => fail(rows::copies(&audit).hits, most, "copied"),
-        Some(FailOn::Refused) if audit.claim.as_ref().is_none_or(|claim| claim.is_refused()) => {
+        Some(FailOn::Refused) if audit.claim.as_ref().is_none_or(memscope_results::audit::Claim::is_refused) => {
             Err(UserError::found("--fail-on refused: the calibration prompts carry no claim").into())
         }
         _ => Ok(()),
