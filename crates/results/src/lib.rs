@@ -17,6 +17,7 @@ pub mod gallery;
 mod lock;
 pub mod manifest;
 mod open_run;
+pub mod paired;
 pub mod paper;
 pub mod prompts;
 pub mod scores;
