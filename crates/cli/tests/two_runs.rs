@@ -57,7 +57,7 @@ fn variants_are_paired_over_the_same_prompts() {
     run(&renamed, &c, &["--answers", answers.to_str().unwrap()]);
     let output = compare(&a, &c, &[]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("Difference of AUC"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("AUC, difference"));
 
     let page = folder.path().join("both.html");
     memscope().arg("report").arg(&a).arg(&b).arg("--out").arg(&page).assert().success();

@@ -42,21 +42,24 @@ pub fn paired(first: &Folder, second: &Folder, names: (&str, &str)) -> Result<Pa
         let reason = format!("has {} points, and {} has {}", a.len(), second.path().display(), b.len());
         return Err(Error::NoResults { folder: first.path().to_owned(), reason });
     }
-    let columns = vec![
-        Column::new("point", "Point", ColumnKind::Text),
+    let mut columns = vec![
         Column::new("model", "Model", ColumnKind::Text),
         Column::new("n", "n", ColumnKind::Integer),
         Column::new("method", "Method", ColumnKind::Text),
-        Column::new("prompts", "Prompts", ColumnKind::Integer),
+        Column::new("auc", "AUC, difference", ColumnKind::Measured),
+        Column::new("auc_p", "p", ColumnKind::Number),
+        Column::new("tpr", "TPR@1%FPR, difference", ColumnKind::Measured),
+        Column::new("tpr_p", "p", ColumnKind::Number),
         Column::new("auc_first", format!("AUC, {}", names.0), ColumnKind::Measured),
         Column::new("auc_second", format!("AUC, {}", names.1), ColumnKind::Measured),
-        Column::new("auc", "Difference of AUC", ColumnKind::Measured),
-        Column::new("auc_p", "p", ColumnKind::Number),
-        Column::new("tpr", "Difference of TPR@1%FPR", ColumnKind::Measured),
-        Column::new("tpr_p", "p", ColumnKind::Number),
+        Column::new("prompts", "Prompts", ColumnKind::Integer),
     ];
+    let has_points = a.len().max(b.len()) > 1 || a.iter().chain(&b).any(|(point, _)| !point.is_empty());
+    if has_points {
+        columns.insert(0, Column::new("point", "Point", ColumnKind::Text));
+    }
     let title = format!("{} minus {}, on the same prompts", names.0, names.1);
-    let mut pairing = Pairing { table: ResultTable::new("paired", title, columns)?, unmatched: vec![] };
+    let mut pairing = Pairing { table: ResultTable::new("paired", title, columns)?, unmatched: vec![], has_points };
     for at in 0..count {
         let (x, y) = (&a[at.min(a.len() - 1)], &b[at.min(b.len() - 1)]);
         let point = if x.0 == y.0 { x.0.clone() } else { format!("{} / {}", x.0, y.0) };
@@ -102,6 +105,7 @@ fn sides(folder: &Folder) -> Result<Vec<(String, Vec<ModelPrompts>)>> {
 
 struct Pairing {
     table: ResultTable,
+    has_points: bool,
     unmatched: Vec<String>,
 }
 
@@ -175,19 +179,22 @@ impl Pairing {
         };
         let ([auc, auc_p], [tpr, tpr_p]) = (difference(Statistic::Auc)?, difference(tpr)?);
         let prompts = shared.memorized.len() + shared.non_memorized.len();
-        self.table.push_row(vec![
-            Cell::text(point),
+        let mut row = vec![
             Cell::text(model),
             Cell::integer(n as i64),
             Cell::text(method),
-            Cell::integer(prompts as i64),
-            single(&first)?,
-            single(&second)?,
             auc,
             auc_p,
             tpr,
             tpr_p,
-        ])?;
+            single(&first)?,
+            single(&second)?,
+            Cell::integer(prompts as i64),
+        ];
+        if self.has_points {
+            row.insert(0, Cell::text(point));
+        }
+        self.table.push_row(row)?;
         Ok(())
     }
 }

@@ -81,7 +81,8 @@ struct Grid {
     /// What is the same in every row.
     above: Vec<String>,
     dropped: Vec<String>,
-    without_spreads: bool,
+    /// What numbers are shown without.
+    without: Option<&'static str>,
 }
 
 /// A column.
@@ -90,18 +91,18 @@ struct Shape {
     kind: ColumnKind,
     header: String,
     align: Align,
-    /// With its spread, and without.
-    cells: Vec<[String; 2]>,
+    /// With its spread and marks; with its interval only; the value alone.
+    cells: Vec<[String; 3]>,
     marks: Vec<Vec<Mark>>,
 }
 
 impl Shape {
     fn width(&self) -> usize {
-        self.cells.iter().map(|[cell, _]| cell.width()).fold(self.header.width(), usize::max)
+        self.cells.iter().map(|[cell, ..]| cell.width()).fold(self.header.width(), usize::max)
     }
 
     fn is_constant(&self) -> bool {
-        self.cells.len() > 1 && self.cells.iter().all(|[cell, _]| *cell == self.cells[0][0])
+        self.cells.len() > 1 && self.cells.iter().all(|[cell, ..]| *cell == self.cells[0][0])
     }
 }
 
@@ -116,7 +117,7 @@ impl Grid {
             marks: layout.rows.iter().map(|row| row[at].marks.clone()).collect(),
         };
         let columns = table.columns().iter().enumerate().map(column).collect();
-        Self { columns, above: vec![], dropped: vec![], without_spreads: false }
+        Self { columns, above: vec![], dropped: vec![], without: None }
     }
 
     fn width(&self) -> usize {
@@ -137,8 +138,8 @@ impl Grid {
         }
         let constant = |column: &Shape| column.kind == ColumnKind::Text && column.is_constant();
         for column in self.columns.iter().filter(|column| constant(column)) {
-            let [cell, _] = &column.cells[0];
-            if !cell.is_empty() && !column.header.is_empty() && column.cells[0][1] != "–" {
+            let [cell, ..] = &column.cells[0];
+            if !cell.is_empty() && !column.header.is_empty() && column.cells[0][2] != "–" {
                 self.above.push(format!("{}: {cell}", column.header));
             }
         }
@@ -147,29 +148,39 @@ impl Grid {
         }
         if self.width() > width {
             self.drop_where(|column| {
-                DETAILS.contains(&&*column.key) || column.cells.iter().all(|[_, c]| c.starts_with('–'))
+                DETAILS.contains(&&*column.key) || column.cells.iter().all(|[.., c]| c.starts_with('–'))
             });
         }
         if self.width() > width {
-            for column in &mut self.columns {
-                for (cells, marks) in column.cells.iter_mut().zip(&mut column.marks) {
-                    self.without_spreads |= column.kind == ColumnKind::Measured && cells[0] != cells[1];
-                    if column.kind == ColumnKind::Text {
-                        cells[0] = cut(&cells[0], SHORT_CELL);
-                    } else {
-                        let [shown, bare] = cells;
-                        shown.clone_from(bare);
-                        marks.clear();
-                    }
-                }
-            }
+            self.shorten(1);
         }
         if self.width() > width {
             self.drop_where(|column| column.kind == ColumnKind::Paper || column.key.starts_with("paper"));
         }
+        if self.width() > width {
+            self.shorten(2);
+        }
         while self.width() > width && self.columns.len() > 2 {
             if let Some(last) = self.columns.pop() {
                 self.dropped.push(last.key);
+            }
+        }
+    }
+
+    /// Shows texts cut, and numbers without what stands before this place in [`Shape::cells`].
+    fn shorten(&mut self, place: usize) {
+        for column in &mut self.columns {
+            for (cells, marks) in column.cells.iter_mut().zip(&mut column.marks) {
+                if column.kind == ColumnKind::Text {
+                    cells[0] = cut(&cells[0], SHORT_CELL);
+                    continue;
+                }
+                if column.kind == ColumnKind::Measured && cells[0] != cells[place] {
+                    self.without = Some(if place == 1 { "standard deviations" } else { "spreads and intervals" });
+                }
+                let (shown, others) = cells.split_at_mut(1);
+                shown[0].clone_from(&others[place - 1]);
+                marks.clear();
             }
         }
     }
@@ -179,14 +190,12 @@ impl Grid {
     }
 
     fn has_less(&self) -> bool {
-        self.without_spreads || !self.dropped.is_empty()
+        self.without.is_some() || !self.dropped.is_empty()
     }
 
     fn left_out(&self) -> Option<String> {
         let mut parts = self.dropped.clone();
-        if self.without_spreads {
-            parts.push("spreads and intervals".into());
-        }
+        parts.extend(self.without.map(str::to_owned));
         (!parts.is_empty())
             .then(|| format!("Not shown for want of room: {}; the files and --json have them.", parts.join(", ")))
     }
@@ -215,14 +224,15 @@ impl Grid {
     }
 }
 
-/// A cell with its spread and marks, and without.
-fn entry(entry: &Entry) -> [String; 2] {
+/// The forms of a cell, see [`Shape::cells`].
+fn entry(entry: &Entry) -> [String; 3] {
     let marks: String = entry.marks.iter().map(|&mark| sign(mark)).collect();
-    let bare = match &entry.shown {
-        Shown::Number { value, .. } => value.clone(),
-        other => other.plain(),
+    let (interval, bare) = match &entry.shown {
+        Shown::Number { value, interval: Some((low, high)), .. } => (format!("{value} [{low}, {high}]"), value.clone()),
+        Shown::Number { value, .. } => (value.clone(), value.clone()),
+        other => (other.plain(), other.plain()),
     };
-    [cut(&entry.shown.plain(), MOST_IN_CELL) + &marks, cut(&bare, MOST_IN_CELL)]
+    [cut(&entry.shown.plain(), MOST_IN_CELL) + &marks, cut(&interval, MOST_IN_CELL), cut(&bare, MOST_IN_CELL)]
 }
 
 /// The beginning of a text that is longer than `most` characters.
@@ -299,10 +309,16 @@ mod tests {
         }
         let wide = shown(None);
         assert!(wide.contains("code's rule") && !wide.contains("want of room"), "{wide}");
-        let at_80 = shown(Some(80));
+        let at_80 = shown(Some(80)).replace('\n', " ");
         assert!(at_80.contains("Model: embedded:emoji-eps") && at_80.contains("[0.500, 1.000]"), "{at_80}");
         assert!(at_80.contains("Not shown for want of room: tpr_reference"), "{at_80}");
-        let at_40 = shown(Some(40));
+        assert!(at_80.contains("±"), "{at_80}");
+        let at_64 = shown(Some(64)).replace('\n', " ");
+        assert!(
+            at_64.contains("[0.500, 1.000]") && at_64.contains("standard deviations") && !at_64.contains("±"),
+            "{at_64}"
+        );
+        let at_40 = shown(Some(40)).replace('\n', " ");
         assert!(
             at_40.contains("spreads and intervals") && !at_40.contains("±") && !at_40.contains("a note"),
             "{at_40}"
