@@ -119,22 +119,27 @@ pub(crate) fn predictions(args: &PredictionsExport) -> anyhow::Result<()> {
     print(&format!("{}\n", index.display()))
 }
 
+/// The names of files in an index.
+#[derive(serde::Deserialize)]
+struct KnownIndex {
+    files: Vec<KnownFile>,
+}
+
+#[derive(serde::Deserialize)]
+struct KnownFile {
+    file: String,
+}
+
+/// Bytes of an index at most.
+const MOST_INDEX: u64 = 256 << 20;
+
 /// Refuses a folder with the index of another export.
 fn check_index(args: &PredictionsExport, task: &Predictions) -> anyhow::Result<()> {
     let path = args.out.join(PREDICTION_INDEX);
     if args.overwrite || path.symlink_metadata().is_err() {
         return Ok(());
     }
-    #[derive(serde::Deserialize)]
-    struct Known {
-        files: Vec<KnownFile>,
-    }
-    #[derive(serde::Deserialize)]
-    struct KnownFile {
-        file: String,
-    }
-    const MOST_INDEX: u64 = 256 << 20;
-    let known = memscope_results::files::read_json::<Known>(&path, MOST_INDEX);
+    let known = memscope_results::files::read_json::<KnownIndex>(&path, MOST_INDEX);
     let names = |files: &[KnownFile]| files.iter().map(|file| file.file.clone()).collect::<Vec<_>>();
     let own: Vec<String> = task.files().into_iter().map(|file| file.file).collect();
     match known {

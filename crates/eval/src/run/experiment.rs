@@ -85,6 +85,7 @@ struct LoadedTask<'e> {
 }
 
 /// Where a detector's scores come from.
+#[derive(Clone, Copy)]
 enum Source<'t> {
     /// What was measured on the model.
     Measured(&'t Built),

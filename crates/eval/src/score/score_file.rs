@@ -268,6 +268,8 @@ fn rows_of(table: &Table, wanted: &Wanted) -> Result<Vec<usize>> {
 
 /// A column of whole numbers, if it is there.
 fn whole(table: &Table, name: &str) -> Result<Option<Vec<u64>>> {
+    /// Whole numbers below are exact as f64.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
     if cells(table, name).is_none() {
         return Ok(None);
     }
@@ -278,7 +280,6 @@ fn whole(table: &Table, name: &str) -> Result<Option<Vec<u64>>> {
         return Ok(Some(exact));
     }
     let numbers = column.numbers(table)?;
-    const EXACT: f64 = 9_007_199_254_740_992.0;
     if let Some(row) = numbers.iter().position(|value| value.fract() != 0.0 || !(0.0..EXACT).contains(value)) {
         let reason = format!("row {}, column '{name}': {} is no whole number from 0", row + 1, numbers[row]);
         return Err(Error::Scores { file: table.file.clone(), reason });
