@@ -4,11 +4,13 @@
 
 mod examples;
 mod export;
+mod pictures;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use memscope_eval::spec::{DetectorName, MitigationEntry, entry_of_text};
+use memscope_judges::{PUBLISHED_JUDGES, PublishedJudge};
 use memscope_metric::{Numerics, Preset};
 use memscope_model::{
     CheckpointWeights, DeviceChoice, Execution, FileOptions, LoadOptions, Lora, ModelSource, NetworkDtype,
@@ -17,6 +19,8 @@ use memscope_model::{
 use memscope_results::{export::Format, shards::ShardChoice};
 
 pub(crate) use export::{Noise, NoiseExport, Predictions, PredictionsExport};
+use pictures::{DUPLICATES_HELP, JUDGE_HELP, SIMILARITY_HELP};
+pub(crate) use pictures::{Duplicates, Judge, JudgeArgs, PictureOutput, Similarity};
 
 /// Tell whether prompts make a text-to-image diffusion model reproduce its training images, without generating any.
 #[derive(Debug, Parser)]
@@ -84,6 +88,15 @@ pub(crate) enum Command {
     /// Draw images for prompts without and with mitigation, and compare them.
     #[command(after_help = MITIGATE_HELP)]
     Mitigate(Mitigate),
+    /// Find the nearest picture for each picture: is one a copy of the other?
+    #[command(after_help = SIMILARITY_HELP)]
+    Similarity(Similarity),
+    /// Look at pictures: alignment with their prompts, quality, similarity to training pictures.
+    #[command(after_help = JUDGE_HELP)]
+    Judge(Judge),
+    /// Find near duplicates in a folder of training pictures.
+    #[command(after_help = DUPLICATES_HELP)]
+    Duplicates(Duplicates),
     /// The initial noise x_T as a file, for detectors of other programs.
     #[command(subcommand)]
     Noise(Noise),
@@ -264,11 +277,15 @@ pub(crate) enum ModelsAction {
         #[arg(long)]
         json: bool,
     },
-    /// Download what a model of the Hub lacks in the cache, or go on with it; prints its folder.
-    #[command(after_help = HUB_VARIABLES)]
+    /// Download what a model of the Hub, or a set of judges, lacks in the cache, or go on with it; prints its folder.
+    #[command(after_help = FETCH_HELP)]
     Fetch {
-        /// sd14, sd20, rv51, or a Hub id, owner/name[@revision].
-        model: ModelSource,
+        /// sd14, sd20, rv51, or a Hub id, owner/name[@revision]; judges for published judges of pictures.
+        model: FetchTarget,
+        /// judges: which of them, at most one each for copy similarity, alignment and quality; may be repeated. By default
+        /// sscd-disc-large, clip-vit-l-14 and aesthetic.
+        #[arg(long = "judge", value_name = "NAME", value_parser = judge_names())]
+        judges: Vec<String>,
         /// Variant of the weight files, e.g. fp16 for *.fp16.safetensors; by default those without one.
         #[arg(long, value_name = "NAME")]
         variant: Option<Variant>,
@@ -289,10 +306,39 @@ The hashes are those that the Hub announced at the download; of files that anoth
 blobs are named by. What is damaged is downloaded again by `memscope models fetch`. Exit code 4 if anything is damaged \
 or missing.";
 
-const HUB_VARIABLES: &str = "\
+/// What `memscope models fetch` brings.
+#[derive(Clone, Debug)]
+pub(crate) enum FetchTarget {
+    /// Published judges.
+    Judges,
+    /// A model.
+    Model(ModelSource),
+}
+
+impl std::str::FromStr for FetchTarget {
+    type Err = memscope_model::Error;
+
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        if given == "judges" { Ok(Self::Judges) } else { given.parse().map(Self::Model) }
+    }
+}
+
+/// Names of published judges, for completions and messages.
+fn judge_names() -> clap::builder::PossibleValuesParser {
+    let value = |judge: &PublishedJudge| clap::builder::PossibleValue::new(judge.name).help(judge.description);
+    clap::builder::PossibleValuesParser::new(PUBLISHED_JUDGES.iter().map(value).collect::<Vec<_>>())
+}
+
+const FETCH_HELP: &str = "\
+Examples:\n  \
+memscope models fetch sd14\n  \
+memscope models fetch judges\n  \
+memscope models fetch judges --judge sscd-disc-large --judge clip-vit-g-14 --judge aesthetic    # as MemBench\n\
+Judges from the Hub lie in its cache, the others in MEMSCOPE_CACHE; the printed folder links to both and is what \
+--judges takes. Where no hash was published, that of the first download is printed and kept.\n\
 Environment: HF_TOKEN (gated and private models), HF_HOME or HF_HUB_CACHE (where the cache is), HF_ENDPOINT (a mirror \
 of the Hub), HF_HUB_OFFLINE=1 (no network), HTTPS_PROXY, SSL_CERT_FILE; MEMSCOPE_SD14, MEMSCOPE_SD20, MEMSCOPE_RV51 \
-(another source for the short name).";
+(another source for the short name); MEMSCOPE_CACHE; MEMSCOPE_JUDGES_URL (a mirror of the judges that are not on the Hub).";
 
 /// `memscope data`.
 #[derive(Debug, Subcommand)]
@@ -781,9 +827,10 @@ pub(crate) struct Mitigate {
     /// Images to draw for each prompt and method.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) count: u16,
-    /// Folder of judges: copy similarity, alignment, quality; embedded for those of the program.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) judges: Option<PathBuf>,
+    /// Judges of copy similarity, alignment and quality: a folder, names of published ones joined by + (memscope models
+    /// fetch judges), or embedded for those of the program.
+    #[arg(long, value_name = "SRC")]
+    pub(crate) judges: Option<String>,
     /// Folder with training pictures and pictures.csv (columns prompt and file).
     #[arg(long, value_name = "DIR")]
     pub(crate) training_pictures: Option<PathBuf>,

@@ -3,6 +3,7 @@
 use memscope_eval::{Error as EvalError, export::ExportError};
 use memscope_frames::Error as FrameError;
 use memscope_hub::Error as HubError;
+use memscope_judges::Error as JudgeError;
 use memscope_model::Error as ModelError;
 use memscope_plots::Error as PlotsError;
 use memscope_results::Error as ResultsError;
@@ -63,6 +64,8 @@ impl ExitCode {
                 let plots = || cause.downcast_ref::<PlotsError>().map(Self::of_plots);
                 let output = || cause.downcast_ref::<OutputError>().map(|_| Self::Output);
                 let eval = eval.or_else(results).or_else(plots).or_else(output);
+                let judge = || cause.downcast_ref::<JudgeError>().map(Self::of_judge);
+                let eval = eval.or_else(judge);
                 let frame = || cause.downcast_ref::<FrameError>().map(|_| Self::Input);
                 eval.or_else(frame).or_else(|| cause.downcast_ref::<ModelError>().map(Self::of_model)).or_else(hub)
             })
@@ -89,7 +92,7 @@ impl ExitCode {
             EvalError::Export(_) => Self::Output,
             EvalError::NonFinite { .. } => Self::Numeric,
             EvalError::Stopped => Self::Interrupted,
-            EvalError::Judge(_) => Self::Model,
+            EvalError::Judge(judge) => Self::of_judge(judge),
             EvalError::Model(model) => Self::of_model(model),
             EvalError::Hub(hub) => Self::of_hub(hub, Self::Input),
             _ => Self::Internal,
@@ -105,6 +108,22 @@ impl ExitCode {
             ResultsError::Shards { .. } | ResultsError::OtherPlan { .. } => Self::Shards,
             ResultsError::Table(_) => Self::Internal,
             _ => Self::Input,
+        }
+    }
+
+    fn of_judge(error: &JudgeError) -> Self {
+        match error {
+            JudgeError::Picture { .. }
+            | JudgeError::PictureSize { .. }
+            | JudgeError::NoPictures { .. }
+            | JudgeError::Folder { .. }
+            | JudgeError::TooManyPictures { .. }
+            | JudgeError::UnknownJudge { .. }
+            | JudgeError::TwoJudges { .. } => Self::Input,
+            JudgeError::NonFinite { .. } | JudgeError::NoDirection { .. } => Self::Numeric,
+            JudgeError::NoCache { .. } => Self::Output,
+            JudgeError::Hub(hub) => Self::of_hub(hub, Self::Model),
+            _ => Self::Model,
         }
     }
 

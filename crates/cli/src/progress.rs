@@ -172,6 +172,12 @@ impl Progress {
         }
     }
 
+    /// Says what is counted.
+    pub(crate) fn what(&mut self, what: &str) {
+        what.clone_into(&mut locked(&self.lines).message);
+        self.bar.set_message(what.to_owned());
+    }
+
     /// Keeps the lines of progress in a file, too; one that cannot be written is done without.
     pub(crate) fn log_to(&mut self, path: PathBuf, first: &str) {
         if let Some(folder) = path.parent() {

@@ -46,6 +46,19 @@ impl Client {
     /// If the server cannot be reached, refuses, is too slow, or sends something else than was announced; if the file
     /// cannot be written; if the user stops.
     pub fn fetch(&self, remote: &Remote, to: &Path, watch: &dyn TransferWatch) -> Result<()> {
+        self.bring(remote, Some(remote.hash.digits()), to, watch).map(|_| ())
+    }
+
+    /// The same for a file whose hash is not known: only its algorithm is, and what came out is returned. What an earlier
+    /// attempt left must be of the same version.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub(crate) fn fetch_any(&self, remote: &Remote, to: &Path, watch: &dyn TransferWatch) -> Result<String> {
+        self.bring(remote, None, to, watch)
+    }
+
+    fn bring(&self, remote: &Remote, expected: Option<&str>, to: &Path, watch: &dyn TransferWatch) -> Result<String> {
         let should_stop = || watch.should_stop();
         let guard = Guard { should_stop: &should_stop, deadline: self.limits.deadline(remote.size) };
         let mut body = Partial::open(to, &remote.hash, remote.size, &should_stop)?;
@@ -53,8 +66,9 @@ impl Client {
         loop {
             self.complete(remote, &mut body, to, watch, &guard)?;
             let got = body.digits();
-            if got == remote.hash.digits() {
-                return body.finish(to);
+            if expected.is_none_or(|expected| got == expected) {
+                body.finish(to)?;
+                return Ok(got);
             }
             if !leftover {
                 body.discard()?;

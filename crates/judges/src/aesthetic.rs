@@ -128,6 +128,11 @@ impl Aesthetic {
         Ok(Self { clip, head, name })
     }
 
+    /// Whether it looks at the embeddings of this model.
+    pub fn is_on(&self, clip: &Arc<Clip>) -> bool {
+        Arc::ptr_eq(&self.clip, clip)
+    }
+
     /// The rating of a picture whose embedding is known.
     ///
     /// # Errors

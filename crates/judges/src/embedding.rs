@@ -33,8 +33,12 @@ impl Embedding {
         if first != second {
             return Err(Error::Incomparable { first, second });
         }
-        let norms = (dot(&self.0, &self.0) * dot(&other.0, &other.0)).sqrt();
-        Ok(dot(&self.0, &other.0) / norms)
+        Ok(Self::cosine_of(&self.0, &other.0))
+    }
+
+    /// The cosine of two vectors of one length.
+    pub(crate) fn cosine_of(a: &[f32], b: &[f32]) -> f64 {
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
     }
 }
 

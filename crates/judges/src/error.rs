@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::torch_file::TorchFileError;
+use crate::{published::Role, torch_file::TorchFileError};
 
 /// The result of the judges' own operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -13,7 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     // Pictures.
     /// A picture that could not be read.
-    #[error("{} is no picture that can be read: {reason}; PNG is read, convert others first", path.display())]
+    #[error("{} is no picture that can be read: {reason}; PNG and JPEG are read, convert others first", path.display())]
     Picture {
         /// The file.
         path: PathBuf,
@@ -31,6 +31,78 @@ pub enum Error {
         bytes: usize,
         /// What is wrong.
         reason: &'static str,
+    },
+
+    /// No picture where pictures were looked for.
+    #[error("{} has no picture; .png, .jpg and .jpeg files are read, in sub-folders too", path.display())]
+    NoPictures {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder, or a file, that cannot be listed or read.
+    #[error("{} cannot be read: {reason}", path.display())]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// More pictures than are looked at in one go.
+    #[error("{} has more than {most} pictures; give sub-folders one after the other", path.display())]
+    TooManyPictures {
+        /// The folder.
+        path: PathBuf,
+        /// The bound.
+        most: usize,
+    },
+
+    // Where published judges come from.
+    /// A download or the cache.
+    #[error(transparent)]
+    Hub(#[from] memscope_hub::Error),
+    /// No judge of that name.
+    #[error("there is no published judge '{name}'; there are: {known}")]
+    UnknownJudge {
+        /// As given.
+        name: String,
+        /// The names.
+        known: String,
+    },
+    /// Two judges for one role.
+    #[error("{first} and {second} are both judges of {}; give one of them", role.name())]
+    TwoJudges {
+        /// The role.
+        role: Role,
+        /// One.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// A file is not where it was published.
+    #[error("{judge}: {repository} has no file for {file}; fill a folder by hand (docs/judges.md) and give it")]
+    NotPublished {
+        /// The judge.
+        judge: &'static str,
+        /// The repository of the Hub.
+        repository: &'static str,
+        /// Where the file would go.
+        file: String,
+    },
+    /// The network may not be asked.
+    #[error(
+        "the judges {judges} are not in the cache, and HF_HUB_OFFLINE forbids the network; unset it and run `{command}`"
+    )]
+    Offline {
+        /// The set.
+        judges: String,
+        /// The remedy.
+        command: String,
+    },
+    /// No cache folder.
+    #[error("the system names no cache folder; set {variable} to a folder for judges")]
+    NoCache {
+        /// The variable.
+        variable: &'static str,
     },
 
     // Files.

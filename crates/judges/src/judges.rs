@@ -23,7 +23,7 @@ pub struct Judges {
 }
 
 impl Judges {
-    /// Opens what is there of `sscd/`, `clip/` and `quality.safetensors`, on the CPU. The layout of the folder is in
+    /// Opens what is there of `sscd/`, `clip/`, `quality/clip/` and `quality.safetensors`, on the CPU. The layout of the folder is in
     /// the [crate's documentation](crate).
     ///
     /// # Errors
@@ -39,12 +39,16 @@ impl Judges {
     pub fn from_files(files: &Files, device: &Device) -> Result<Self> {
         let similarity = Sscd::open(files, device)?;
         let alignment = Clip::open(files, device)?.map(Arc::new);
-        let quality = match (AestheticHead::open(files)?, &alignment) {
-            (Some(head), Some(clip)) => Some(Aesthetic::new(Arc::clone(clip), head)?),
-            (Some(_), None) => return Err(Error::QualityWithoutClip { folder: files.label() }),
-            (None, _) => None,
+        let quality = match AestheticHead::open(files)? {
+            Some(head) => {
+                let own = Clip::open_below(files, "quality/clip", device)?.map(Arc::new);
+                let clip = own.or_else(|| alignment.clone());
+                let clip = clip.ok_or_else(|| Error::QualityWithoutClip { folder: files.label() })?;
+                Some(Aesthetic::new(clip, head)?)
+            }
+            None => None,
         };
-        if similarity.is_none() && alignment.is_none() {
+        if similarity.is_none() && alignment.is_none() && quality.is_none() {
             return Err(Error::NoJudge { folder: files.label() });
         }
         Ok(Self { similarity, alignment, quality })

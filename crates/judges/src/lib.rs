@@ -36,7 +36,8 @@
 //! ├── sscd/config.json, sscd/model.safetensors    or sscd_disc_large.torchscript.pt, sscd_disc_mixup.torchscript.pt
 //! ├── clip/config.json, clip/model.safetensors,   transformers' layout, or open_clip's: open_clip_config.json with
 //! │   clip/vocab.json, clip/merges.txt            open_clip_model.safetensors or open_clip_pytorch_model.bin
-//! └── quality.safetensors                         or sac+logos+ava1-l14-linearMSE.pth; needs clip/
+//! ├── quality.safetensors                         or sac+logos+ava1-l14-linearMSE.pth
+//! └── quality/clip/…                              the CLIP model of the quality head, where clip/ is another one
 //! ```
 //!
 //! `sscd/config.json` is an [`SscdConfig`]; its tensors have torchvision's ResNet names below `backbone.`
@@ -47,18 +48,25 @@
 mod aesthetic;
 mod alignment;
 mod clip;
+mod duplicates;
 mod embedding;
 mod error;
+mod fetch;
 mod files;
+mod folder;
 mod judge;
 mod judges;
 mod location;
+mod nearest;
+mod overlay;
 mod picture;
 mod preprocess;
 mod published;
 mod quality;
+mod set;
 mod similarity;
 mod sscd;
+mod texts;
 pub mod torch_file;
 mod weights;
 
@@ -66,16 +74,23 @@ pub use self::{
     aesthetic::{Aesthetic, AestheticHead},
     alignment::Alignment,
     clip::{Activation, Clip, ClipConfig, TowerConfig},
+    duplicates::{Closeness, Member, THUMBNAIL, groups, thumbnail},
     embedding::Embedding,
     error::{Error, Result},
+    fetch::{FetchedJudges, JudgePlan, MIRROR_VARIABLE},
     files::Files,
+    folder::{MAX_PICTURES, PictureFile, Survey, Watching, survey},
     judge::Judge,
     judges::Judges,
     location::LocationMap,
+    nearest::{Nearest, most_similar, nearest_by_pixels},
+    overlay::side_by_side,
     picture::Picture,
     preprocess::{Filter, Fit, NamedPreprocessing, Preprocessing},
-    published::{Origin, PUBLISHED_JUDGES, PublishedFile, PublishedJudge},
+    published::{AESTHETIC_CLIP, Origin, PUBLISHED_JUDGES, PublishedFile, PublishedJudge, Role},
     quality::Quality,
+    set::JudgeSet,
     similarity::Similarity,
     sscd::{Block, Sscd, SscdConfig, Stem},
+    texts::{png_texts, prompt_of},
 };

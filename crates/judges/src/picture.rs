@@ -1,11 +1,18 @@
 //! Pictures: RGB, eight bits.
 
-use std::{io::Cursor, path::Path};
+use std::{
+    fs,
+    io::{Cursor, Read},
+    path::Path,
+};
 
 use crate::error::{Error, Result};
 
 /// Most pixels of a picture.
 const MAX_PIXELS: usize = 1 << 28;
+
+/// Most bytes of a picture's file.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// A picture: `height` × `width` pixels, three bytes each (red, green, blue), rows from the top.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,16 +37,15 @@ impl Picture {
         }
     }
 
-    /// Decodes a PNG file. Transparency is dropped, as Pillow's `convert("RGB")` does.
+    /// Decodes a PNG or JPEG file. Transparency is dropped, as Pillow's `convert("RGB")` does.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::Picture { path: path.to_owned(), reason: e.to_string() })?;
-        Self::decode(path, &bytes)
+        Self::decode(path, &read(path)?)
     }
 
-    /// The same for the bytes of a PNG file; `path` names it in messages.
+    /// The same for the bytes of a PNG or JPEG file; `path` names it in messages.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -69,4 +75,40 @@ impl Picture {
     pub fn data(&self) -> &[u8] {
         &self.data
     }
+
+    /// Root mean square of the differences of all values, 0 to 1; `None` for a picture of another size.
+    pub fn rms(&self, other: &Self) -> Option<f64> {
+        self.rms_below(other, f64::INFINITY)
+    }
+
+    /// The same, `None` also where it is not below a bound; then not all pixels need to be looked at.
+    pub fn rms_below(&self, other: &Self, bound: f64) -> Option<f64> {
+        const ROW: usize = 1 << 12;
+        if (self.width, self.height) != (other.width, other.height) {
+            return None;
+        }
+        let count = self.data.len() as f64;
+        let most = if bound.is_finite() { (bound * 255.0).powi(2) * count } else { f64::INFINITY };
+        let mut sum = 0_u64;
+        for (a, b) in self.data.chunks(ROW).zip(other.data.chunks(ROW)) {
+            sum += a.iter().zip(b).map(|(a, b)| u64::from(u32::from(a.abs_diff(*b)).pow(2))).sum::<u64>();
+            if sum as f64 >= most {
+                return None;
+            }
+        }
+        Some((sum as f64 / count).sqrt() / 255.0)
+    }
+}
+
+/// The bytes of a file, which may be no pipe and not larger than a picture is.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let refuse = |reason: String| Error::Picture { path: path.to_owned(), reason };
+    let found = fs::metadata(path).map_err(|e| refuse(e.to_string()))?;
+    if !found.is_file() || found.len() > MAX_BYTES {
+        return Err(refuse(format!("it is no file of at most {} MiB", MAX_BYTES >> 20)));
+    }
+    let mut bytes = vec![];
+    let read = fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+    read.map_err(|e| refuse(e.to_string()))?;
+    Ok(bytes)
 }

@@ -6,9 +6,9 @@ use memscope_eval::{
     plan::{CachePolicy, ModelIdentity, ModelPlan, NoisePlan, NoiseSharing, StoredMeasurements, Task},
     prompts::{self, KnownPrompt, PromptSource},
     run::execute,
-    spec::{JudgeSource, MitigationEntry, MitigationName},
+    spec::{MitigationEntry, MitigationName},
     table::{Cell, Column, ColumnKind},
-    tasks::{JudgeFiles, Judging, Looks, Mitigations, PictureNames, PlannedMethod, TrainingPictures, UnitRecord},
+    tasks::{Judging, Looks, Mitigations, PictureNames, PlannedMethod, TrainingPictures, UnitRecord},
 };
 use memscope_metric::Protocol;
 use memscope_mitigation::Ending;
@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::{
     args::Mitigate,
+    commands::pictures,
     costs,
     exit_code::UserError,
     loading,
@@ -55,14 +56,9 @@ pub(crate) fn run(args: &Mitigate) -> anyhow::Result<()> {
     let prompts = read_prompts(args)?;
     let training = TrainingPictures::find(&prompts, args.training_pictures.as_deref())?;
     let judges = match &args.judges {
-        Some(folder) if folder.as_os_str() == "embedded" => Some(JudgeSource::Embedded),
-        Some(folder) => Some(JudgeSource::Folder(folder.clone())),
+        Some(given) => pictures::find(Some(given))?,
         None => None,
     };
-    let judges = judges.as_ref().map(JudgeFiles::find).transpose()?;
-    if judges.as_ref().is_some_and(Option::is_none) {
-        tracing::warn!("this version of memscope has no judges of its own; give a folder with --judges");
-    }
     let mut progress = Progress::install()?;
     let mut store = MeasurementStore::in_memory();
     let plan = || -> anyhow::Result<ModelPlan> {
@@ -84,7 +80,7 @@ pub(crate) fn run(args: &Mitigate) -> anyhow::Result<()> {
             tracing::warn!("the model does not read the end of the prompt: '{cut}'");
         }
     }
-    let judging = Judging::new(task.clone(), training, judges.flatten());
+    let judging = Judging::new(task.clone(), training, judges);
     execute(&*task, &model, &mut store, CachePolicy::Reuse, &mut progress)?;
     execute(&judging, &model, &mut store, CachePolicy::Reuse, &mut progress)?;
     let reports = reports(&task, &judging, &store);

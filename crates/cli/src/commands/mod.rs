@@ -10,6 +10,7 @@ pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod mitigate;
 pub(crate) mod models;
+pub(crate) mod pictures;
 pub(crate) mod report;
 pub(crate) mod reproduce;
 pub(crate) mod run;

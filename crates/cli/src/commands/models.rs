@@ -1,14 +1,15 @@
-use memscope_hub::{FileState, Hub, NAMED_MODELS, Verification};
+use memscope_hub::{FileState, Hub, NAMED_MODELS, Network, Verification};
+use memscope_judges::{JudgeSet, PUBLISHED_JUDGES};
 use memscope_model::{LatentDiffusion, ModelSource, ModelSummary, memory::size};
 use serde::Serialize;
 
 use crate::{
-    args::{Models, ModelsAction},
+    args::{FetchTarget, Models, ModelsAction},
     downloads::{self, Bar},
     exit_code::UserError,
     messages::note,
     output::{print, print_data, print_json},
-    progress::Progress,
+    progress::{Progress, stop_requested},
 };
 
 #[derive(Serialize)]
@@ -23,7 +24,14 @@ struct Entry {
 pub(crate) fn run(args: &Models) -> anyhow::Result<()> {
     match &args.action {
         None => list(args.json),
-        Some(ModelsAction::Fetch { model, variant }) => fetch(&model.clone().with_variant(variant.clone())?),
+        Some(ModelsAction::Fetch { model: FetchTarget::Judges, judges, variant: None }) => fetch_judges(judges),
+        Some(ModelsAction::Fetch { model: FetchTarget::Judges, .. }) => {
+            Err(UserError::input("judges have no variants; leave --variant away").into())
+        }
+        Some(ModelsAction::Fetch { model: FetchTarget::Model(model), judges, variant }) => match judges.as_slice() {
+            [] => fetch(&model.clone().with_variant(variant.clone())?),
+            _ => Err(UserError::input("--judge belongs to `memscope models fetch judges`").into()),
+        },
         Some(ModelsAction::Inspect { model, variant, loras, file, sizes, json }) => {
             let source = model.clone().with_variant(variant.clone())?.with_file_options(file.options())?;
             inspect(&source.with_loras(loras.clone()).with_sizes(sizes.conditions()), *json)
@@ -89,6 +97,32 @@ fn fetch(source: &ModelSource) -> anyhow::Result<()> {
     print_data(format!("{}\n", plan.folder.display()).as_bytes())
 }
 
+fn fetch_judges(names: &[String]) -> anyhow::Result<()> {
+    let (set, hub) = (JudgeSet::new(names)?, Hub::from_env());
+    let folder = set.folder()?;
+    if hub.network() == Network::Offline && set.is_there()? {
+        note(&format!("{} are in the cache; HF_HUB_OFFLINE forbids to check them", set.name()));
+        return print_data(format!("{}\n", folder.display()).as_bytes());
+    }
+    // Installs the handler of Ctrl-C.
+    let _progress = Progress::install()?;
+    let plan = set.plan(hub, &stop_requested)?;
+    if plan.missing() > 0 {
+        note(&format!("downloading {} of {} to {}", size(plan.missing()), set.name(), folder.display()));
+    }
+    let bar = Bar::new()?;
+    let fetched = plan.fetch(&bar)?;
+    bar.clear();
+    for arrived in &fetched.plain {
+        let known = if arrived.pinned { "as published" } else { "no hash is published: compare it with another copy" };
+        note(&format!("{}: SHA-256 {}, {known}", arrived.url, arrived.sha256));
+    }
+    for (repository, commit) in &fetched.repositories {
+        note(&format!("{repository}: commit {commit}"));
+    }
+    print_data(format!("{}\n", fetched.folder.display()).as_bytes())
+}
+
 /// Reads headers and configurations; a model that cannot be run is an error that says why.
 fn inspect(source: &ModelSource, json: bool) -> anyhow::Result<()> {
     let summary = ModelSummary::of(source)?;
@@ -118,6 +152,8 @@ fn list(json: bool) -> anyhow::Result<()> {
         let fingerprint = entry.fingerprint.as_deref().map_or(String::new(), |f| format!(", sha256 {}", &f[..16]));
         text.push_str(&format!("{:26} {}{fingerprint}\n", entry.source, entry.description));
     }
+    let judges: Vec<&str> = PUBLISHED_JUDGES.iter().map(|judge| judge.name).collect();
+    text.push_str(&format!("{:26} {}\n", "judges", judges.join(", ")));
     text.push_str("Any other Hub id, folder in diffusers layout or .safetensors checkpoint can be given as well.\n");
     print(&text)
 }

@@ -219,8 +219,9 @@ impl FakeHub {
         let parts: Vec<&str> = path.trim_start_matches('/').splitn(5, '/').collect();
         let [owner, name, "resolve", _, file] = parts[..] else {
             // A server of plain files.
-            return match state.files.get(path.trim_start_matches('/')) {
-                Some(bytes) => Answer::new("200 OK", bytes.clone()),
+            return match state.files.get(path.trim_start_matches('/')).cloned() {
+                Some(bytes) if request.method == "GET" => ranged(&mut state, bytes, request.range),
+                Some(bytes) => Answer::new("200 OK", bytes),
                 None => Answer::new("404 Not Found", b"404: Not Found".to_vec()),
             };
         };
@@ -283,6 +284,10 @@ fn stored(state: &mut State, wanted: &str, range: Option<usize>) -> Answer {
     {
         *last ^= 1;
     }
+    ranged(state, bytes, range)
+}
+
+fn ranged(state: &mut State, mut bytes: Vec<u8>, range: Option<usize>) -> Answer {
     let total = bytes.len();
     let mut answer = match range {
         None => Answer::new("200 OK", bytes),

@@ -27,12 +27,12 @@ const BATCH: usize = 8;
 
 /// Files of weights, the preferred first.
 const WEIGHTS: [&str; 6] = [
-    "clip/model.safetensors",
-    "clip/open_clip_model.safetensors",
-    "clip/model.safetensors.index.json",
-    "clip/open_clip_pytorch_model.bin",
-    "clip/pytorch_model.bin",
-    "clip/pytorch_model.bin.index.json",
+    "model.safetensors",
+    "open_clip_model.safetensors",
+    "model.safetensors.index.json",
+    "open_clip_pytorch_model.bin",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
 ];
 
 /// A CLIP model with its tokenizer.
@@ -53,23 +53,31 @@ impl Clip {
     /// # Errors
     /// When a file is missing, damaged, or does not fit the configuration.
     pub fn open(files: &Files, device: &Device) -> Result<Option<Self>> {
-        let weights = files.first(&WEIGHTS);
+        Self::open_below(files, "clip", device)
+    }
+
+    /// The same for another folder than `clip`.
+    pub(crate) fn open_below(files: &Files, folder: &str, device: &Device) -> Result<Option<Self>> {
+        let below = |name: &str| format!("{folder}/{name}");
+        let first = |names: &[&str]| names.iter().map(|name| below(name)).find(|name| files.has(name));
+        let weights = first(&WEIGHTS);
         // A folder may have both; the weights say which of the two belongs to them.
-        let is_open_clip = weights.is_some_and(|name| name.contains("open_clip"));
-        let ours = ["clip/open_clip_config.json", "clip/config.json"];
+        let is_open_clip = weights.as_ref().is_some_and(|name| name.contains("open_clip"));
+        let ours = ["open_clip_config.json", "config.json"];
         let order = if is_open_clip { ours } else { [ours[1], ours[0]] };
-        let Some(config_file) = files.first(&order) else { return Ok(None) };
-        let file = files.file_label(config_file);
+        let Some(config_file) = first(&order) else { return Ok(None) };
+        let file = files.file_label(&config_file);
         let config =
-            ClipConfig::parse(&files.required_text(config_file)?).map_err(|reason| Error::Config { file, reason })?;
-        let weights = weights.ok_or_else(|| files.missing(WEIGHTS[0]))?;
-        let preprocessing = match files.text("clip/preprocessor_config.json")? {
+            ClipConfig::parse(&files.required_text(&config_file)?).map_err(|reason| Error::Config { file, reason })?;
+        let weights = weights.ok_or_else(|| files.missing(&below(WEIGHTS[0])))?;
+        let preprocessor = below("preprocessor_config.json");
+        let preprocessing = match files.text(&preprocessor)? {
             Some(json) => config::preprocessing(&json, config.image_size)
-                .map_err(|reason| Error::Config { file: files.file_label("clip/preprocessor_config.json"), reason })?,
+                .map_err(|reason| Error::Config { file: files.file_label(&preprocessor), reason })?,
             None => Preprocessing::clip(config.image_size),
         };
-        let tokenizer = open_tokenizer(files, config.context)?;
-        Self::load(files, weights, &config, preprocessing, tokenizer, device).map(Some)
+        let tokenizer = open_tokenizer(files, folder, config.context)?;
+        Self::load(files, &weights, &config, preprocessing, tokenizer, device).map(Some)
     }
 
     /// Loads the weights in one file, or in the files that an index lists.
@@ -130,20 +138,20 @@ impl Clip {
     }
 }
 
-/// The tokenizer's files, beside the model or in `clip/tokenizer/`.
+/// The tokenizer's files, beside the model or in its `tokenizer/`.
 ///
 /// Special tokens are CLIP's, whatever other files say: padding does not matter here, because no position looks at
 /// later ones, and a `!` must stay a word where it is also the padding.
-fn open_tokenizer(files: &Files, context: usize) -> Result<PromptTokenizer> {
+fn open_tokenizer(files: &Files, folder: &str, context: usize) -> Result<PromptTokenizer> {
     let either = |name: &str| {
-        let names = [format!("clip/{name}"), format!("clip/tokenizer/{name}")];
+        let names = [format!("{folder}/{name}"), format!("{folder}/tokenizer/{name}")];
         let found = names.iter().find(|name| files.has(name)).unwrap_or(&names[0]);
         files.required_text(found)
     };
     let (vocabulary, merges) = (either("vocab.json")?, either("merges.txt")?);
     let contents = TokenizerFiles { vocab: Some(&vocabulary), merges: Some(&merges), ..TokenizerFiles::default() };
     let tokenizer = PromptTokenizer::from_files(&contents, context);
-    let tokenizer = tokenizer.map_err(|e| Error::Tokenizer { folder: files.file_label("clip"), reason: e.to_string() });
+    let tokenizer = tokenizer.map_err(|e| Error::Tokenizer { folder: files.file_label(folder), reason: e.to_string() });
     Ok(tokenizer?.with_text_fix(TextFix::Ftfy))
 }
 

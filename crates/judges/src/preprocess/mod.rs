@@ -115,6 +115,12 @@ impl Preprocessing {
         Self { size, fit: Fit::CropFrom(size), filter: Filter::Bicubic, mean: CLIP_MEAN, std: CLIP_STD }
     }
 
+    /// The name that published evaluations have for it, else its size.
+    pub fn label(&self) -> String {
+        let named = NamedPreprocessing::ALL.into_iter().find(|named| named.preprocessing() == *self);
+        named.map_or_else(|| format!("{0} × {0}", self.size), |named| named.name().to_owned())
+    }
+
     /// Says what is wrong with it, if anything is.
     pub(crate) fn check(&self) -> Result<(), String> {
         if !(1..=MAX_SIZE).contains(&self.size) {

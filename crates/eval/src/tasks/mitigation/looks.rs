@@ -94,21 +94,12 @@ fn flag(given: bool) -> f64 {
 /// Pixels alone.
 struct Pixels;
 
-/// Root mean square of the differences, 0..=1; `None` for pictures of different size.
-fn rms(a: &Picture, b: &Picture) -> Option<f64> {
-    if (a.width(), a.height()) != (b.width(), b.height()) {
-        return None;
-    }
-    let squares: f64 = a.data().iter().zip(b.data()).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
-    Some((squares / a.data().len() as f64).sqrt() / 255.0)
-}
-
 impl Look for Pixels {
     /// Whether there is a training picture of this size, whether there are two pictures, the diversity, the distances.
     fn look(&self, pictures: &[Picture], training: &[Picture], _: &str) -> Result<Vec<f64>> {
-        let nearest = |picture: &Picture| training.iter().filter_map(|t| rms(picture, t)).min_by(f64::total_cmp);
+        let nearest = |picture: &Picture| training.iter().filter_map(|t| picture.rms(t)).min_by(f64::total_cmp);
         let distances: Option<Vec<f64>> = pictures.iter().map(nearest).collect();
-        let pairs = pictures.iter().enumerate().flat_map(|(i, a)| pictures[..i].iter().filter_map(|b| rms(a, b)));
+        let pairs = pictures.iter().enumerate().flat_map(|(i, a)| pictures[..i].iter().filter_map(|b| a.rms(b)));
         let pairs: Vec<f64> = pairs.collect();
         let diversity = (!pairs.is_empty()).then(|| pairs.iter().sum::<f64>() / pairs.len() as f64);
         let mut values = vec![flag(distances.is_some()), flag(diversity.is_some()), diversity.unwrap_or_default()];
@@ -153,13 +144,14 @@ pub struct JudgeFiles {
 }
 
 /// Files that small judges have, in the program as in a folder.
-const EMBEDDED: [&str; 7] = [
+const EMBEDDED: [&str; 8] = [
     "sscd/config.json",
     "sscd/model.safetensors",
     "clip/config.json",
     "clip/model.safetensors",
     "clip/vocab.json",
     "clip/merges.txt",
+    "clip/preprocessor_config.json",
     "quality.safetensors",
 ];
 
@@ -177,7 +169,7 @@ impl JudgeFiles {
         let mut hash = Sha256::new();
         let files = match source {
             JudgeSource::Folder(folder) => {
-                hash_folder(folder, folder, &mut hash)?;
+                hash_folder(folder, folder, DEPTH, &mut hash)?;
                 Files::Folder(folder.clone())
             }
             JudgeSource::Embedded => {
@@ -193,7 +185,11 @@ impl JudgeFiles {
         Ok(Some(Self { files, id }))
     }
 
-    fn open(&self) -> Result<Judges> {
+    /// Opens them, on the CPU.
+    ///
+    /// # Errors
+    /// When there is none, or one is damaged.
+    pub fn open(&self) -> Result<Judges> {
         Ok(Judges::from_files(&self.files, &candle_core::Device::Cpu)?)
     }
 
@@ -213,15 +209,18 @@ impl JudgeFiles {
 /// Bytes of a file that are hashed at each end: the weights of a judge have gigabytes.
 const SAMPLE: u64 = 1 << 20;
 
+/// How deep the folders of judges are: `quality/clip/tokenizer`.
+const DEPTH: usize = 3;
+
 /// Names, sizes, and the beginnings and ends of all files.
-fn hash_folder(root: &Path, folder: &Path, hash: &mut Sha256) -> Result<()> {
+fn hash_folder(root: &Path, folder: &Path, depth: usize, hash: &mut Sha256) -> Result<()> {
     let mut entries: Vec<_> = fs::read_dir(folder).map_err(Error::read(folder))?.flatten().collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
         let Ok(kind) = fs::metadata(&path) else { continue };
-        if kind.is_dir() && folder == root {
-            hash_folder(root, &path, hash)?;
+        if kind.is_dir() && depth > 0 {
+            hash_folder(root, &path, depth - 1, hash)?;
         } else if kind.is_file() {
             let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
             hash.update(name.as_bytes());
