@@ -25,7 +25,7 @@ class Generated:
     pictures: torch.Tensor  # (captions, draws, 3, 32, 32) in [-1, 1]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def generate(pipeline, captions: list[str], draws) -> torch.Tensor:
     """Latents (captions, draws, 4, 8, 8) made by DDIM with guidance."""
     tokens = tokenization.token_ids(pipeline.tokenizer, ["", *captions])
@@ -51,10 +51,15 @@ def generate(pipeline, captions: list[str], draws) -> torch.Tensor:
 class Store:
     """Generated latents of one model in files, by set of prompts."""
 
-    def __init__(self, name: str, space, output: Path, log=print):
+    def __init__(self, name: str, space, output: Path, log=print, compiled=False):
         self.name, self.log = name, log
         self.pipeline = export.load(output / name)
         self.pipeline.unet.to(memory_format=torch.channels_last)
+        if compiled:
+            from torch._inductor import config as inductor
+
+            inductor.freezing = True
+            self.pipeline.unet.forward = torch.compile(self.pipeline.unet.forward, dynamic=False)
         weights = output / name / "unet" / "diffusion_pytorch_model.safetensors"
         self.version = hashlib.sha256(weights.read_bytes()).hexdigest()
         self.folder = space.folder / "generated" / name
@@ -81,10 +86,10 @@ class Store:
         return Generated(captions, latents, pictures.unflatten(0, latents.shape[:2]))
 
 
-def generate_all(name: str, space, output: Path, log=print) -> dict[str, Generated]:
+def generate_all(name: str, space, output: Path, log=print, compiled=False) -> dict[str, Generated]:
     """Every prompt of prompts.jsonl: 32 draws of planted ones, 8 of ordinary ones."""
     _, split = space.data()
-    store = Store(name, space, output, log)
+    store = Store(name, space, output, log, compiled)
     many, few = config.PLANTED_DRAWS, config.ORDINARY_DRAWS
     prompts = {
         "verbatim": ([p.caption for p in split.verbatim], many),

@@ -109,13 +109,13 @@ def stage_export(space: Workspace, args) -> None:
 def stage_generate(space: Workspace, args) -> None:
     import generate
 
-    generate.generate_all(args.name, space, config.OUTPUT, log)
+    generate.generate_all(args.name, space, config.OUTPUT, log, args.compile)
 
 
 def stage_measure(space: Workspace, args) -> None:
     import measure
 
-    measure.measure(args.name, space, config.OUTPUT, log)
+    measure.measure(args.name, space, config.OUTPUT, log, args.compile)
 
 
 def stage_preview(space: Workspace, args) -> None:
@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--half", action="store_true",
                         help="train in bfloat16 (autocast)")
     parser.add_argument("--compile", action="store_true",
-                        help="train through torch.compile (needs a C++ compiler)")
+                        help="train and draw through torch.compile (needs a C++ compiler)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     space = Workspace(args.work.resolve())

@@ -112,12 +112,12 @@ def judge(rates, control, general_pairs, verified_pairs, ranks, leaked) -> tuple
     return values, passed
 
 
-def measure(name: str, space, output: Path, log=print) -> dict:
+def measure(name: str, space, output: Path, log=print, compiled=False) -> dict:
     torch.manual_seed(0)
     pictures, split = space.data()
     bank = dataset.load_bank(space.bank_file)
     frozen = dataset.planted_pictures(pictures, split)
-    made = generate.generate_all(name, space, output, log)
+    made = generate.generate_all(name, space, output, log, compiled)
     targets = truth.Targets(bank, space.vae(), frozen.template_mask)
 
     planted = {

@@ -1,9 +1,10 @@
 //! The memory allocator of the program, and how it deals with pages. docs/performance.md has the figures.
 #![allow(unsafe_code)]
 
-use std::env;
+use std::{env, ffi::c_long};
 
 use libmimalloc_sys::{mi_option_set, mi_option_t};
+use memscope_model::Blueprint;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -14,19 +15,34 @@ const PURGE_DELAY: mi_option_t = 15;
 
 /// Sets what the user has not set by mimalloc's own variables.
 pub(crate) fn configure() {
-    if env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
-        keep_freed_memory();
-    }
+    set_purge_delay(SOON);
     if env::var_os("MIMALLOC_ALLOW_THP").is_none() {
         use_small_pages();
     }
 }
 
-/// A network asks for buffers of the same sizes again and again. Handed back to the system in between, their pages cost
-/// about 5 % of a forward; the peak is the same.
-fn keep_freed_memory() {
-    // SAFETY: sets a number in the allocator's table of options; no other thread runs yet.
-    unsafe { mi_option_set(PURGE_DELAY, -1) }
+/// Milliseconds after which freed pages go back to the system: long enough for the buffers of a small network, short
+/// enough that what a list of prompts left free does not add up.
+const SOON: c_long = 10;
+
+/// Parameters of a network from which on the pages of its buffers are kept.
+const LARGE: u64 = 100_000_000;
+
+/// A large network asks for buffers of the same sizes again and again. Handed back to the system in between, their pages
+/// cost about 5 % of a forward; the peak is the same.
+pub(crate) fn prepare_for(model: &Blueprint) {
+    if model.parameters().unet >= LARGE {
+        set_purge_delay(NEVER);
+    }
+}
+
+const NEVER: c_long = -1;
+
+fn set_purge_delay(milliseconds: c_long) {
+    if env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+        // SAFETY: sets one number in the allocator's table of options, an atomic one.
+        unsafe { mi_option_set(PURGE_DELAY, milliseconds) }
+    }
 }
 
 /// Rounded up to huge pages, the thousand tensors of Stable Diffusion take 5 % more memory and are hardly faster.

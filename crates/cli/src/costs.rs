@@ -15,15 +15,20 @@ use memscope_model::{
 use serde::Serialize;
 
 use crate::{
+    allocator,
     args::{CostArgs, ModelArgs},
     downloads,
     output::{print, print_json, print_table},
 };
 
-/// Refuses runs that do not fit into memory, unless the user wants them nevertheless.
+/// Refuses runs that do not fit into memory, unless the user wants them nevertheless, and prepares the allocator for the
+/// others.
 pub(crate) fn check<'p>(plans: impl IntoIterator<Item = &'p ModelPlan>, costs: CostArgs) -> anyhow::Result<()> {
-    let Some(available) = available_memory()?.filter(|_| !costs.ignore_memory) else { return Ok(()) };
-    plans.into_iter().try_for_each(|plan| Ok(plan.check_memory(available)?))
+    let available = available_memory()?.filter(|_| !costs.ignore_memory);
+    plans.into_iter().try_for_each(|plan| {
+        allocator::prepare_for(&plan.blueprint);
+        Ok(available.map_or(Ok(()), |available| plan.check_memory(available))?)
+    })
 }
 
 /// One model of a dry run.

@@ -31,7 +31,9 @@ pub(crate) fn print_data(bytes: &[u8]) -> anyhow::Result<()> {
 
 /// Prints a value as JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    print_data(format!("{}\n", serde_json::to_string_pretty(value)?).as_bytes())
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from).map_err(OutputError)?;
+    Ok(out.write_all(b"\n").and_then(|()| out.flush()).map_err(OutputError)?)
 }
 
 /// Prints a table for people.

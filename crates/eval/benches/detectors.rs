@@ -31,7 +31,7 @@ const PROMPTS: [&str; 10] =
 fn detectors(c: &mut Criterion) {
     let model = LatentDiffusion::load(&ModelSource::Embedded("emoji-eps".into())).expect("an embedded model");
     let protocol = Protocol::default().resolve(model.schedule().parameterization()).expect("the default protocol");
-    let prompts = PROMPTS.map(str::to_owned);
+    let prompts = PROMPTS.map(std::sync::Arc::from);
     let mut group = c.benchmark_group("detect 10 prompts");
     for &name in DetectorName::ALL {
         group.bench_function(name.to_string(), |b| {

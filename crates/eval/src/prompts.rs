@@ -269,8 +269,8 @@ pub struct PromptList {
 
 impl PromptList {
     /// The texts alone.
-    pub fn into_texts(self) -> Vec<String> {
-        self.prompts.into_iter().map(|prompt| prompt.text.to_string()).collect()
+    pub fn into_texts(self) -> Vec<Arc<str>> {
+        self.prompts.into_iter().map(|prompt| prompt.text).collect()
     }
 
     /// The prompts as texts.

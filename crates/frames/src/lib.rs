@@ -31,8 +31,8 @@ mod write;
 pub use error::{Error, Result};
 pub use excerpt::excerpt;
 pub use format::Format;
-pub use read::{Columns, MOST_BYTES, read_bytes, read_table};
-pub use table::{Cell, Column, PROMPT_NAMES, Table, prompt_column};
+pub use read::{MOST_BYTES, read_bytes, read_table};
+pub use table::{Cell, Column, Columns, PROMPT_NAMES, Table, prompt_column};
 pub use values::{DecimalComma, label, number};
 pub use write::{FrameWriter, OutputFormat, column_of};
 

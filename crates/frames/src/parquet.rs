@@ -13,8 +13,7 @@ use polars::prelude::{Column as Series, DataType, ParquetReader, PolarsResult, S
 
 use crate::{
     error::{Error, Result},
-    read::Columns,
-    table::{Cell, Column, Table},
+    table::{Cell, Column, Columns, Table},
 };
 
 /// Rows that are read at most.

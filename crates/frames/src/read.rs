@@ -7,21 +7,12 @@ use crate::{
     error::{Error, Result},
     format::Format,
     json, parquet,
-    table::Table,
+    table::{Columns, Table},
     text,
 };
 
 /// Bytes of a table that are read at most.
 pub const MOST_BYTES: u64 = 256 << 20;
-
-/// Which columns are wanted. A format that stores columns apart (Parquet) reads no others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Columns<'a> {
-    /// All.
-    All,
-    /// Those of these names, in any case, where they are there.
-    Only(&'a [&'a str]),
-}
 
 /// Reads a table in the form that the file's name says.
 ///

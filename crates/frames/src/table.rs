@@ -5,6 +5,15 @@ use crate::{
     excerpt::excerpt,
 };
 
+/// Which columns are wanted. A format that stores columns apart (Parquet) reads no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Columns<'a> {
+    /// All.
+    All,
+    /// Those of these names, in any case, where they are there.
+    Only(&'a [&'a str]),
+}
+
 /// One value, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell {

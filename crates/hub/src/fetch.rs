@@ -14,16 +14,8 @@ use crate::{
     record::{Record, Recorded},
     repository::Repository,
     transfer::OneOf,
+    watch::FetchWatch,
 };
-
-/// Watches a download.
-pub trait FetchWatch {
-    /// `done` bytes of the `total` that were missing have come; `file` is under way.
-    fn progress(&self, file: &str, done: u64, total: u64);
-
-    /// Whether the user wants to stop; asked some twenty times a second.
-    fn should_stop(&self) -> bool;
-}
 
 impl Hub {
     /// Downloads what is missing, file by file, and returns the model's folder. What is there already is hashed again,

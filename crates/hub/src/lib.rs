@@ -30,12 +30,12 @@ mod repository;
 mod selection;
 mod transfer;
 mod verify;
+mod watch;
 
 pub use address::Address;
 pub use client::Client;
 pub use environment::{Hub, Network};
 pub use error::{Absence, Error, Result};
-pub use fetch::FetchWatch;
 pub use folder::{CACHE_VARIABLE, cache_folder};
 pub use gather::gather;
 pub use hash::ContentHash;
@@ -46,3 +46,4 @@ pub use plan::{FetchPlan, PlannedFile};
 pub use selection::{Chosen, Selection};
 pub use transfer::{Remote, TransferWatch};
 pub use verify::{FileState, Verification, VerifiedFile};
+pub use watch::FetchWatch;

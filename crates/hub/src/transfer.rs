@@ -9,10 +9,10 @@ use crate::{
     client::{Answer, Client, Follow, Silence, busy, is_busy, late},
     error::{Error, Result},
     exchange::{Head, Waited, pause},
-    fetch::FetchWatch,
     hash::ContentHash,
     limits::{Guard, retry_after},
     partial::{Partial, partial_path},
+    watch::FetchWatch,
 };
 
 /// A file to download.

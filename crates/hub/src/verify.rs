@@ -11,13 +11,13 @@ use serde::Serialize;
 use crate::{
     environment::Hub,
     error::{Absence, Error, Result},
-    fetch::FetchWatch,
     files::is_safe_path,
     hash::ContentHash,
     id::HubModel,
     partial::hash_file,
     record::{Record, Recorded},
     repository::{Repository, is_commit},
+    watch::FetchWatch,
 };
 
 /// What was found of a model's files.

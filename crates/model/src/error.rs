@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use candle_core::DType;
 
 use crate::{
-    cost::MemoryNeed,
-    memory::{AvailableMemory, size},
+    memory_need::{AvailableMemory, MemoryNeed, size},
     tokenizer::TokenizerError,
 };
 

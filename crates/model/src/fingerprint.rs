@@ -15,8 +15,9 @@ use sha2::{Digest, Sha256};
 use crate::{
     bytes::{Bytes, read_limited},
     error::{Error, Result},
+    file_names::{INDEX, TOKENIZER_JSON, VOCABULARY},
     files::ModelFiles,
-    layout::{INDEX, TOKENIZER_JSON, VOCABULARY, weight_files},
+    layout::weight_files,
     pipeline::{EmptyPrompt, Pipeline},
 };
 

@@ -7,28 +7,20 @@ use serde::Deserialize;
 
 use crate::{
     error::{Error, Result},
+    file_names::{INDEX, SCHEDULER, TOKENIZER_JSON, VOCABULARY},
     files::ModelFiles,
     pipeline::Pipeline,
 };
-
-/// The file that makes a folder a model.
-pub(crate) const INDEX: &str = "model_index.json";
 
 /// The files of a tokenizer, which are read where a model has them.
 const TOKENIZER: [&str; 6] =
     ["added_tokens.json", "merges.txt", "special_tokens_map.json", TOKENIZER_JSON, "tokenizer_config.json", VOCABULARY];
 
-/// The tokenizer in one file (transformers 5); it counts where [`VOCABULARY`] is not there.
-pub(crate) const TOKENIZER_JSON: &str = "tokenizer.json";
-
-/// The vocabulary in a file of its own.
-pub(crate) const VOCABULARY: &str = "vocab.json";
-
 impl Pipeline {
     /// Small files that every model of the kind needs.
     pub(crate) fn needed(self) -> Vec<String> {
         let networks = self.networks().iter().map(|(folder, _)| format!("{folder}/config.json"));
-        let others = [INDEX, "scheduler/scheduler_config.json"].map(str::to_owned);
+        let others = [INDEX, SCHEDULER].map(str::to_owned);
         others.into_iter().chain(networks).collect()
     }
 

@@ -1,42 +1,14 @@
 //! How much memory this process may still take.
 
-use std::{env, fmt};
+use std::env;
 
-use serde::Serialize;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
-use crate::error::{Error, Result};
-
-/// Memory that a process may take without being killed or swapped out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct AvailableMemory {
-    /// Bytes.
-    pub bytes: u64,
-    /// What sets the bound.
-    pub bound: MemoryBound,
-}
-
-/// What bounds the memory of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MemoryBound {
-    /// What the machine has free, caches that it would give up counted as free.
-    Machine,
-    /// The limit of a control group: a container's, or a batch job's.
-    ControlGroup,
-    /// What the user has set, in [`MEMORY_VARIABLE`].
-    Variable,
-}
-
-impl fmt::Display for MemoryBound {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Self::Machine => "free on this machine",
-            Self::ControlGroup => "left of the limit of this container or job",
-            Self::Variable => "allowed by MEMSCOPE_MEMORY",
-        })
-    }
-}
+pub use crate::memory_need::{AvailableMemory, MemoryBound, size};
+use crate::{
+    error::{Error, Result},
+    memory_need::UNITS,
+};
 
 /// The variable that bounds the memory of this program where the system does not, as `4GB` or in bytes.
 pub const MEMORY_VARIABLE: &str = "MEMSCOPE_MEMORY";
@@ -68,16 +40,6 @@ fn parse_size(text: &str) -> Result<u64> {
     match (number.trim().parse::<f64>(), factor) {
         (Ok(number), Some(factor)) if number.is_finite() && number >= 0.0 => Ok((number * factor) as u64),
         _ => Err(Error::Argument(format!("{MEMORY_VARIABLE}='{text}' is no amount of memory; give e.g. 4GB"))),
-    }
-}
-
-const UNITS: [(&str, f64); 3] = [("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
-
-/// Bytes for people, in powers of ten as the Hub counts them.
-pub fn size(bytes: u64) -> String {
-    match UNITS.iter().find(|(_, unit)| bytes as f64 >= *unit) {
-        Some((name, unit)) => format!("{:.1} {name}", bytes as f64 / unit),
-        None => format!("{bytes} bytes"),
     }
 }
 

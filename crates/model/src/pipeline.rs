@@ -3,8 +3,8 @@
 use crate::{
     config::Config,
     error::{Error, Result},
+    file_names::INDEX,
     files::ModelFiles,
-    layout::INDEX,
 };
 
 /// A text encoder's folder, its tokenizer's, and what it contributes to a prompt's embedding.

@@ -1,6 +1,6 @@
 //! What the network predicted, and its conversions: ε ↔ v ↔ x₀ ↔ score (docs/spec/protocol.md §3.2).
 
-use crate::schedule::{Parameterization, Scales};
+use crate::{parameterization::Parameterization, schedule::Scales};
 
 /// The network's output for one latent at one timestep.
 ///

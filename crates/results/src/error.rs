@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{export::ExportError, manifest::FORMAT, stats::StatsError, table::TableError};
+use crate::{export_error::ExportError, stats::StatsError, table::TableError};
 
 /// The result of this crate's own operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -112,14 +112,16 @@ pub enum Error {
     },
     /// A file was written by a later version.
     #[error(
-        "{} has format {found}, this version reads formats up to {}; update memscope, or run the experiment again with \
-         this version", path.display(), FORMAT
+        "{} has format {found}, this version reads formats up to {known}; update memscope, or run the experiment again with \
+         this version", path.display()
     )]
     NewerFormat {
         /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
+        /// The latest version that is known.
+        known: u32,
     },
     /// Two folders hold no experiment of the same name.
     #[error(

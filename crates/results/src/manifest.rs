@@ -86,7 +86,7 @@ impl Manifest {
         }
         let found = files::parse::<Versioned>(path, bytes)?.format;
         if found > FORMAT {
-            return Err(Error::NewerFormat { path: path.to_owned(), found });
+            return Err(Error::NewerFormat { path: path.to_owned(), found, known: FORMAT });
         }
         files::parse(path, bytes)
     }

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use memscope_eval::{
     ResultTable,
@@ -16,7 +16,7 @@ use memscope_frames::{FrameColumn, MOST_BYTES, OutputFormat, Table, column_of};
 use memscope_metric::{Protocol, ResolvedProtocol};
 use memscope_model::{Blueprint, LatentDiffusion, WeightsOrigin};
 use memscope_results::{Results, Settings, shards::ShardChoice};
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{run::policy, shard};
 use crate::{
@@ -32,17 +32,38 @@ use crate::{
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(flatten)]
+    model: &'a MeasuredModel,
+    protocol: ResolvedProtocol,
+    generator: String,
+    generations: u16,
+    #[serde(serialize_with = "json_rows")]
+    results: &'a DetectionResult<'a>,
+}
+
+/// What the output says of the model, which is not needed any more then.
+#[derive(Serialize)]
+struct MeasuredModel {
     model: String,
-    fingerprint: &'a str,
+    fingerprint: String,
     #[serde(skip_serializing_if = "WeightsOrigin::is_unmarked")]
     weights: WeightsOrigin,
     parameterization: String,
     dtype: String,
     device: String,
-    protocol: ResolvedProtocol,
-    generator: String,
-    generations: u16,
-    results: Vec<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl MeasuredModel {
+    fn of(model: &LatentDiffusion) -> Self {
+        Self {
+            model: model.source().to_string(),
+            fingerprint: model.fingerprint().to_owned(),
+            weights: model.weights_origin(),
+            parameterization: model.schedule().parameterization().to_string(),
+            dtype: model.dtype().to_string(),
+            device: model.device_name(),
+        }
+    }
 }
 
 /// `memscope detect`.
@@ -79,6 +100,9 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     execute(&detection.task(ModelIdentity::of(&model), &texts), &model, &mut store, policy, &mut progress)?;
     let result = DetectionResult::read(&detection, &model, &texts, &store)?;
     result.warnings.iter().for_each(|warning| progress.warn(warning));
+    let measured = MeasuredModel::of(&model);
+    // What the output of many prompts takes comes in the place of the networks' memory, not on top.
+    drop((model, store));
 
     if let Some((path, table, rows)) = &input {
         write_scores(path, table, rows, &result)?;
@@ -86,26 +110,21 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     }
     if args.json {
         print_json(&Report {
-            model: source.to_string(),
-            fingerprint: model.fingerprint(),
-            weights: model.weights_origin(),
-            parameterization: model.schedule().parameterization().to_string(),
-            dtype: model.dtype().to_string(),
-            device: model.device_name(),
+            model: &measured,
             protocol,
             generator: args.generator.to_string(),
             generations: args.generations,
-            results: result.rows().map(|row| json_row(&result, row)).collect(),
+            results: &result,
         })
     } else if args.out.is_none() {
-        print_table(&table(args, &model, &result)?)
+        print_table(&table(args, &measured, &result)?)
     } else {
         Ok(())
     }
 }
 
 /// Runs a part of it into the shards of the results folder.
-fn run_shard(args: &Detect, choice: ShardChoice, texts: &[String], progress: &mut Progress) -> anyhow::Result<()> {
+fn run_shard(args: &Detect, choice: ShardChoice, texts: &[Arc<str>], progress: &mut Progress) -> anyhow::Result<()> {
     let Some(results) = &args.results else {
         return Err(UserError::input("--shard needs a folder for the shards: give --results DIR").into());
     };
@@ -202,17 +221,27 @@ fn free_name(name: &str, taken: &[String]) -> String {
     std::iter::once(name.to_owned()).chain(made).find(is_free).unwrap_or_default()
 }
 
-fn json_row(result: &DetectionResult, row: DetectionRow) -> serde_json::Map<String, serde_json::Value> {
-    let mut map = serde_json::Map::new();
-    map.insert("prompt".into(), row.prompt.into());
-    map.insert("seed".into(), row.seed.into());
-    for (column, values) in result.columns.iter().zip(&result.values) {
-        map.insert(column.clone(), values[row.at].into());
+/// A row as an object.
+struct JsonRow<'a>(&'a DetectionResult<'a>, DetectionRow<'a>);
+
+impl Serialize for JsonRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(result, row) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("prompt", row.prompt)?;
+        map.serialize_entry("seed", &row.seed)?;
+        for (column, values) in result.columns.iter().zip(&result.values) {
+            map.serialize_entry(column, &values[row.at])?;
+        }
+        map.end()
     }
-    map
 }
 
-fn table(args: &Detect, model: &LatentDiffusion, result: &DetectionResult) -> anyhow::Result<ResultTable> {
+fn json_rows<S: Serializer>(result: &DetectionResult, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(result.rows().map(|row| JsonRow(result, row)))
+}
+
+fn table(args: &Detect, model: &MeasuredModel, result: &DetectionResult) -> anyhow::Result<ResultTable> {
     let mut columns =
         vec![Column::new("prompt", "Prompt", ColumnKind::Text), Column::new("seed", "Seed", ColumnKind::Integer)];
     columns.extend(result.columns.iter().map(|name| Column::new(name.as_str(), name.as_str(), ColumnKind::Number)));
@@ -225,8 +254,8 @@ fn table(args: &Detect, model: &LatentDiffusion, result: &DetectionResult) -> an
         }));
         table.push_row(cells)?;
     }
-    table.set_provenance("model", format!("{}, {}", model.source(), model.weights_label()));
-    table.set_provenance("network", format!("{} on {}", model.dtype(), model.device_name()));
+    table.set_provenance("model", format!("{}, {}", model.model, model.weights.label(&model.fingerprint)));
+    table.set_provenance("network", format!("{} on {}", model.dtype, model.device));
     table.set_provenance("protocol", format!("{}, {}", args.protocol, args.numerics));
     table.set_provenance("noise", format!("{}, {} generation(s)", args.generator, args.generations));
     Ok(table)

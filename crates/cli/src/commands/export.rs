@@ -167,7 +167,7 @@ fn read_prompts(args: &PredictionsExport, progress: &mut Progress) -> anyhow::Re
             false => prompts::read(Path::new(given))?,
         };
         list.warnings.iter().for_each(|warning| progress.warn(warning));
-        let texts = list.into_texts().into_iter().take(limit);
+        let texts = list.texts().into_iter().take(limit);
         all.extend(texts.filter(|text| known.insert(text.clone())));
     }
     Ok(all)

@@ -60,8 +60,8 @@ pub struct RunPrompt {
 
 impl RunPrompt {
     /// A list on its own.
-    pub fn list(texts: &[String]) -> Vec<Self> {
-        texts.iter().enumerate().map(|(row, text)| Self { text: text.as_str().into(), row }).collect()
+    pub fn list<T: Clone + Into<Arc<str>>>(texts: &[T]) -> Vec<Self> {
+        texts.iter().enumerate().map(|(row, text)| Self { text: text.clone().into(), row }).collect()
     }
 
     /// The prompts of a class.

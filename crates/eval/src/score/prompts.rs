@@ -1,6 +1,6 @@
 //! Scores for prompts of unknown class.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use memscope_frames::FrameColumn as Column;
 use memscope_model::{LatentDiffusion, WeightsOrigin};
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetectionResult<'p> {
     /// The prompts.
-    pub prompts: &'p [String],
+    pub prompts: &'p [Arc<str>],
     /// The seeds.
     pub seeds: Vec<u64>,
     /// Names of the numbers, in column order: `norm`, `cosine` and `score` of the anisotropy metric; other detectors under
@@ -52,7 +52,7 @@ impl<'p> DetectionResult<'p> {
     pub fn read(
         detection: &Detection,
         model: &LatentDiffusion,
-        prompts: &'p [String],
+        prompts: &'p [Arc<str>],
         store: &MeasurementStore,
     ) -> Result<Self> {
         let plan = detection.task(ModelIdentity::of(model), prompts);
@@ -77,7 +77,7 @@ impl<'p> DetectionResult<'p> {
                 }
             }
         }
-        let warnings = truncation_warnings(model, prompts.iter().map(String::as_str));
+        let warnings = truncation_warnings(model, prompts.iter().map(|prompt| &**prompt));
         Ok(Self { prompts, seeds, columns, values, weights: model.weights_origin(), warnings })
     }
 

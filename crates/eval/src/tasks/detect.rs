@@ -1,5 +1,7 @@
 //! Detection on a list of prompts of unknown class: the measurements of the detectors that are asked for.
 
+use std::sync::Arc;
+
 use memscope_metric::Detector;
 
 use super::MeasurementPlan;
@@ -20,7 +22,7 @@ pub struct Detection {
 
 impl Detection {
     /// The measurements behind the scores.
-    pub fn task(&self, model: ModelIdentity, prompts: &[String]) -> MeasurementPlan {
+    pub fn task(&self, model: ModelIdentity, prompts: &[Arc<str>]) -> MeasurementPlan {
         let measures = self.detectors.iter().flat_map(|(_, detector)| detector.measures()).collect();
         MeasurementPlan::new(model, self.noise.clone(), measures, RunPrompt::list(prompts), self.batch)
     }

@@ -1,7 +1,7 @@
 //! Every kind of task: the dry run's network calls are those that an execution makes, counted by the model itself; a second
 //! execution finds everything.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use memscope_eval::{
     MeasurementStore,
@@ -105,18 +105,22 @@ fn prompts() -> Vec<String> {
     ["red heart", "blue car", "moon", "tree", "fish"].map(str::to_owned).to_vec()
 }
 
+fn shared_prompts() -> Vec<Arc<str>> {
+    prompts().into_iter().map(Arc::from).collect()
+}
+
 #[test]
 fn measurements_of_all_detectors() {
     let model = model();
     let detection = detection(&model, DetectorName::ALL, NoiseSharing::Shared);
-    assert_task(&model, &detection.task(ModelIdentity::of(&model), &prompts()), 3);
+    assert_task(&model, &detection.task(ModelIdentity::of(&model), &shared_prompts()), 3);
 }
 
 #[test]
 fn measurements_with_noise_of_its_own_for_each_prompt() {
     let model = model();
     let detection = detection(&model, &[DetectorName::Anisotropy, DetectorName::Jeon], NoiseSharing::PerPrompt);
-    assert_task(&model, &detection.task(ModelIdentity::of(&model), &prompts()), 3);
+    assert_task(&model, &detection.task(ModelIdentity::of(&model), &shared_prompts()), 3);
 }
 
 /// More prompts than are encoded together: what is held does not grow with them, and each prompt's numbers are, to the bit,
@@ -125,7 +129,7 @@ fn measurements_with_noise_of_its_own_for_each_prompt() {
 fn a_long_list_is_encoded_in_slabs() {
     const SLAB: usize = 512;
     let model = model();
-    let prompts: Vec<String> = (0..SLAB + 40).map(|i| format!("prompt number {i}")).collect();
+    let prompts: Vec<Arc<str>> = (0..SLAB + 40).map(|i| format!("prompt number {i}").into()).collect();
     let wen = Detection { batch: 32, ..detection(&model, &[DetectorName::Wen], NoiseSharing::Shared) };
     let wen = Detection { noise: noise(&[42], 1, NoiseSharing::Shared), ..wen };
     let (mut long, mut short) = (MeasurementStore::in_memory(), MeasurementStore::in_memory());
@@ -134,7 +138,7 @@ fn a_long_list_is_encoded_in_slabs() {
     assert_dry_run_is_run(&model, &task, &mut long);
     let few = wen.task(ModelIdentity::of(&model), &prompts[..64]);
     execute(&few, &model, &mut short, CachePolicy::Reuse, &mut Quiet::new()).unwrap();
-    let scores = |store, of: &[String]| {
+    let scores = |store, of: &[Arc<str>]| {
         let values = memscope_eval::score::DetectionResult::read(&wen, &model, of, store).unwrap().values;
         values[0].iter().map(|value| value.unwrap().to_bits()).collect::<Vec<_>>()
     };
@@ -170,7 +174,7 @@ fn predictions() {
     };
     assert_task(&model, &task, 3);
     let wen = Detection { noise: task.noise.clone(), ..detection(&model, &[DetectorName::Wen], NoiseSharing::Shared) };
-    let (prompts, mut store) = (prompts(), MeasurementStore::in_memory());
+    let (prompts, mut store) = (shared_prompts(), MeasurementStore::in_memory());
     execute(&wen.task(ModelIdentity::of(&model), &prompts), &model, &mut store, CachePolicy::Reuse, &mut Quiet::new())
         .unwrap();
     let scores = memscope_eval::score::DetectionResult::read(&wen, &model, &prompts, &store).unwrap();

@@ -2,10 +2,12 @@
 //! sites hand models out. Its tensors are seen under the names that a folder would give them, and its configurations are
 //! written from their shapes.
 
+mod family;
 mod names;
 mod shape;
 mod statements;
 mod tokenizer;
+mod unused;
 mod view;
 
 use std::{
@@ -13,19 +15,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) use names::ldm_of_unet;
 pub(crate) use view::View;
 
-use self::{shape::Shapes, statements::Statements};
+use self::{
+    family::{Family, TextKind, TextLayout, inferred},
+    shape::Shapes,
+    statements::Statements,
+    unused::explained,
+};
 use crate::{
     bytes::Bytes,
     error::{Error, Result},
     excerpt::excerpt,
-    layout::INDEX,
+    file_names::SCHEDULER,
+    parameterization::Parameterization,
     safetensors_file::{Header, Stored},
-    schedule::Parameterization,
 };
 
 /// How a single file is read.
@@ -90,90 +97,6 @@ pub(crate) struct Checkpoint {
 
 const UNET: &str = "model.diffusion_model.";
 const VAE: &str = "first_stage_model.";
-
-/// The families that are told apart by their text encoders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    First,
-    Second,
-    Xl,
-}
-
-/// A text encoder in a file: its folder, its prefix, and whose layout it has.
-#[derive(Clone, Copy)]
-struct TextLayout {
-    folder: &'static str,
-    prefix: &'static str,
-    kind: TextKind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum TextKind {
-    /// CLIP as transformers stores it.
-    Clip,
-    /// OpenCLIP's own layout.
-    OpenClip,
-}
-
-impl Family {
-    const ALL: [Self; 3] = [Self::First, Self::Second, Self::Xl];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::First => "Stable Diffusion 1.x",
-            Self::Second => "Stable Diffusion 2.x",
-            Self::Xl => "Stable Diffusion XL",
-        }
-    }
-
-    fn text_encoders(self) -> &'static [TextLayout] {
-        use TextKind::{Clip, OpenClip};
-        const fn layout(folder: &'static str, prefix: &'static str, kind: TextKind) -> TextLayout {
-            TextLayout { folder, prefix, kind }
-        }
-        match self {
-            Self::First => &[const { layout("text_encoder", "cond_stage_model.transformer.", Clip) }],
-            Self::Second => &[const { layout("text_encoder", "cond_stage_model.model.", OpenClip) }],
-            Self::Xl => &[
-                const { layout("text_encoder", "conditioner.embedders.0.transformer.", Clip) },
-                const { layout("text_encoder_2", "conditioner.embedders.1.model.", OpenClip) },
-            ],
-        }
-    }
-
-    /// The family whose text encoders are all there.
-    fn of(header: &Header) -> Option<Self> {
-        let has = |layout: &TextLayout| header.tensors.keys().any(|name| name.starts_with(layout.prefix));
-        Self::ALL.into_iter().find(|family| family.text_encoders().iter().all(has))
-    }
-}
-
-/// What else a checkpoint may hold: (beginning or whole name, why it is not used).
-const EXPLAINED: [(&str, &str); 23] = [
-    ("model_ema.", "averaged weights (EMA) beside the trained ones; as diffusers, the trained ones are used"),
-    ("first_stage_model.loss.", "the VAE's training loss"),
-    ("first_stage_model.model_ema.", "averaged weights of the VAE"),
-    ("cond_stage_model.logit_scale", "of CLIP's training loss"),
-    ("cond_stage_model.model.logit_scale", "of CLIP's training loss"),
-    ("cond_stage_model.transformer.logit_scale", "of CLIP's training loss"),
-    ("cond_stage_model.transformer.text_projection", "not used by Stable Diffusion 1"),
-    ("cond_stage_model.text_projection", "not used by Stable Diffusion 1"),
-    ("cond_stage_model.model.text_projection", "not used by Stable Diffusion 2"),
-    ("conditioner.embedders.0.transformer.text_projection", "not used by Stable Diffusion XL"),
-    ("conditioner.embedders.1.model.logit_scale", "of CLIP's training loss"),
-    ("conditioner.embedders.1.model.attn_mask", "the causal mask, computed"),
-    ("cond_stage_model.model.attn_mask", "the causal mask, computed"),
-    ("denoiser.", "noise schedule, computed"),
-    ("embedding_manager.", "of textual inversion's training"),
-    ("betas", "noise schedule, computed"),
-    ("alphas_cumprod", "noise schedule, computed"),
-    ("sqrt_", "noise schedule, computed"),
-    ("log_one_minus_alphas", "noise schedule, computed"),
-    ("posterior_", "noise schedule, computed"),
-    ("logvar", "noise schedule, computed"),
-    ("v_pred", "a mark"),
-    ("ztsnr", "a mark"),
-];
 
 impl Checkpoint {
     /// Opens a file and finds out what it is; `described` are the small files of a folder that describes it.
@@ -469,79 +392,5 @@ fn restate(small: &mut BTreeMap<String, Vec<u8>>, prediction: Parameterization) 
     {
         config["prediction_type"] = prediction.to_string().into();
         *scheduler = config.to_string().into_bytes();
-    }
-}
-
-const SCHEDULER: &str = "scheduler/scheduler_config.json";
-
-/// The small files of a family's folder.
-fn inferred(
-    configs: &HashMap<&'static str, Value>,
-    family: Family,
-    prediction: Parameterization,
-    zero_snr: bool,
-) -> Result<BTreeMap<String, Vec<u8>>> {
-    let merges = tokenizer::merges().map_err(|source| Error::Read { path: "merges.txt".into(), source })?;
-    let vocabulary = tokenizer::vocabulary(&merges);
-    let mut small: BTreeMap<String, Vec<u8>> =
-        configs.iter().map(|(name, config)| ((*name).to_owned(), config.to_string().into_bytes())).collect();
-    let mut add = |name: String, content: Vec<u8>| small.insert(name, content);
-    let class = if family == Family::Xl { "StableDiffusionXLPipeline" } else { "StableDiffusionPipeline" };
-    add(INDEX.into(), json!({"_class_name": class}).to_string().into_bytes());
-    for layout in family.text_encoders() {
-        let folder = if layout.folder == "text_encoder" { "tokenizer" } else { "tokenizer_2" };
-        let pad = if layout.kind == TextKind::OpenClip { "!" } else { "<|endoftext|>" };
-        add(format!("{folder}/special_tokens_map.json"), json!({"pad_token": pad}).to_string().into_bytes());
-        add(format!("{folder}/merges.txt"), merges.clone());
-        add(format!("{folder}/vocab.json"), vocabulary.clone());
-    }
-    let scheduler = json!({
-        "_class_name": "DDIMScheduler",
-        "beta_start": 0.00085,
-        "beta_end": 0.012,
-        "beta_schedule": "scaled_linear",
-        "clip_sample": false,
-        "prediction_type": prediction.to_string(),
-        "rescale_betas_zero_snr": zero_snr,
-        "set_alpha_to_one": false,
-        "steps_offset": 1,
-    });
-    add(SCHEDULER.into(), scheduler.to_string().into_bytes());
-    Ok(small)
-}
-
-/// The tensors that no network uses, each with a reason; one without a reason is an error.
-fn explained(
-    header: &Header,
-    networks: &BTreeMap<&'static str, Network>,
-    label: &str,
-    averaged: bool,
-) -> Result<Vec<(String, &'static str)>> {
-    let used: std::collections::BTreeSet<u64> = networks
-        .values()
-        .filter(|network| network.shards.first().is_some_and(|(shard, _)| shard == label))
-        .flat_map(|network| network.entries.values().map(|entry| entry.stored.start))
-        .collect();
-    let own_vae = networks.get("vae").is_some_and(|vae| vae.shards.first().is_some_and(|(shard, _)| shard != label));
-    let reason = |name: &str| match name {
-        name if own_vae && name.starts_with(VAE) => Some("another VAE is used"),
-        name if averaged && name.starts_with(UNET) => Some("trained weights beside their averages, which are used"),
-        name => EXPLAINED.iter().find(|(start, _)| name.starts_with(start)).map(|(_, reason)| *reason),
-    };
-    let mut unused = vec![];
-    let mut unknown = vec![];
-    for (name, stored) in &header.tensors {
-        // Empty tensors share their place with the next one.
-        if used.contains(&stored.start) && !stored.shape.contains(&0) {
-            continue;
-        }
-        match reason(name) {
-            Some(reason) => unused.push((name.clone(), reason)),
-            None => unknown.push(name),
-        }
-    }
-    match unknown.first() {
-        None => Ok(unused),
-        Some(first) => Err(Error::ExtraTensors { file: label.to_owned(), count: unknown.len(), first: excerpt(first) }),
     }
 }

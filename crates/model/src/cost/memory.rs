@@ -2,37 +2,17 @@
 
 use candle_core::DType;
 use memscope_kernels::parts;
-use serde::Serialize;
 
 use super::{Pass, PassGroup, Tally, Workload};
 use crate::{
     blueprint::Blueprint,
     error::{Error, Result},
-    memory::AvailableMemory,
+    memory_need::{AvailableMemory, MemoryNeed},
 };
-
-/// Resident memory at the peak of a run, in bytes; an estimate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct MemoryNeed {
-    /// Weights of the UNet and the text encoder.
-    pub weights: u64,
-    /// What is held beyond them at the peak: activations, skip connections, the largest temporary of an operation, a
-    /// VAE. All prompts are encoded before the first prediction, so that these first fill the room of the text encoder.
-    pub working: u64,
-    /// The program itself, its tables and figures.
-    pub program: u64,
-}
 
 /// What `reproduce table1` on the embedded models takes at most, less their weights and activations: the program, its
 /// tables and its figures.
 const PROGRAM: u64 = 300 << 20;
-
-impl MemoryNeed {
-    /// All of it.
-    pub fn total(&self) -> u64 {
-        self.weights + self.working + self.program
-    }
-}
 
 /// Of an f32.
 const ACTIVATION_BYTES: u64 = size_of::<f32>() as u64;

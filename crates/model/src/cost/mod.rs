@@ -13,10 +13,10 @@ mod unet;
 mod vae;
 mod workload;
 
+pub use crate::memory_need::MemoryNeed;
 pub use calibrate::Speed;
 pub use candle_core::DType;
 pub use flops::Flops;
-pub use memory::MemoryNeed;
 pub use workload::{Pass, PassGroup, SamplesPerCall, Workload};
 
 pub(crate) use tally::Tally;

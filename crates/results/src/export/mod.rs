@@ -1,7 +1,6 @@
 //! Result tables as files and as text: one format per file behind [`Exporter`].
 
 mod csv;
-mod error;
 mod flat;
 mod format;
 mod json;
@@ -14,8 +13,8 @@ mod terminal;
 
 use std::io::{self, Write};
 
+pub use crate::export_error::ExportError;
 pub use csv::Csv;
-pub use error::ExportError;
 pub use flat::FlatTable;
 pub use format::{Format, UnknownFormat};
 pub use json::Json;

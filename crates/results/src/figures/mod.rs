@@ -195,7 +195,7 @@ impl FigureFile {
         let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
         match files::parse::<Versioned>(path, bytes)?.format {
             0 => return Err(damaged("it holds no numbers, as those of memscope 0.1.0 and earlier".into())),
-            found if found > FORMAT => return Err(Error::NewerFormat { path: path.to_owned(), found }),
+            found if found > FORMAT => return Err(Error::NewerFormat { path: path.to_owned(), found, known: FORMAT }),
             _ => {}
         }
         let file: Self = files::parse(path, bytes)?;

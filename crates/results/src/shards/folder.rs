@@ -283,7 +283,7 @@ fn read<T: DeserializeOwned + Serialize>(path: &Path, format: impl Fn(&T) -> u32
     let record: T = files::read_json(path, MOST_BYTES)?;
     match format(&record) {
         SHARD_FORMAT => Ok(record),
-        found if found > SHARD_FORMAT => Err(Error::NewerFormat { path: path.to_owned(), found }),
+        found if found > SHARD_FORMAT => Err(Error::NewerFormat { path: path.to_owned(), found, known: SHARD_FORMAT }),
         _ => Err(Error::Damaged { path: path.to_owned(), reason: "it has no format".into() }),
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with files.
+//! What can go wrong when a table is exported.
 
 use std::io;
 use std::path::PathBuf;

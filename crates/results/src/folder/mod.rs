@@ -22,6 +22,10 @@
 //!     └── COMPLETE           written last
 //! ```
 
+mod open_run;
+
+pub use self::open_run::OpenRun;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -32,7 +36,6 @@ use crate::{
     error::{Error, Result},
     excerpt, files,
     manifest::Manifest,
-    open_run::OpenRun,
     settings::Settings,
 };
 

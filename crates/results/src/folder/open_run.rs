@@ -8,10 +8,10 @@ use std::{
 
 use serde::Serialize;
 
+use super::Folder;
 use crate::{
     error::{Error, Result},
     files,
-    folder::Folder,
     lock::Lock,
     manifest::Manifest,
 };
