@@ -1,9 +1,10 @@
 """Opens a report as a reader would and fails on anything a reader would mind.
 
-    python check.py REPORT.html [--out FOLDER] [--print]
+    python check.py REPORT.html [--out FOLDER] [--axe axe.min.js] [--print]
 
 Checked at 1280 and 390 px, light and dark, with and without scripts: console errors, requests other than file: and
-data:, dialogs, images not shown, a page that scrolls sideways, sorting. Full-page screenshots go to FOLDER.
+data:, dialogs, images not shown, a page that scrolls sideways, sorting; with --axe the rules of axe-core, all chapters
+open. Full-page screenshots go to FOLDER.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("report", type=Path)
     parser.add_argument("--out", type=Path, default=Path("report-check"), help="folder for the screenshots")
+    parser.add_argument("--axe", type=Path, help="axe.min.js of axe-core: serious and critical faults count")
     parser.add_argument("--print", action="store_true", dest="pdf", help="also print to PDF")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     url = arguments.report.resolve(strict=True).as_uri()
+    axe = arguments.axe.read_text(encoding="utf-8") if arguments.axe else None
     faults: list[str] = []
     with sync_playwright() as playwright:
         # Chromium's sandbox does not start as root, which is what containers usually are.
@@ -37,7 +40,7 @@ def main() -> int:
         for name, width in WIDTHS.items():
             for scheme in SCHEMES:
                 picture = arguments.out / f"{name}-{scheme}.png"
-                faults += view(browser, url, width, scheme, scripts=True, picture=picture)
+                faults += view(browser, url, width, scheme, scripts=True, picture=picture, axe=axe)
         faults += view(browser, url, WIDTHS["wide"], "light", scripts=False, picture=arguments.out / "no-script.png")
         if arguments.pdf:
             page = browser.new_page()
@@ -58,7 +61,7 @@ def chromium() -> str:
     return found
 
 
-def view(browser: Browser, url: str, width: int, scheme: str, scripts: bool, picture: Path) -> list[str]:
+def view(browser: Browser, url: str, width: int, scheme: str, scripts: bool, picture: Path, axe: str | None = None) -> list[str]:
     """Faults of the page at this width; `picture` is written on the way."""
     faults: list[str] = []
     context = browser.new_context(
@@ -91,8 +94,28 @@ def view(browser: Browser, url: str, width: int, scheme: str, scripts: bool, pic
     page.screenshot(path=picture, full_page=True)
     if scripts:
         faults += sideways(page) + images(page) + sorting(page)
+        if axe is not None:
+            faults += accessibility(page, axe)
     context.close()
     return [f"{picture.stem}: {fault}" for fault in faults]
+
+
+def accessibility(page: Page, axe: str) -> list[str]:
+    """Serious and critical violations of axe-core's rules, with all chapters open; lesser ones are printed."""
+    page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    page.evaluate(axe)
+    found = page.evaluate(
+        "() => axe.run().then(r => r.violations.map(v => ({id: v.id, impact: v.impact, count: v.nodes.length,"
+        " first: v.nodes[0].html.slice(0, 160), why: (v.nodes[0].failureSummary || '').slice(0, 300)})))"
+    )
+    faults = []
+    for one in found:
+        text = f"axe: {one['impact']}: {one['id']}, {one['count']} elements, first {one['first']}: {one['why']}"
+        if one["impact"] in ("serious", "critical"):
+            faults.append(text)
+        else:
+            print(text)
+    return faults
 
 
 def sideways(page: Page) -> list[str]:

@@ -2,6 +2,7 @@
 // These comments are the help texts, in which brackets are not links.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod examples;
 mod export;
 mod pictures;
 
@@ -15,7 +16,7 @@ use memscope_model::{
     CheckpointWeights, DeviceChoice, Execution, FileOptions, LoadOptions, Lora, ModelSource, NetworkDtype,
     NoiseGenerator, Parameterization, Pixels, ScheduleCheck, SizeConditions, Variant,
 };
-use memscope_results::shards::ShardChoice;
+use memscope_results::{export::Format, shards::ShardChoice};
 
 pub(crate) use export::{Noise, NoiseExport, Predictions, PredictionsExport};
 use pictures::{DUPLICATES_HELP, JUDGE_HELP, SIMILARITY_HELP};
@@ -37,17 +38,22 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Replay experiments of the paper: measure, compare, save.
+    #[command(after_help = examples::REPRODUCE)]
     Reproduce(Reproduce),
     /// Run an experiment file.
+    #[command(after_help = examples::RUN)]
     Run(Run),
     /// Check an experiment file without running it.
+    #[command(after_help = examples::VALIDATE)]
     Validate {
         /// The experiment file.
         file: PathBuf,
     },
     /// Print the JSON Schema of experiment files, for editors.
+    #[command(after_help = examples::SCHEMA)]
     Schema,
     /// Score prompts with a model.
+    #[command(after_help = examples::DETECT)]
     Detect(Detect),
     /// Say whether a model copies its training pictures, which, and how sure that is.
     #[command(after_help = crate::audit_args::AUDIT_HELP)]
@@ -56,14 +62,20 @@ pub(crate) enum Command {
     #[command(after_help = crate::audit_args::CALIBRATE_HELP)]
     Calibrate(crate::audit_args::Calibrate),
     /// Show which tokens of a prompt drive it towards a memorized image (Wen et al.).
+    #[command(after_help = examples::TOKENS)]
     Tokens(Tokens),
-    /// Compare two results folders, cell by cell.
+    /// Compare two results folders: the same run cell by cell, or two runs on the same prompts.
+    #[command(after_help = examples::COMPARE)]
     Compare(Compare),
     /// Check the paper's mathematics on sampled instances.
     #[command(subcommand)]
     Verify(Verify),
-    /// Make one self-contained HTML page of a results folder.
+    /// Make one self-contained HTML page of a results folder, or of two.
+    #[command(after_help = examples::REPORT)]
     Report(Report),
+    /// Print a table of a results folder in another format, or some of its columns.
+    #[command(after_help = examples::TABLE)]
+    Table(Table),
     /// Put the records of shards into the store that a plain run reads; the run then asks the network nothing.
     #[command(after_help = MERGE_HELP)]
     Merge(Merge),
@@ -71,10 +83,13 @@ pub(crate) enum Command {
     #[command(after_help = SUBMIT_HELP)]
     Submit(Submit),
     /// Say how far the shards below a results folder are.
+    #[command(after_help = examples::STATUS)]
     Status(Status),
     /// Compute AUC and TPR from a file of scores.
+    #[command(after_help = examples::EVALUATE)]
     Evaluate(Evaluate),
     /// Draw images for a prompt.
+    #[command(after_help = examples::GENERATE)]
     Generate(Generate),
     /// Draw images for prompts without and with mitigation, and compare them.
     #[command(after_help = MITIGATE_HELP)]
@@ -95,16 +110,19 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Predictions(Predictions),
     /// List the models that can be named, download one, or check what is in the cache.
+    #[command(after_help = examples::MODELS)]
     Models(Models),
     /// Prompt lists that are not part of the program: list or download them.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::DATA)]
     Data(Data),
     /// Print a completion script for a shell.
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
     },
     /// Write the manual pages of memscope and its commands into a folder.
+    #[command(after_help = examples::MAN)]
     Man {
         /// The folder; it is made if it does not exist.
         folder: PathBuf,
@@ -654,6 +672,7 @@ pub(crate) struct Tokens {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verify {
     /// Theorem 1: a lower bound on the cosine between score and guidance direction.
+    #[command(after_help = examples::THEOREM1)]
     Theorem1(Theorem1),
 }
 
@@ -682,7 +701,12 @@ pub(crate) struct Theorem1 {
 pub(crate) struct Report {
     /// A results folder: of one experiment, or holding several.
     pub(crate) results: PathBuf,
-    /// The file to write; by default report.html in the results folder.
+    /// Another one, to be laid over the first: the experiments that both have, or the only one of each.
+    pub(crate) second: Option<PathBuf>,
+    /// Show criterion's medians from this folder, and link its pages, e.g. target/criterion after cargo bench.
+    #[arg(long, value_name = "DIR", conflicts_with = "second")]
+    pub(crate) criterion: Option<PathBuf>,
+    /// The file to write; by default report.html in the results folder, report-of-two.html with two.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -694,12 +718,29 @@ pub(crate) struct Compare {
     pub(crate) first: PathBuf,
     /// The other.
     pub(crate) second: PathBuf,
+    /// Differences of detectors on the same prompts with their intervals, in place of cell by cell; without it where the
+    /// two have no experiment of one name.
+    #[arg(long)]
+    pub(crate) paired: bool,
     /// How far two numbers may lie apart; for numbers above 1, relative to them.
     #[arg(long, default_value_t = 0.002, allow_negative_numbers = true)]
     pub(crate) tolerance: f64,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `memscope table`.
+#[derive(Debug, Args)]
+pub(crate) struct Table {
+    /// The table: a .json file in the folder tables of an experiment.
+    pub(crate) file: PathBuf,
+    /// Only these columns, by their keys, in this order.
+    #[arg(long, value_name = "KEY,...", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// Format: text, markdown, csv, json or latex.
+    #[arg(long, default_value_t = Format::Text)]
+    pub(crate) format: Format,
 }
 
 /// `memscope evaluate`.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::Path,
 };
 
@@ -39,9 +39,17 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 /// Prints a table for people.
 pub(crate) fn print_table(table: &ResultTable) -> anyhow::Result<()> {
     let mut text = vec![];
-    Terminal.write(table, &mut text)?;
+    Terminal { width: terminal_width() }.write(table, &mut text)?;
     text.push(b'\n');
     print(&String::from_utf8_lossy(&text))
+}
+
+/// Characters of a line of the terminal; `None` where standard output is none and COLUMNS is not set.
+fn terminal_width() -> Option<usize> {
+    const LEAST: usize = 20;
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let found = || console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    asked.or_else(|| io::stdout().is_terminal().then(found).flatten()).map(|width: usize| width.max(LEAST))
 }
 
 /// The tables of a command: printed one by one for people, as one document of JSON for programs.

@@ -97,7 +97,10 @@ pub fn compare(first: &Path, second: &Path, tolerance: f64) -> Result<Comparison
 type Known = (Folder, Manifest);
 
 /// Folders with a manifest: the folder itself, or those in it; by the experiment's name.
-fn experiments(folder: &Path) -> Result<BTreeMap<String, Known>> {
+///
+/// # Errors
+/// Where there is none, or a manifest cannot be read.
+pub fn experiments(folder: &Path) -> Result<BTreeMap<String, Known>> {
     let mut found = BTreeMap::new();
     for place in Results::new(folder).experiments()? {
         let manifest = place.manifest()?;
@@ -139,6 +142,21 @@ impl Side {
     }
 }
 
+/// What determined the numbers and is not the same in two manifests, by path.
+pub fn differing_settings(first: &Manifest, second: &Manifest) -> Vec<Difference> {
+    let (mut a, mut b) = (first.determinants(), second.determinants());
+    // Manifests of format 0 hold no experiment.
+    if !first.settings.is_empty() && !second.settings.is_empty() {
+        a.extend(first.settings.clone());
+        b.extend(second.settings.clone());
+    }
+    let value = |side: &BTreeMap<String, String>, key: &str| side.get(key).cloned().unwrap_or_else(|| "absent".into());
+    let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let all =
+        keys.into_iter().map(|key| Difference { what: key.clone(), first: value(&a, key), second: value(&b, key) });
+    all.filter(|difference| difference.first != difference.second).collect()
+}
+
 impl Comparison {
     fn only_one(&mut self, what: &str, side: Side) {
         let side = match side {
@@ -149,19 +167,8 @@ impl Comparison {
     }
 
     fn experiment(&mut self, name: &str, first: &Known, second: &Known, tolerance: f64) -> Result<()> {
-        let (mut a, mut b) = (first.1.determinants(), second.1.determinants());
-        // Manifests of format 0 hold no experiment.
-        if !first.1.settings.is_empty() && !second.1.settings.is_empty() {
-            a.extend(first.1.settings.clone());
-            b.extend(second.1.settings.clone());
-        }
-        for key in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
-            let value = |side: &BTreeMap<String, String>| side.get(key).cloned().unwrap_or_else(|| "absent".into());
-            if value(&a) != value(&b) {
-                let what = format!("{name}: {key}");
-                self.settings.push(Difference { what, first: value(&a), second: value(&b) });
-            }
-        }
+        let named = |difference: Difference| Difference { what: format!("{name}: {}", difference.what), ..difference };
+        self.settings.extend(differing_settings(&first.1, &second.1).into_iter().map(named));
         let (a, b) = (tables(&first.0)?, tables(&second.0)?);
         for table in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
             match (a.get(table), b.get(table)) {

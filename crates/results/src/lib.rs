@@ -18,6 +18,7 @@ mod folder;
 pub mod gallery;
 mod lock;
 pub mod manifest;
+pub mod paired;
 pub mod paper;
 pub mod prompts;
 pub mod scores;

@@ -1,4 +1,11 @@
-use memscope_results::compare;
+use memscope_results::{
+    Comparison, ResultTable,
+    compare::{self, Difference, experiments},
+    export::FlatTable,
+    paired::{Paired, pair_of, paired},
+    table::{Cell, Column, ColumnKind},
+};
+use serde::Serialize;
 
 use crate::{
     args::Compare,
@@ -6,14 +13,54 @@ use crate::{
     output::{print_json, print_table},
 };
 
+/// What `--json` prints of a paired comparison.
+#[derive(Serialize)]
+struct PairedReport {
+    settings: Vec<Difference>,
+    paired: FlatTable,
+    unmatched: Vec<String>,
+}
+
 /// `memscope compare`.
 pub(crate) fn run(args: &Compare) -> anyhow::Result<()> {
     if !(args.tolerance >= 0.0 && args.tolerance.is_finite()) {
         return Err(UserError::input(format!("--tolerance {} must be zero or more", args.tolerance)).into());
     }
-    let comparison = compare(&args.first, &args.second, args.tolerance)?;
+    let (first, second) = (experiments(&args.first)?, experiments(&args.second)?);
+    let nothing_common = !first.keys().any(|name| second.contains_key(name));
+    match pair_of(&first, &second) {
+        Some((a, b)) if args.paired || nothing_common => {
+            let names = (args.first.display().to_string(), args.second.display().to_string());
+            show_paired(paired(a, b, (&names.0, &names.1))?, args.json)
+        }
+        None if args.paired => {
+            let message = "--paired compares two experiments: give the folder of one on either side";
+            Err(UserError::input(message).into())
+        }
+        _ => cells(&compare::compare(&args.first, &args.second, args.tolerance)?, args),
+    }
+}
+
+/// The differences of two runs on the same prompts.
+fn show_paired(found: Paired, json: bool) -> anyhow::Result<()> {
+    let Paired { settings, table, unmatched } = found;
+    if json {
+        return print_json(&PairedReport { settings, paired: FlatTable::new(&table), unmatched });
+    }
+    let columns = ["Setting", "First", "Second"].map(|name| Column::new(name.to_lowercase(), name, ColumnKind::Text));
+    let mut differing = ResultTable::new("settings", "Settings that differ", columns.to_vec())?;
+    for setting in &settings {
+        differing.push_row([&setting.what, &setting.first, &setting.second].map(Cell::text).to_vec())?;
+    }
+    print_table(&differing)?;
+    unmatched.iter().for_each(|text| crate::messages::note(text));
+    print_table(&table)
+}
+
+/// The differences cell by cell, which are an error.
+fn cells(comparison: &Comparison, args: &Compare) -> anyhow::Result<()> {
     if args.json {
-        print_json(&comparison)?;
+        print_json(comparison)?;
     } else {
         print_table(&comparison.table(args.tolerance)?)?;
     }

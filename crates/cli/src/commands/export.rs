@@ -119,7 +119,7 @@ pub(crate) fn predictions(args: &PredictionsExport) -> anyhow::Result<()> {
     print(&format!("{}\n", index.display()))
 }
 
-/// What is read of the index of an export.
+/// The names of files in an index.
 #[derive(serde::Deserialize)]
 struct KnownIndex {
     files: Vec<KnownFile>,
@@ -130,6 +130,7 @@ struct KnownFile {
     file: String,
 }
 
+/// Bytes of an index at most.
 const MOST_INDEX: u64 = 256 << 20;
 
 /// Refuses a folder with the index of another export.

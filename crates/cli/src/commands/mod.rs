@@ -18,5 +18,6 @@ pub(crate) mod run;
 pub(crate) mod shard;
 pub(crate) mod status;
 pub(crate) mod submit;
+pub(crate) mod table;
 pub(crate) mod theorem1;
 pub(crate) mod tokens;

@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Reproduce) -> anyhow::Result<()> {
         }
     }
     if all {
-        report::run(&args.options.results, None)?;
+        report::one(&args.options.results, None, None)?;
         note(&format!("{} experiments and report.html written to {}", stages.len(), args.options.results.display()));
     }
     tables.finish()

@@ -268,6 +268,7 @@ fn rows_of(table: &Table, wanted: &Wanted) -> Result<Vec<usize>> {
 
 /// A column of whole numbers, if it is there.
 fn whole(table: &Table, name: &str) -> Result<Option<Vec<u64>>> {
+    /// Whole numbers below are exact as f64.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if cells(table, name).is_none() {
         return Ok(None);

@@ -1,6 +1,7 @@
 //! From a results folder to a [`Report`]. The folder may be somebody else's: nothing outside it is read, nothing in it
 //! is taken as markup, and what does not match its manifest is marked.
 
+mod criterion;
 mod differences;
 mod experiment;
 mod figures;
@@ -8,6 +9,7 @@ mod findings;
 mod gallery;
 mod glossary;
 mod inside;
+mod overlay;
 mod prompts;
 mod provenance;
 mod tables;
@@ -17,6 +19,8 @@ use std::path::Path;
 use memscope_results::{Error as ResultsError, Folder, Manifest, Results, files};
 
 use crate::{Error, report::Report};
+
+pub use overlay::overlay;
 
 /// The order in which experiments are shown; others follow by name.
 const ORDER: [&str; 18] = [
@@ -82,12 +86,28 @@ pub fn report(results: &Path, command: &str) -> Result<Pages, Error> {
     Ok(Pages { report, notices })
 }
 
-/// Writes the page of a results folder to `out`; the page that stood there survives any failure.
+/// Writes the page of a results folder to `out`; the page that stood there survives any failure. `criterion`: where
+/// criterion keeps its benchmarks, which are shown where there are some.
 ///
 /// # Errors
 /// As [`report`], and where the page cannot be written.
-pub fn write(results: &Path, out: &Path, command: &str) -> Result<Pages, Error> {
-    let pages = report(results, command)?;
+pub fn write(results: &Path, out: &Path, command: &str, criterion: Option<&Path>) -> Result<Pages, Error> {
+    let mut pages = report(results, command)?;
+    if let Some(folder) = criterion {
+        let beside = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        criterion::add(&mut pages.report, folder, beside);
+    }
+    let html = pages.report.to_html()?;
+    files::write_file(out, html.as_bytes())?;
+    Ok(pages)
+}
+
+/// The same of two results folders on one page, see [`overlay`].
+///
+/// # Errors
+/// As [`overlay`], and where the page cannot be written.
+pub fn write_overlay(first: &Path, second: &Path, out: &Path, command: &str) -> Result<Pages, Error> {
+    let pages = overlay(first, second, command)?;
     let html = pages.report.to_html()?;
     files::write_file(out, html.as_bytes())?;
     Ok(pages)

@@ -38,7 +38,8 @@ pub(super) fn blocks(inside: &mut Inside, folder: &Path, intact: &mut Vec<Result
     blocks
 }
 
-fn shown(table: &ResultTable, command: &str) -> ReportTable {
+/// A table as the page shows it; `command` makes it again.
+pub(super) fn shown(table: &ResultTable, command: &str) -> ReportTable {
     let plain = PlainTable::new(table);
     let column = |(column, label): (&Column, &String)| ReportColumn {
         label: label.clone(),

@@ -33,8 +33,19 @@ pub struct Report {
     pub glossary: Vec<(String, String)>,
     /// Where the numbers come from: key and value, in the order to show.
     pub provenance: Vec<(String, String)>,
+    /// Other pages about the results.
+    pub links: Vec<Link>,
     /// The command that makes the whole report again; not shown if empty.
     pub command: String,
+}
+
+/// A link to a page beside this one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Link {
+    /// What is shown.
+    pub text: String,
+    /// Where it leads: a relative path, encoded.
+    pub href: String,
 }
 
 /// A sentence about the results, and the table that it was read off.

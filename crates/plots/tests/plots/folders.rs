@@ -240,6 +240,6 @@ fn the_page_that_stood_there_survives() {
     let out = made.results.join("report.html");
     fs::write(&out, "the page before").unwrap();
     fs::remove_file(made.folder.complete_mark()).unwrap();
-    assert!(pages::write(&made.results, &out, "").is_err());
+    assert!(pages::write(&made.results, &out, "", None).is_err());
     assert_eq!(fs::read_to_string(&out).unwrap(), "the page before");
 }

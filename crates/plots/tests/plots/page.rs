@@ -97,6 +97,7 @@ fn report(text: &str) -> Report {
         sections: vec![section.clone(), section],
         differences: vec![Difference { option: text.into(), value: text.into(), remark: text.into() }],
         provenance: vec![(text.into(), text.into())],
+        links: vec![],
         command: text.into(),
     }
 }

@@ -35,7 +35,7 @@ impl Format {
             Self::Csv => &Csv,
             Self::Json => &Json,
             Self::Latex => &Latex,
-            Self::Text => &Terminal,
+            Self::Text => &Terminal { width: None },
         }
     }
 

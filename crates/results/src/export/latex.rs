@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use super::Exporter;
 use super::layout::{Align, Entry, Layout, Mark, Shown, one_line};
-use crate::table::ResultTable;
+use crate::table::{Emphasis, ResultTable};
 
 /// Writes a `table` environment, or `table*` over both columns of a page where there are many columns; notes below it,
 /// provenance and the packages that it needs as comments above it. Compiles with pdflatex as it is: signs outside its
-/// fonts become commands, letters that have none their code point. A column without any value is left out.
+/// fonts become commands, letters that have none their code point. A column without any value is left out. The best number is bold and the second
+/// underlined only where the table says that they stand out.
 #[derive(Debug, Clone, Copy)]
 pub struct Latex;
 
@@ -49,8 +50,14 @@ impl Exporter for Latex {
         }
         writeln!(out, "    \\bottomrule")?;
         writeln!(out, "  \\end{{tabular}}")?;
-        if !layout.notes.is_empty() {
+        let emphasis: Vec<Emphasis> = layout.rows.iter().flatten().filter_map(|entry| entry.emphasis).collect();
+        if !layout.notes.is_empty() || !emphasis.is_empty() {
             writeln!(out, "  \\par\\footnotesize")?;
+        }
+        if !emphasis.is_empty() {
+            let second =
+                if emphasis.contains(&Emphasis::Second) { ", underlined: ahead of all but the best" } else { "" };
+            writeln!(out, "  Bold: ahead of all others{second}; each paired 95\\,\\% interval excludes 0.\\par")?;
         }
         for (mark, note) in &layout.notes {
             writeln!(out, "  {} {}\\par", sign(*mark), escape(note))?;
@@ -71,6 +78,11 @@ fn entry(entry: &Entry) -> String {
         Shown::Number { value, std, interval } => {
             let std = std.as_ref().map_or(String::new(), |std| format!(" \\pm {std}"));
             let interval = interval.as_ref().map_or(String::new(), |(low, high)| format!("\\ [{low}, {high}]"));
+            let value = match entry.emphasis {
+                Some(Emphasis::Best) => format!("\\mathbf{{{value}}}"),
+                Some(Emphasis::Second) => format!("\\underline{{{value}}}"),
+                None => value.clone(),
+            };
             format!("${value}{std}{interval}$")
         }
         Shown::Missing => "--".to_owned(),

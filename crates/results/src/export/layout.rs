@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::stats::Interval;
-use crate::table::{CellValue, ColumnKind, Origin, ResultTable};
+use crate::table::{CellValue, ColumnKind, Emphasis, Origin, ResultTable};
 
 /// Said once under a table that shows quoted numbers.
 const QUOTED: &str = "quoted by the paper from Jeon et al. (2025)";
@@ -38,6 +38,7 @@ pub(super) enum Shown {
 pub(super) struct Entry {
     pub(super) shown: Shown,
     pub(super) marks: Vec<Mark>,
+    pub(super) emphasis: Option<Emphasis>,
 }
 
 /// A table ready to be written.
@@ -81,7 +82,7 @@ impl<'a> Layout<'a> {
                     }
                     _ => {}
                 }
-                row.push(Entry { shown: show(&cell.value), marks });
+                row.push(Entry { shown: show(&cell.value), marks, emphasis: cell.emphasis });
             }
             rows.push(row);
         }

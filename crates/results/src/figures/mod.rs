@@ -8,6 +8,7 @@ mod field;
 mod histogram;
 mod kde;
 mod lines;
+mod overlay;
 mod plane;
 mod roc;
 mod scatter;
@@ -26,6 +27,7 @@ pub use field::{FieldFigure, FieldPanel};
 pub use histogram::ScoreHistogram;
 pub use kde::{KdeFigure, KdePanel};
 pub use lines::{LinesFigure, LinesPanel, Series};
+pub use overlay::overlaid;
 pub use plane::{MarkedPoint, PlaneFigure};
 pub use roc::{Band, RocCurve, RocFigure};
 pub use scatter::{Guide, ScatterFigure, ScatterPoint};
@@ -99,6 +101,10 @@ impl FigureData {
     /// Name, alternative text and caption.
     pub fn meta(&self) -> &Meta {
         each_kind!(self, figure => &figure.meta)
+    }
+
+    fn meta_mut(&mut self) -> &mut Meta {
+        each_kind!(self, figure => &mut figure.meta)
     }
 
     /// The same figure without its small print, which then stands beside it.

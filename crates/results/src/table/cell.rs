@@ -30,6 +30,19 @@ pub struct Cell {
     /// Footnotes that qualify it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<FootnoteId>,
+    /// How far it stands out in its column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emphasis: Option<Emphasis>,
+}
+
+/// What certainly stands out among the numbers that are compared with one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Emphasis {
+    /// Certainly better than all others.
+    Best,
+    /// Certainly better than all others but the best.
+    Second,
 }
 
 /// What a cell holds. Numbers are in the unit of the column; `decimals` says how many digits after the point are shown.
@@ -120,7 +133,7 @@ impl CellValue {
 
 impl From<CellValue> for Cell {
     fn from(value: CellValue) -> Self {
-        Self { value, notes: Vec::new() }
+        Self { value, notes: Vec::new(), emphasis: None }
     }
 }
 
@@ -148,6 +161,12 @@ impl Cell {
     /// No value, and why.
     pub fn missing(reason: impl Into<String>) -> Self {
         CellValue::Missing { reason: reason.into() }.into()
+    }
+
+    /// The same cell, standing out or not.
+    #[must_use]
+    pub fn with_emphasis(self, emphasis: Option<Emphasis>) -> Self {
+        Self { emphasis, ..self }
     }
 
     /// The same cell with one more footnote.

@@ -65,6 +65,16 @@ pub enum TableError {
         /// Kind of the cell.
         found: &'static str,
     },
+    /// A column is asked for that the table does not have.
+    #[error("table {table} has no column {key}; it has {}", known.join(", "))]
+    NoColumn {
+        /// Name of the table.
+        table: String,
+        /// The key.
+        key: String,
+        /// The keys there are.
+        known: Vec<String>,
+    },
     /// A cell refers to a footnote that the table does not have.
     #[error("table {table}, row {row}, column {column}: there is no footnote {index}")]
     NoFootnote {

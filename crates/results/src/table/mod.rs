@@ -7,7 +7,7 @@ mod error;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use cell::{Cell, CellValue, FootnoteId};
+pub use cell::{Cell, CellValue, Emphasis, FootnoteId};
 pub use column::{Column, ColumnKind};
 pub use error::TableError;
 
@@ -151,6 +151,33 @@ impl ResultTable {
     /// Where the numbers come from, in the order given.
     pub fn provenance(&self) -> &[Origin] {
         &self.provenance
+    }
+
+    /// The same with only some columns, in the order given.
+    ///
+    /// # Errors
+    /// [`TableError::NoColumn`] for a key that no column has.
+    pub fn select(&self, keys: &[String]) -> Result<Self, TableError> {
+        let place = |key: &String| {
+            self.column_index(key).ok_or_else(|| TableError::NoColumn {
+                table: self.name.clone(),
+                key: key.clone(),
+                known: self.columns.iter().map(|column| column.key.clone()).collect(),
+            })
+        };
+        let places = keys.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        let columns = places.iter().map(|at| self.columns[*at].clone()).collect();
+        let mut table = Self::new(self.name.clone(), self.title.clone(), columns)?;
+        table.provenance.clone_from(&self.provenance);
+        for row in &self.rows {
+            let mut cells: Vec<Cell> = places.iter().map(|at| row[*at].clone()).collect();
+            for cell in &mut cells {
+                let texts = cell.notes.iter().filter_map(|note| self.footnotes.get(note.index()));
+                cell.notes = texts.map(|text| table.footnote(text)).collect();
+            }
+            table.push_row(cells)?;
+        }
+        Ok(table)
     }
 
     /// Position of the column with this key.

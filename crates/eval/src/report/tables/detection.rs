@@ -7,7 +7,7 @@ use crate::{
     score::{DetectorScores, score_sets},
     spec::ReportSettings,
     stats::Statistic,
-    table::{Cell, Column, ColumnKind, ResultTable},
+    table::{Cell, Column, ColumnKind, Emphasis, ResultTable},
 };
 
 /// AUC and TPR of every detector, beside the paper's cells for the same kind of network.
@@ -26,8 +26,11 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
     let statistics = Statistics::new(report);
     for model in models {
         for &n in &report.generations {
-            for scores in model.with_generations(n) {
-                let row = row(&mut table, model, scores, &statistics)?;
+            let all: Vec<_> = model.with_generations(n).collect();
+            let auc = emphasis(&all, &statistics, Statistic::Auc)?;
+            let tpr = emphasis(&all, &statistics, statistics.tpr)?;
+            for (at, scores) in all.into_iter().enumerate() {
+                let row = row(&mut table, model, scores, &statistics, [auc[at], tpr[at]])?;
                 table.push_row(row)?;
             }
         }
@@ -35,18 +38,51 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
     Ok(table)
 }
 
+/// Which detectors certainly stand out: the paired interval of the difference to every one behind it excludes 0. The second
+/// one counts only where there is a third.
+fn emphasis(all: &[&DetectorScores], statistics: &Statistics, statistic: Statistic) -> Result<Vec<Option<Emphasis>>> {
+    let runs: Vec<_> = all.iter().map(|scores| scores.all()).collect();
+    let sets = runs.iter().map(|runs| score_sets(runs)).collect::<std::result::Result<Vec<_>, _>>()?;
+    let mut values = vec![];
+    for sets in &sets {
+        let of_runs = sets.iter().map(|set| statistic.of(*set)).collect::<std::result::Result<Vec<_>, _>>()?;
+        values.push(of_runs.iter().sum::<f64>() / of_runs.len() as f64);
+    }
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    let mut found = vec![None; all.len()];
+    for (place, stands_out) in [Emphasis::Best, Emphasis::Second].into_iter().enumerate() {
+        let behind = order.get(place + 1..).unwrap_or_default();
+        let is_ahead = |other: &usize| -> Result<bool> {
+            let difference = statistics.bootstrap.difference(&sets[order[place]], &sets[*other], statistic)?;
+            Ok(difference.interval.low > 0.0)
+        };
+        // The nearest are the likeliest not to be told apart.
+        let mut ahead = !behind.is_empty();
+        for other in behind {
+            ahead = ahead && is_ahead(other)?;
+        }
+        if !ahead {
+            break;
+        }
+        found[order[place]] = Some(stands_out);
+    }
+    Ok(found)
+}
+
 fn row(
     table: &mut ResultTable,
     model: &ModelScores,
     scores: &DetectorScores,
     statistics: &Statistics,
+    emphasis: [Option<Emphasis>; 2],
 ) -> Result<Vec<Cell>> {
     let values = scores.all();
     let sets = score_sets(&values)?;
     let spread = table.footnote(SPREAD);
-    let auc = statistics.cell(&sets, Statistic::Auc)?.with_note(spread);
+    let auc = statistics.cell(&sets, Statistic::Auc)?.with_note(spread).with_emphasis(emphasis[0]);
     let standard = table.footnote(STANDARD_TPR);
-    let tpr = statistics.cell(&sets, statistics.tpr)?.with_note(standard);
+    let tpr = statistics.cell(&sets, statistics.tpr)?.with_note(standard).with_emphasis(emphasis[1]);
     let nearest =
         table.footnote("TPR at the first kept ROC point nearest the target FPR, as the released code reads it");
     let tpr_reference = statistics.cell(&sets, statistics.tpr_reference)?.with_note(nearest);
