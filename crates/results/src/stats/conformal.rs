@@ -112,7 +112,7 @@ impl Guarantee {
 }
 
 /// 1 − a_(n+1−rank), a_i = δ^(1/k) · (i (i−1) … (i−k+1) / (n (n−1) … (n−k+1)))^(1/k) with k = n/2, and a_i = 0 below k
-/// (Bates et al. 2023, arXiv 2104.08279, §3.2).
+/// (docs/spec/audit.md §1).
 fn simes(rank: usize, n: usize, delta: f64) -> f64 {
     let k = (n / 2).max(1);
     let i = n + 1 - rank.min(n);
