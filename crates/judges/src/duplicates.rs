@@ -4,9 +4,9 @@ use rayon::prelude::*;
 
 use crate::{
     embedding::Embedding,
-    folder::Watching,
     picture::Picture,
     preprocess::{Filter, Fit, Preprocessing},
+    watching::Watching,
 };
 
 /// What pictures are compared by.
@@ -140,13 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    struct Always;
-    impl Watching for Always {
-        fn goes_on(&mut self, _: usize, _: usize) -> bool {
-            true
-        }
-    }
+    use crate::watching::Always;
 
     #[test]
     fn chains_are_one_group_and_the_largest_comes_first() {

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use crate::{
     error::{Error, Result},
     picture::Picture,
+    watching::Watching,
 };
 
 /// Most pictures of a folder.
@@ -102,12 +103,6 @@ pub struct Survey<T> {
     pub unreadable: Vec<(usize, Error)>,
 }
 
-/// Told how far something is.
-pub trait Watching {
-    /// `done` of `total`; whether to go on.
-    fn goes_on(&mut self, done: usize, total: usize) -> bool;
-}
-
 /// Reads pictures, a few at a time, and makes something of each; `None` where the watcher ends it. A file that cannot be
 /// read is noted and does not end it.
 ///
@@ -142,13 +137,7 @@ pub fn survey<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Always;
-    impl Watching for Always {
-        fn goes_on(&mut self, _: usize, _: usize) -> bool {
-            true
-        }
-    }
+    use crate::watching::Always;
 
     #[test]
     fn pictures_are_found_by_name_and_damaged_ones_are_noted() {

@@ -68,6 +68,7 @@ mod similarity;
 mod sscd;
 mod texts;
 pub mod torch_file;
+mod watching;
 mod weights;
 
 pub use self::{
@@ -79,7 +80,7 @@ pub use self::{
     error::{Error, Result},
     fetch::{FetchedJudges, JudgePlan, MIRROR_VARIABLE},
     files::Files,
-    folder::{MAX_PICTURES, PictureFile, Survey, Watching, survey},
+    folder::{MAX_PICTURES, PictureFile, Survey, survey},
     judge::Judge,
     judges::Judges,
     location::LocationMap,
@@ -93,4 +94,5 @@ pub use self::{
     similarity::Similarity,
     sscd::{Block, Sscd, SscdConfig, Stem},
     texts::{png_texts, prompt_of},
+    watching::Watching,
 };

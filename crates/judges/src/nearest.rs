@@ -2,12 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{
-    embedding::Embedding,
-    error::Result,
-    folder::{PictureFile, Watching},
-    picture::Picture,
-};
+use crate::{embedding::Embedding, error::Result, folder::PictureFile, picture::Picture, watching::Watching};
 
 /// The most similar of some descriptors.
 ///
@@ -78,13 +73,7 @@ pub fn nearest_by_pixels(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Always;
-    impl Watching for Always {
-        fn goes_on(&mut self, _: usize, _: usize) -> bool {
-            true
-        }
-    }
+    use crate::watching::Always;
 
     #[test]
     fn the_nearest_of_the_same_size_is_found_and_never_itself() {
