@@ -40,7 +40,7 @@ pub enum MemoryBound {
     Machine,
     /// The limit of a control group: a container's, or a batch job's.
     ControlGroup,
-    /// What the user has set, in [`MEMORY_VARIABLE`].
+    /// What the user has set, in [`MEMORY_VARIABLE`](crate::memory::MEMORY_VARIABLE).
     Variable,
 }
 

@@ -76,13 +76,13 @@ impl LatentDiffusion {
         Ok(())
     }
 
-    /// The network's raw output (ε or v), see [`UNet::forward`] for the shapes. Prompts of [`Self::encode_prompts`] make a
+    /// The network's raw output (ε or v), see [`UNet::forward`](crate::UNet::forward) for the shapes. Prompts of [`Self::encode_prompts`] make a
     /// batch with [`PromptBatch::of`]. For derivatives give a `Var` or a `Dual`, or
     /// see [`Self::trace`].
     ///
     /// # Errors
     ///
-    /// As [`UNet::forward`].
+    /// As [`UNet::forward`](crate::UNet::forward).
     pub fn predict<V: Value>(
         &self,
         x: &V,
@@ -95,11 +95,11 @@ impl LatentDiffusion {
         self.unet.forward(x, timesteps, prompts, observer)
     }
 
-    /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`].
+    /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`](crate::UNet::trace).
     ///
     /// # Errors
     ///
-    /// As [`UNet::trace`].
+    /// As [`UNet::trace`](crate::UNet::trace).
     pub fn trace(&self, x: &Tensor, timesteps: &[usize], prompts: impl Into<PromptBatch>) -> Result<Trace<'_>> {
         let prompts = prompts.into();
         self.count(&prompts.context)?;
