@@ -7,7 +7,7 @@ use memscope_eval::{
     plan::{CachePolicy, ModelIdentity, ModelPlan, StoredMeasurements, Task},
 };
 use memscope_hub::{CACHE_VARIABLE, cache_folder};
-use memscope_model::{Blueprint, LatentDiffusion};
+use memscope_model::{Blueprint, Execution, LatentDiffusion};
 use memscope_results::Results;
 
 use crate::{args::ModelArgs, exit_code::UserError};
@@ -37,11 +37,20 @@ pub(crate) fn plan<T: Task>(
     task: impl FnOnce(ModelIdentity) -> T,
 ) -> anyhow::Result<ModelPlan> {
     let execution = model.options().execution;
+    let (store, stored, identity) = peek(blueprint, execution, folder)?;
+    Ok(ModelPlan::of_task(blueprint, execution, &task(identity), (&store, stored), policy))
+}
+
+/// The stored measurements of a model, as far as they are known before its weights are read.
+pub(crate) fn peek(
+    blueprint: &Blueprint,
+    execution: Execution,
+    folder: &Path,
+) -> anyhow::Result<(MeasurementStore, StoredMeasurements, ModelIdentity)> {
     let (store, stored, fingerprint) = match blueprint.known_fingerprint() {
         Some(known) => (MeasurementStore::peek(folder, &known)?, StoredMeasurements::Known, known),
         // Nothing is found under no fingerprint.
         None => (MeasurementStore::in_memory(), StoredMeasurements::Unknown, String::new()),
     };
-    let task = task(ModelIdentity::planned(blueprint, execution, fingerprint));
-    Ok(ModelPlan::of_task(blueprint, execution, &task, (&store, stored), policy))
+    Ok((store, stored, ModelIdentity::planned(blueprint, execution, fingerprint)))
 }

@@ -11,7 +11,7 @@ use memscope_eval::{
     export::{Exporter, FlatTable, Terminal},
 };
 
-use crate::messages::visible;
+use crate::{exit_code::UserError, messages::visible};
 
 /// Standard output takes no more.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,15 @@ impl Tables {
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         if self.json { print_json(&serde_json::json!({ "tables": self.held })) } else { Ok(()) }
     }
+}
+
+/// Refuses to replace what is there, before anything is done for it.
+pub(crate) fn check_free(path: &Path, overwrite: bool) -> anyhow::Result<()> {
+    if overwrite || path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let message = format!("{} is there already; give --overwrite to replace it, or another place", path.display());
+    Err(UserError::output(message).into())
 }
 
 /// Finds out whether a file can be written before anything is measured for it; an existing file is left as it is.

@@ -301,6 +301,17 @@ impl fmt::Display for PromptSources {
 }
 
 impl PromptSource {
+    /// A source named on the command line: `embedded:SET`, `paper:LIST`, or a file.
+    ///
+    /// # Errors
+    /// A set or list that there is not.
+    pub fn of_argument(given: &str) -> StdResult<Self, String> {
+        match given.starts_with("paper:") || given.starts_with("embedded:") {
+            true => given.parse(),
+            false => Ok(Self::File(given.into())),
+        }
+    }
+
     /// The prompts for a model: `verified` depends on what that model draws.
     pub fn load(&self, model: &ModelSource) -> Result<PromptList> {
         match self {

@@ -1,18 +1,9 @@
 //! The variational autoencoder that turns latents into images.
 
-use std::sync::{Mutex, PoisonError};
-
 use candle_core::{DType, Tensor};
-use candle_nn::VarBuilder;
 use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEncoderKLConfig};
 
-use crate::{
-    config::Config,
-    error::{Error, Result},
-    execution::Place,
-    files::ModelFiles,
-    weights::{CandleBackend, Weights},
-};
+use crate::{config::Config, error::Result, execution::Place, files::ModelFiles, weights::Weights};
 
 /// `AutoencoderKL` with the scaling its latents are stored in; always in f32, as its activations overflow in f16.
 pub struct Vae {
@@ -75,13 +66,8 @@ impl Vae {
     pub(crate) fn load(files: &ModelFiles, place: &Place) -> Result<Self> {
         let shape = VaeShape::read(files)?;
         let weights = Weights::open(files, "vae", "diffusion_pytorch_model", place.in_f32())?;
-        let error = Mutex::new(None);
-        let backend = Box::new(CandleBackend::new(&weights, &error));
-        let builder = VarBuilder::from_backend(backend, DType::F32, place.device.clone());
-        let network =
-            AutoEncoderKL::new(builder, shape.in_channels, shape.out_channels, shape.network).map_err(|flat| {
-                error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat))
-            })?;
+        let network = weights
+            .build(|builder| AutoEncoderKL::new(builder, shape.in_channels, shape.out_channels, shape.network))?;
         weights.finish(|_| false)?;
         Ok(Self { network, scaling_factor: shape.scaling_factor })
     }

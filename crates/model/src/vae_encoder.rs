@@ -3,9 +3,7 @@
 //! candle-transformers' `AutoEncoderKL` gives a random draw of the encoder's distribution and not its mean, so that the
 //! same blocks are put together here.
 
-use std::sync::{Mutex, PoisonError};
-
-use candle_core::{DType, Module, Tensor};
+use candle_core::{Module, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, GroupNorm, VarBuilder, conv2d, group_norm};
 use candle_transformers::models::stable_diffusion::unet_2d_blocks::{
     DownEncoderBlock2D, DownEncoderBlock2DConfig, UNetMidBlock2D, UNetMidBlock2DConfig,
@@ -16,7 +14,7 @@ use crate::{
     execution::Place,
     files::ModelFiles,
     vae::VaeShape,
-    weights::{CandleBackend, Weights},
+    weights::Weights,
 };
 
 /// The encoder of `AutoencoderKL`, in f32.
@@ -39,11 +37,7 @@ impl VaeEncoder {
     pub(crate) fn load(files: &ModelFiles, place: &Place) -> Result<Self> {
         let shape = VaeShape::read(files)?;
         let weights = Weights::open(files, "vae", "diffusion_pytorch_model", place.in_f32())?;
-        let error = Mutex::new(None);
-        let backend = Box::new(CandleBackend::new(&weights, &error));
-        let builder = VarBuilder::from_backend(backend, DType::F32, place.device.clone());
-        Self::build(&shape, &builder)
-            .map_err(|flat| error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat)))
+        weights.build(|builder| Self::build(&shape, &builder))
     }
 
     fn build(shape: &VaeShape, builder: &VarBuilder) -> candle_core::Result<Self> {

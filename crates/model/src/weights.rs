@@ -6,6 +6,7 @@ use std::{
 };
 
 use candle_core::{DType, Device, Shape, Tensor};
+use candle_nn::VarBuilder;
 use half::f16;
 
 use crate::{
@@ -177,16 +178,25 @@ impl Scope<'_> {
     }
 }
 
-/// Lends [`Weights`] to candle-transformers' builders, keeping the typed error that candle would flatten.
-pub(crate) struct CandleBackend<'a> {
-    weights: &'a Weights,
-    error: &'a Mutex<Option<Error>>,
+impl Weights {
+    /// What candle's builders make of the tensors, in f32 on the place's device.
+    ///
+    /// # Errors
+    ///
+    /// A tensor that is missing or does not fit, as [`Error`] says it; an operation that fails.
+    pub(crate) fn build<T>(&self, build: impl FnOnce(VarBuilder) -> candle_core::Result<T>) -> Result<T> {
+        let error = Mutex::new(None);
+        let backend = Box::new(CandleBackend { weights: self, error: &error });
+        let built = build(VarBuilder::from_backend(backend, DType::F32, self.place.device.clone()));
+        built
+            .map_err(|flat| error.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Error::Compute(flat)))
+    }
 }
 
-impl<'a> CandleBackend<'a> {
-    pub(crate) fn new(weights: &'a Weights, error: &'a Mutex<Option<Error>>) -> Self {
-        Self { weights, error }
-    }
+/// Lends [`Weights`] to candle-transformers' builders, keeping the typed error that candle would flatten.
+struct CandleBackend<'a> {
+    weights: &'a Weights,
+    error: &'a Mutex<Option<Error>>,
 }
 
 impl candle_nn::var_builder::SimpleBackend for CandleBackend<'_> {

@@ -33,6 +33,13 @@ pub enum Existing {
     Refuse,
 }
 
+impl Existing {
+    /// What the user's `--overwrite` says.
+    pub fn of_flag(overwrite: bool) -> Self {
+        if overwrite { Self::Replace } else { Self::Refuse }
+    }
+}
+
 impl PendingFile {
     /// Begins a file in a folder that is there.
     ///

@@ -22,15 +22,9 @@ Examples:
 
 The file has x_T (seeds, generations, C, H, W), f32, unit variance, and seeds (seeds), u64.";
 
-/// `memscope noise export`.
+/// The noises of an export.
 #[derive(Debug, Args)]
-pub(crate) struct NoiseExport {
-    /// The model whose latents it is for: as --model of other commands. Nothing is downloaded.
-    #[arg(long, value_name = "SRC", required_unless_present = "latent_shape")]
-    pub(crate) model: Option<ModelSource>,
-    /// Channels, height and width of a latent in place of a model's, e.g. 4x64x64 for Stable Diffusion 1.4.
-    #[arg(long, value_name = "CxHxW", conflicts_with = "model", value_parser = latent_shape)]
-    pub(crate) latent_shape: Option<(usize, usize, usize)>,
+pub(crate) struct NoiseArgs {
     /// Noise generator: torch-cuda, torch-cuda/BLOCKS, torch-cpu or native.
     #[arg(long, default_value_t = NoiseGenerator::A6000)]
     pub(crate) generator: NoiseGenerator,
@@ -40,6 +34,20 @@ pub(crate) struct NoiseExport {
     /// Noises for each seed.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) generations: u16,
+}
+
+/// `memscope noise export`.
+#[derive(Debug, Args)]
+pub(crate) struct NoiseExport {
+    /// The model whose latents it is for: as --model of other commands. Nothing is downloaded.
+    #[arg(long, value_name = "SRC", required_unless_present = "latent_shape")]
+    pub(crate) model: Option<ModelSource>,
+    /// Channels, height and width of a latent in place of a model's, e.g. 4x64x64 for Stable Diffusion 1.4.
+    #[arg(long, value_name = "CxHxW", conflicts_with = "model", value_parser = latent_shape)]
+    pub(crate) latent_shape: Option<(usize, usize, usize)>,
+    /// Which noises.
+    #[command(flatten)]
+    pub(crate) noise: NoiseArgs,
     /// Precision of the samples: f32, or bf16 as released code draws them.
     #[arg(long, default_value_t = NoisePrecision::F32)]
     pub(crate) precision: NoisePrecision,
@@ -85,15 +93,9 @@ pub(crate) struct PredictionsExport {
     /// Timestep that the network is told; may be repeated. It is asked about x_T at every one.
     #[arg(long = "timestep", value_name = "T", default_values_t = [981])]
     pub(crate) timesteps: Vec<usize>,
-    /// Noise generator: torch-cuda, torch-cuda/BLOCKS, torch-cpu or native.
-    #[arg(long, default_value_t = NoiseGenerator::A6000)]
-    pub(crate) generator: NoiseGenerator,
-    /// Seed of the noise; may be repeated.
-    #[arg(long = "seed", value_name = "S", default_values_t = [42])]
-    pub(crate) seeds: Vec<u64>,
-    /// Noises per prompt and seed.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) generations: u16,
+    /// Which noises.
+    #[command(flatten)]
+    pub(crate) noise: NoiseArgs,
     /// Prompts a file, and samples per network call.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) batch: u16,

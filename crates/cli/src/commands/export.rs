@@ -1,12 +1,12 @@
 //! `memscope noise export` and `memscope predictions export`: what a detector in another program starts from.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use anyhow::Context;
 use memscope_eval::{
     Error as EvalError, MeasurementStore, NamedTensor,
     plan::{CachePolicy, ModelIdentity, ModelPlan, NoisePlan, NoiseSharing, StoredMeasurements},
-    prompts::{self, PromptSource},
+    prompts::PromptSource,
     run::{Observer, execute},
     tasks::{PREDICTION_INDEX, Predictions},
     write_tensors,
@@ -38,25 +38,26 @@ pub(crate) fn noise(args: &NoiseExport) -> anyhow::Result<()> {
         (None, None) => return Err(UserError::input("give --model or --latent-shape").into()),
     };
     let (c, h, w) = shape;
-    let (seeds, generations) = (unique(&args.seeds, "--seed")?, usize::from(args.generations));
+    let (seeds, generations) = (unique(&args.noise.seeds, "--seed")?, usize::from(args.noise.generations));
     let values = seeds.len().saturating_mul(generations).saturating_mul(c * h * w);
     if values > MOST_VALUES {
         let message = format!("{values} values would be {} GB; export fewer seeds at a time", values / 250_000_000);
         return Err(UserError::input(message).into());
     }
-    let of_seed = |seed: &u64| initial_latents(args.generator, args.precision, *seed, generations, shape);
+    let of_seed = |seed: &u64| initial_latents(args.noise.generator, args.precision, *seed, generations, shape);
     let latents: Vec<f32> = seeds.iter().flat_map(of_seed).collect();
     let tensors = [
         NamedTensor::f32("x_T", &[seeds.len(), generations, c, h, w], &latents),
         NamedTensor::u64("seeds", seeds.iter().copied()),
     ];
-    let about = BTreeMap::from([("generator", args.generator.to_string()), ("precision", args.precision.to_string())]);
-    let existing = if args.overwrite { Existing::Replace } else { Existing::Refuse };
+    let about =
+        BTreeMap::from([("generator", args.noise.generator.to_string()), ("precision", args.precision.to_string())]);
+    let existing = Existing::of_flag(args.overwrite);
     write_tensors(&args.out, &tensors, &about, existing)?;
     note(&format!(
         "x_T ({}, {generations}, {c}, {h}, {w}) of {} written to {}",
         seeds.len(),
-        args.generator,
+        args.noise.generator,
         args.out.display()
     ));
     Ok(())
@@ -66,16 +67,16 @@ pub(crate) fn noise(args: &NoiseExport) -> anyhow::Result<()> {
 pub(crate) fn predictions(args: &PredictionsExport) -> anyhow::Result<()> {
     let mut progress = Progress::install()?;
     let prompts = read_prompts(args, &mut progress)?;
-    let (seeds, timesteps) = (unique(&args.seeds, "--seed")?, unique(&args.timesteps, "--timestep")?);
+    let (seeds, timesteps) = (unique(&args.noise.seeds, "--seed")?, unique(&args.timesteps, "--timestep")?);
     let policy = if args.overwrite { CachePolicy::Replace } else { CachePolicy::Reuse };
     let mut store = MeasurementStore::in_memory();
     let task = |model: ModelIdentity| Predictions {
         model,
         noise: NoisePlan {
-            generator: args.generator,
+            generator: args.noise.generator,
             precision: NoisePrecision::F32,
             seeds: seeds.clone(),
-            generations: usize::from(args.generations),
+            generations: usize::from(args.noise.generations),
             sharing: NoiseSharing::Shared,
         },
         timesteps: timesteps.clone(),
@@ -159,13 +160,7 @@ fn read_prompts(args: &PredictionsExport, progress: &mut Progress) -> anyhow::Re
     let mut all: Vec<String> = vec![];
     let mut known = std::collections::HashSet::new();
     for given in &args.prompts {
-        let list = match given.starts_with("embedded:") || given.starts_with("paper:") {
-            true => {
-                let source: PromptSource = given.parse().map_err(|e: String| UserError::input(e))?;
-                source.load(&args.model.source()?)?
-            }
-            false => prompts::read(Path::new(given))?,
-        };
+        let list = PromptSource::of_argument(given).map_err(UserError::input)?.load(&args.model.source()?)?;
         list.warnings.iter().for_each(|warning| progress.warn(warning));
         let texts = list.texts().into_iter().take(limit);
         all.extend(texts.filter(|text| known.insert(text.clone())));

@@ -62,6 +62,6 @@ fn task(args: &Generate) -> anyhow::Result<GenerateTask> {
         sampling: Sampling { steps: usize::from(args.steps), guidance: args.guidance },
         model: format!("{} {}", args.model.source()?, args.model.options().execution.dtype),
         folder: args.out.clone(),
-        existing: if args.overwrite { Existing::Replace } else { Existing::Refuse },
+        existing: Existing::of_flag(args.overwrite),
     })
 }

@@ -4,7 +4,7 @@ use memscope_eval::{
     Error as EvalError, MeasurementStore, ResultTable,
     export::{ExportSet, Format},
     plan::{CachePolicy, ModelIdentity, ModelPlan, NoisePlan, NoiseSharing, StoredMeasurements, Task},
-    prompts::{self, KnownPrompt, PromptSource},
+    prompts::{KnownPrompt, PromptSource},
     run::execute,
     spec::{MitigationEntry, MitigationName},
     table::{Cell, Column, ColumnKind},
@@ -105,12 +105,9 @@ fn read_prompts(args: &Mitigate) -> anyhow::Result<Vec<KnownPrompt>> {
     let source = args.model.source()?;
     let mut all: Vec<KnownPrompt> = args.prompts.iter().map(plain).collect();
     if let Some(list) = &args.prompt_list {
-        let named = list.parse::<PromptSource>();
-        let list = match named {
-            Ok(named) => named.load(&source)?,
-            Err(_) if !list.starts_with("paper:") && !list.starts_with("embedded:") => prompts::read(list.as_ref())?,
-            Err(reason) => return Err(UserError::input(format!("--prompts {list}: {reason}")).into()),
-        };
+        let named = PromptSource::of_argument(list)
+            .map_err(|reason| UserError::input(format!("--prompts {list}: {reason}")))?;
+        let list = named.load(&source)?;
         list.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         all.extend(list.prompts);
     }

@@ -218,11 +218,7 @@ fn profiles() -> anyhow::Result<Vec<ModelProfile>> {
 /// about the model.
 fn model_profile(name: &str, args: &Reproduce) -> anyhow::Result<ModelProfile> {
     let list = |given: &String| -> anyhow::Result<PromptSources> {
-        let source = match given.starts_with("paper:") || given.starts_with("embedded:") {
-            true => given.parse::<PromptSource>().map_err(UserError::input)?,
-            false => PromptSource::File(given.into()),
-        };
-        Ok(PromptSources(vec![source]))
+        Ok(PromptSources(vec![PromptSource::of_argument(given).map_err(UserError::input)?]))
     };
     let prompts = match (&args.memorized, &args.non_memorized) {
         (Some(memorized), Some(non_memorized)) => {

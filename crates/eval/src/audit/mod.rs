@@ -8,7 +8,7 @@ mod statistic;
 mod subject;
 
 pub use calibration::{CALIBRATION_FORMAT, CalibrationFile, CalibrationScore};
-pub use plan::{AuditPlan, AuditSettings, Drawing, Role};
-pub use scores::{AuditScores, COPY_DISTANCE, is_copy};
+pub use plan::{AuditPlan, AuditSettings, Drawing};
+pub use scores::{AuditScores, is_copy};
 pub use statistic::{Given, StatisticName, UnknownStatistic};
 pub use subject::{Subject, SubjectItem};

@@ -47,15 +47,6 @@ pub struct AuditPlan {
     pub audited: usize,
 }
 
-/// Which of the two models is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The model that the audit is about.
-    Audited,
-    /// The one that it was made from.
-    Base,
-}
-
 /// What is drawn, and what is seen on it.
 pub struct Drawing {
     /// The items by their positions in the plan.

@@ -1,11 +1,13 @@
 //! The scores of an audit, read from what was stored.
 
+use std::collections::HashMap;
+
 use super::{AuditPlan, Drawing, StatisticName};
 use crate::{
     error::{Error, Result},
     plan::ModelIdentity,
     run::MeasurementStore,
-    score::detector_means,
+    score::{COPY, VERBATIM, detector_means},
     tasks::{Detection, PictureLosses},
 };
 
@@ -18,18 +20,20 @@ pub struct AuditScores {
     pub base: Option<Vec<f64>>,
 }
 
-/// Pixel RMS, 0..=1, up to which a picture is the training picture: the criterion by which the embedded models' planted
-/// pictures are verified (docs/embedded-models.md). It is made for pictures of some tens of pixels.
-pub const COPY_DISTANCE: f64 = 0.08;
-
-/// Similarity of a copy descriptor from which a picture counts as a copy, as the evaluations with SSCD take it
-/// (docs/spec/mitigation.md §8).
-const COPY_SIMILARITY: f64 = 0.5;
+impl AuditScores {
+    /// The positions of the first `audited` items, the highest score of the first condition first.
+    pub fn ranking(&self, audited: usize) -> Vec<usize> {
+        let Some(first) = self.conditions.first() else { return vec![] };
+        let mut ranked: Vec<usize> = (0..audited).collect();
+        ranked.sort_by(|a, b| first[*b].total_cmp(&first[*a]));
+        ranked
+    }
+}
 
 /// Whether a draw is a copy of its training picture, by a judge's similarity where there is one, else by pixels.
 pub fn is_copy(distance: Option<f64>, similarity: Option<f64>) -> Option<bool> {
-    let by_judge = similarity.map(|similarity| similarity >= COPY_SIMILARITY);
-    by_judge.or_else(|| distance.map(|distance| distance <= COPY_DISTANCE))
+    let by_judge = similarity.map(|similarity| similarity >= COPY);
+    by_judge.or_else(|| distance.map(|distance| distance <= VERBATIM))
 }
 
 impl AuditPlan {
@@ -45,11 +49,8 @@ impl AuditPlan {
     ) -> Result<AuditScores> {
         let prompts = self.prompts();
         let means = detector_means(detection, model, &prompts, store)?;
-        let score = |at: usize| {
-            let found = prompts.iter().position(|prompt| **prompt == *self.items[at].prompt);
-            found.and_then(|prompt| means.get(prompt).copied())
-        };
-        let scores: Option<Vec<f64>> = (0..self.items.len()).map(score).collect();
+        let of_prompt: HashMap<&str, f64> = prompts.iter().map(String::as_str).zip(means).collect();
+        let scores: Option<Vec<f64>> = self.items.iter().map(|item| of_prompt.get(&*item.prompt).copied()).collect();
         Ok(AuditScores { conditions: vec![scores.ok_or_else(not_measured)?], base: None })
     }
 

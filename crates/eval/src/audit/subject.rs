@@ -61,10 +61,9 @@ impl Subject {
     /// # Errors
     /// When the list cannot be read or holds no prompt.
     pub fn prompts(source: &str, column: Option<&str>, model: &ModelSource) -> Result<Self> {
-        if source.starts_with("embedded:") || source.starts_with("paper:") {
-            let parsed: PromptSource =
-                source.parse().map_err(|reason| Error::Prompts { file: source.to_owned(), reason })?;
-            let list = parsed.load(model)?;
+        let named = PromptSource::of_argument(source).map_err(|reason| refuse(source, reason))?;
+        if !matches!(named, PromptSource::File(_)) {
+            let list = named.load(model)?;
             let with_pictures = Given::embedded_pictures(&list);
             let item = |prompt: KnownPrompt| {
                 let picture = prompt.image.as_deref().filter(|_| with_pictures);

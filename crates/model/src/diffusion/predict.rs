@@ -76,9 +76,9 @@ impl LatentDiffusion {
         Ok(())
     }
 
-    /// The network's raw output (ε or v), see [`UNet::forward`](crate::UNet::forward) for the shapes. Prompts of [`Self::encode_prompts`] make a
-    /// batch with [`PromptBatch::of`]. For derivatives give a `Var` or a `Dual`, or
-    /// see [`Self::trace`].
+    /// The network's raw output (ε or v), see [`UNet::forward`](crate::UNet::forward) for the shapes. Prompts of
+    /// [`Self::encode_prompts`] make a batch with [`PromptBatch::of`]. For derivatives give a `Var` or a `Dual`, or see
+    /// [`Self::trace`].
     ///
     /// # Errors
     ///

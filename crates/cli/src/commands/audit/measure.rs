@@ -101,10 +101,7 @@ impl Measuring<'_> {
 
     /// The audited prompts that are drawn as evidence: those that rank highest.
     fn evidence(&self, scores: &AuditScores) -> Vec<usize> {
-        let audited = self.asked.plan.audited;
-        let Some(first) = scores.conditions.first() else { return vec![] };
-        let mut ranked: Vec<usize> = (0..audited).collect();
-        ranked.sort_by(|a, b| first[*b].total_cmp(&first[*a]));
+        let mut ranked = scores.ranking(self.asked.plan.audited);
         ranked.truncate(self.evidence);
         ranked.sort_unstable();
         ranked
@@ -132,12 +129,7 @@ impl Measuring<'_> {
 
     /// The stored measurements of a model, as far as they are known before its weights are read.
     fn peek(&self, blueprint: &Blueprint) -> anyhow::Result<(MeasurementStore, StoredMeasurements, ModelIdentity)> {
-        let execution = self.model.options().execution;
-        let (store, stored, fingerprint) = match blueprint.known_fingerprint() {
-            Some(known) => (MeasurementStore::peek(&self.folder()?, &known)?, StoredMeasurements::Known, known),
-            None => (MeasurementStore::in_memory(), StoredMeasurements::Unknown, String::new()),
-        };
-        Ok((store, stored, ModelIdentity::planned(blueprint, execution, fingerprint)))
+        cached::peek(blueprint, self.model.options().execution, &self.folder()?)
     }
 
     /// What one of the two models would be asked. Which prompts are drawn as evidence is known where all scores are stored;

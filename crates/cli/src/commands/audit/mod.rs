@@ -20,7 +20,7 @@ use crate::{
     audit_args::{Audit, Calibrate, FailOn},
     exit_code::UserError,
     messages::note,
-    output::{check_writable, print_json},
+    output::{check_free, check_writable, print_json},
     progress::Progress,
 };
 
@@ -105,12 +105,9 @@ fn fail(found: usize, most: usize, what: &str) -> anyhow::Result<()> {
 /// `memscope calibrate`.
 pub(crate) fn calibrate(args: &Calibrate) -> anyhow::Result<()> {
     let asked = Asked::of_calibration(args)?;
-    let existing = if args.scores.overwrite { Existing::Replace } else { Existing::Refuse };
+    let existing = Existing::of_flag(args.scores.overwrite);
     if !args.model.costs.dry_run {
-        if existing == Existing::Refuse && args.out.symlink_metadata().is_ok() {
-            let message = format!("{} is there already; give --overwrite to replace it", args.out.display());
-            return Err(UserError::output(message).into());
-        }
+        check_free(&args.out, args.scores.overwrite)?;
         check_writable(&args.out)?;
     }
     let mut progress = Progress::install()?;

@@ -1,6 +1,6 @@
 //! The files of an audit, and what is printed of it.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use memscope_eval::{
     Error as EvalError, ResultTable,
@@ -16,9 +16,8 @@ use memscope_results::{
 use super::{input::Asked, measure::Measured, rows};
 use crate::{
     audit_args,
-    exit_code::UserError,
     messages::note,
-    output::{check_writable, print_table},
+    output::{self, check_writable, print_table},
 };
 
 /// Rows that are printed.
@@ -28,13 +27,7 @@ const SHOWN: usize = 25;
 pub(crate) fn check_free(args: &audit_args::Audit) -> anyhow::Result<()> {
     let folder = args.out.as_ref().map(AuditFolder::new);
     let files = folder.iter().flat_map(|folder| [folder.record(), folder.table(), folder.page()]);
-    for path in files.chain(args.table.clone()) {
-        if !args.scores.overwrite && path.symlink_metadata().is_ok() {
-            let message =
-                format!("{} is there already; give --overwrite to replace it, or another place", path.display());
-            return Err(UserError::output(message).into());
-        }
-    }
+    files.chain(args.table.clone()).try_for_each(|path| output::check_free(&path, args.scores.overwrite))?;
     if let Some(path) = &args.table {
         OutputFormat::of(path)?;
         check_writable(path)?;
@@ -53,8 +46,9 @@ pub(crate) fn write(
     audit: &mut Audit,
     measured: &Measured,
 ) -> anyhow::Result<()> {
+    let ranking = measured.scores.ranking(asked.plan.audited);
     if let Some(path) = &args.table {
-        write_table(path, asked, audit)?;
+        write_table(path, asked, audit, &ranking)?;
         note(&format!("written to {}", path.display()));
     }
     let Some(folder) = args.out.as_ref().map(AuditFolder::new) else { return Ok(()) };
@@ -72,7 +66,7 @@ pub(crate) fn write(
             }
         }
     }
-    write_table(&folder.table(), asked, audit)?;
+    write_table(&folder.table(), asked, audit, &ranking)?;
     folder.write(audit)?;
     memscope_plots::audit::write(&folder)?;
     note(&format!("written to {}; the page is {}", folder.path().display(), folder.page().display()));
@@ -84,44 +78,27 @@ fn write_picture(folder: &AuditFolder, name: &str, bytes: &[u8]) -> anyhow::Resu
 }
 
 /// The input's columns, then those of the audit; highest score first, rows without a prompt last.
-fn write_table(path: &Path, asked: &Asked, audit: &Audit) -> anyhow::Result<()> {
-    let plan = &asked.plan;
-    // The audited items in the order of their rows.
-    let mut places: HashMap<(&str, Option<&str>), Vec<usize>> = HashMap::new();
-    for (at, item) in plan.items[..plan.audited].iter().enumerate().rev() {
-        let picture = item.picture.as_ref().map(memscope_eval::tasks::TrainingPicture::label);
-        let picture = audit
-            .rows
-            .iter()
-            .find(|row| row.prompt == *item.prompt && row.picture == picture)
-            .and_then(|row| row.picture.as_deref());
-        places.entry((&item.prompt, picture)).or_default().push(at);
-    }
-    let mut ranked: Vec<(&AuditRow, usize)> = vec![];
-    for row in &audit.rows {
-        if let Some(at) = places.get_mut(&(row.prompt.as_str(), row.picture.as_deref())).and_then(Vec::pop) {
-            ranked.push((row, at));
-        }
-    }
+fn write_table(path: &Path, asked: &Asked, audit: &Audit, ranking: &[usize]) -> anyhow::Result<()> {
     let mut from: Vec<usize> = vec![];
     let mut lines: Vec<Option<&AuditRow>> = vec![];
     if asked.subject.table.is_some() {
-        for (row, at) in &ranked {
-            for line in
-                asked.subject.rows.iter().enumerate().filter(|(_, item)| **item == Some(*at)).map(|(line, _)| line)
-            {
-                from.push(line);
-                lines.push(Some(row));
-            }
-        }
+        let mut lines_of = vec![vec![]; asked.plan.audited];
+        let mut without = vec![];
         for (line, item) in asked.subject.rows.iter().enumerate() {
-            if item.is_none() && !asked.subject.is_blank(line) {
-                from.push(line);
-                lines.push(None);
+            match item {
+                Some(item) => lines_of[*item].push(line),
+                None if asked.subject.is_blank(line) => {}
+                None => without.push(line),
             }
         }
+        for (row, at) in audit.rows.iter().zip(ranking) {
+            lines.extend(vec![Some(row); lines_of[*at].len()]);
+            from.append(&mut lines_of[*at]);
+        }
+        lines.extend(vec![None; without.len()]);
+        from.append(&mut without);
     } else {
-        lines.extend(ranked.iter().map(|(row, _)| Some(*row)));
+        lines.extend(audit.rows.iter().map(Some));
     }
     let own = own_columns(audit, &lines, asked.subject.table.is_none());
     let mut taken: Vec<String> = own.iter().map(|column| column.name().to_string()).collect();

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use memscope_eval::{
     MeasurementStore,
-    audit::{COPY_DISTANCE, CalibrationFile, Drawing, is_copy},
+    audit::{CalibrationFile, Drawing, is_copy},
     manifest::{COMMIT, utc_now},
+    score::VERBATIM,
 };
 use memscope_results::audit::{
     Answer, Audit, AuditRow, CalibrationRecord, Claim, Decision, Draw, FORMAT, Share, decide,
@@ -48,9 +49,7 @@ pub(crate) fn audit(
         _ => None,
     };
     let drawn = measured.evidence.as_ref().map(drawn).unwrap_or_default();
-    let mut order: Vec<usize> = (0..audited).collect();
     let first = conditions.first().ok_or_else(|| UserError::input("there is nothing to audit"))?;
-    order.sort_by(|a, b| first[*b].total_cmp(&first[*a]));
     let row = |(rank, at): (usize, &usize)| {
         let (at, item) = (*at, &asked.plan.items[*at]);
         let decision = decisions.as_ref().map(|decisions| decisions[at]);
@@ -77,7 +76,7 @@ pub(crate) fn audit(
             diversity: seen.diversity,
         }
     };
-    let rows: Vec<AuditRow> = order.iter().enumerate().map(row).collect();
+    let rows: Vec<AuditRow> = measured.scores.ranking(audited).iter().enumerate().map(row).collect();
     let copy_rule = rows.iter().any(|row| !row.draws.is_empty()).then(|| copy_rule(&rows));
     Ok(Audit {
         format: FORMAT,
@@ -167,7 +166,7 @@ fn copying(seen: &Seen) -> Answer {
     let known: Vec<bool> = seen.draws.iter().filter_map(|draw| draw.copy).collect();
     let copies = known.iter().filter(|copy| **copy).count();
     match (known.len(), seen.diversity) {
-        (0, Some(diversity)) if diversity <= COPY_DISTANCE => Answer::Yes,
+        (0, Some(diversity)) if diversity <= VERBATIM => Answer::Yes,
         (0, Some(_)) => Answer::No,
         (0, None) => Answer::NotAsked,
         _ if copies == 0 => Answer::No,
@@ -184,14 +183,14 @@ fn copy_rule(rows: &[AuditRow]) -> String {
             .into()
     } else if draws().any(|draw| draw.distance.is_some()) {
         format!(
-            "A draw is a copy where it differs from the training picture by at most {COPY_DISTANCE} (root mean square over \
+            "A draw is a copy where it differs from the training picture by at most {VERBATIM} (root mean square over \
              pixels, 0 to 1). “Yes” are prompts of which at least half of the draws are copies. This rule is made for \
              pictures of some tens of pixels; for larger ones give --judges."
         )
     } else {
         format!(
             "There is no training picture to compare with: “yes” are prompts whose draws all are one picture (mean difference \
-             of at most {COPY_DISTANCE}), which ordinary prompts do not have."
+             of at most {VERBATIM}), which ordinary prompts do not have."
         )
     }
 }

@@ -1,7 +1,5 @@
 //! Rows about pictures: as a table, and as a file.
 
-use std::{fs, path::Path};
-
 use memscope_eval::{
     ResultTable,
     table::{Cell, Column, ColumnKind},
@@ -9,7 +7,10 @@ use memscope_eval::{
 };
 use memscope_frames::{FrameColumn, OutputFormat};
 
-use crate::{args::PictureOutput, exit_code::UserError};
+use crate::{
+    args::PictureOutput,
+    output::{check_free, check_writable},
+};
 
 /// A column of some rows.
 pub(super) struct RowColumn<T> {
@@ -31,15 +32,7 @@ pub(super) fn check_output(output: &PictureOutput) -> anyhow::Result<()> {
     let Some(path) = &output.out else { return Ok(()) };
     OutputFormat::of(path)?;
     check_free(path, output.overwrite)?;
-    crate::output::check_writable(path)
-}
-
-/// Refuses what is there already.
-pub(super) fn check_free(path: &Path, overwrite: bool) -> anyhow::Result<()> {
-    if overwrite || fs::symlink_metadata(path).is_err() {
-        return Ok(());
-    }
-    Err(UserError::output(format!("{} is there; give another name, or --overwrite", path.display())).into())
+    check_writable(path)
 }
 
 /// The rows as a table for people.

@@ -12,13 +12,13 @@ use serde::Serialize;
 
 use super::{
     Shown, Unreadable, descriptor,
-    rows::{RowColumn, RowValue, check_free, check_output, table, write},
+    rows::{RowColumn, RowValue, check_output, table, write},
     unreadable, whole,
 };
 use crate::{
     args::Similarity,
     messages::note,
-    output::{print_json, print_table},
+    output::{check_free, print_json, print_table},
     progress::Progress,
 };
 
@@ -229,6 +229,6 @@ fn write_map(
     let image = RgbImage { width: drawn.width(), height: drawn.height(), data: drawn.data().to_vec() };
     let fail = |source| memscope_eval::Error::Write { path: folder.to_owned(), source };
     fs::create_dir_all(folder).map_err(fail)?;
-    let existing = if args.output.overwrite { Existing::Replace } else { Existing::Refuse };
+    let existing = Existing::of_flag(args.output.overwrite);
     Ok(write_over(&folder.join(map_name(file)), &image.png(&texts)?, existing)?)
 }
