@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use memscope_eval::{
     MeasurementStore,
-    plan::{CachePolicy, ModelIdentity, ModelPlan, StoredMeasurements, Task},
+    plan::{ModelPlan, StoredMeasurements},
+    task::{CachePolicy, ModelIdentity, Task},
 };
 use memscope_hub::{CACHE_VARIABLE, cache_folder};
 use memscope_model::{Blueprint, Execution, LatentDiffusion};

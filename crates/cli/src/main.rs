@@ -2,7 +2,6 @@
 
 mod allocator;
 mod args;
-mod audit_args;
 mod cached;
 mod commands;
 mod costs;
@@ -13,6 +12,7 @@ mod loading;
 mod messages;
 mod output;
 mod progress;
+mod targets;
 
 use std::process::ExitCode as ProcessExit;
 

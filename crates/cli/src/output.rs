@@ -1,17 +1,13 @@
 //! Data to standard output.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, IsTerminal, Write},
-    path::Path,
-};
+use std::io::{self, IsTerminal, Write};
 
 use memscope_eval::{
     ResultTable,
     export::{Exporter, FlatTable, Terminal},
 };
 
-use crate::{exit_code::UserError, messages::visible};
+use crate::messages::visible;
 
 /// Standard output takes no more.
 #[derive(Debug, thiserror::Error)]
@@ -77,30 +73,6 @@ impl Tables {
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         if self.json { print_json(&serde_json::json!({ "tables": self.held })) } else { Ok(()) }
     }
-}
-
-/// Refuses to replace what is there, before anything is done for it.
-pub(crate) fn check_free(path: &Path, overwrite: bool) -> anyhow::Result<()> {
-    if overwrite || path.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    let message = format!("{} is there already; give --overwrite to replace it, or another place", path.display());
-    Err(UserError::output(message).into())
-}
-
-/// Finds out whether a file can be written before anything is measured for it; an existing file is left as it is.
-pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
-    let fail = |source| memscope_eval::Error::Write { path: path.to_owned(), source };
-    if let Ok(metadata) = fs::metadata(path) {
-        if !metadata.is_file() {
-            return Err(fail(io::Error::other("it is not a regular file")).into());
-        }
-        OpenOptions::new().append(true).open(path).map_err(fail)?;
-        return Ok(());
-    }
-    OpenOptions::new().write(true).create_new(true).open(path).map_err(fail)?;
-    fs::remove_file(path).map_err(fail)?;
-    Ok(())
 }
 
 /// Whether the reader of our output went away, as `head` does: not an error.

@@ -17,11 +17,7 @@ use std::{
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memscope_eval::{
-    Warning,
-    manifest::utc_now,
-    run::{Observer, Watch},
-};
+use memscope_eval::{Warning, manifest::utc_now, run::Observer, task::Watch};
 use memscope_model::ModelSource;
 
 use crate::{exit_code::ExitCode, messages::note};

@@ -6,10 +6,10 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use memscope_bench_support::criterion;
 use memscope_eval::{
     MeasurementStore,
-    plan::{CachePolicy, ModelIdentity, NoisePlan, NoiseSharing},
-    run::{Watch, execute},
+    run::execute,
     score::DetectionResult,
-    spec::{DetectorEntry, DetectorName},
+    spec::{DetectorEntry, DetectorName, NoiseSharing},
+    task::{CachePolicy, ModelIdentity, NoisePlan, Watch},
     tasks::Detection,
 };
 use memscope_metric::Protocol;

@@ -2,13 +2,13 @@ use std::{path::Path, sync::Arc};
 
 use memscope_eval::{
     ResultTable,
-    plan::{ModelIdentity, NoisePlan, NoiseSharing},
     prompts::{self, PromptFile},
     run::{Observer, execute},
     score::{DetectionResult, DetectionRow},
     shard::{ShardPlan, SingleTask},
-    spec::{DetectorEntry, DetectorName, noise_precision},
+    spec::{DetectorEntry, DetectorName, NoiseSharing, noise_precision},
     table::{Cell, Column, ColumnKind},
+    task::{ModelIdentity, NoisePlan},
     tasks::Detection,
     write_columns,
 };
@@ -25,8 +25,9 @@ use crate::{
     exit_code::UserError,
     input, loading,
     messages::note,
-    output::{self, print_json, print_table},
+    output::{print_json, print_table},
     progress::Progress,
+    targets,
 };
 
 /// What `--json` prints.
@@ -70,7 +71,7 @@ impl MeasuredModel {
 pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     if let Some(path) = &args.out {
         OutputFormat::of(path)?;
-        output::check_writable(path)?;
+        targets::check_writable(path)?;
     }
     let PromptFile { list, table: input, rows } = read_prompts(args)?;
     // Only the output needs the other columns.

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use memscope_eval::{
     Error as EvalError, MeasurementStore, NamedTensor,
-    plan::{CachePolicy, ModelIdentity, ModelPlan, NoisePlan, NoiseSharing, StoredMeasurements},
+    plan::{ModelPlan, StoredMeasurements},
     prompts::PromptSource,
     run::{Observer, execute},
+    spec::NoiseSharing,
+    task::{CachePolicy, ModelIdentity, NoisePlan},
     tasks::{PREDICTION_INDEX, Predictions},
     write_tensors,
 };

@@ -1,7 +1,8 @@
 use memscope_eval::{
     Error as EvalError, MeasurementStore,
-    plan::{CachePolicy, ModelPlan, StoredMeasurements},
+    plan::{ModelPlan, StoredMeasurements},
     run::execute,
+    task::CachePolicy,
     tasks::Generate as GenerateTask,
 };
 use memscope_model::Sampling;

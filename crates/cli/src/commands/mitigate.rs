@@ -3,11 +3,12 @@ use std::{fs, path::PathBuf, rc::Rc};
 use memscope_eval::{
     Error as EvalError, MeasurementStore, ResultTable,
     export::{ExportSet, Format},
-    plan::{CachePolicy, ModelIdentity, ModelPlan, NoisePlan, NoiseSharing, StoredMeasurements, Task},
+    plan::{ModelPlan, StoredMeasurements},
     prompts::{KnownPrompt, PromptSource},
     run::execute,
-    spec::{MitigationEntry, MitigationName},
+    spec::{MitigationEntry, MitigationName, NoiseSharing},
     table::{Cell, Column, ColumnKind},
+    task::{CachePolicy, ModelIdentity, NoisePlan, Task},
     tasks::{Judging, Looks, Mitigations, PictureNames, PlannedMethod, TrainingPictures, UnitRecord},
 };
 use memscope_metric::Protocol;

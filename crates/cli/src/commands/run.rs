@@ -3,9 +3,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use memscope_eval::{
     Experiment, ExperimentFile,
-    plan::{CachePolicy, Planner},
+    plan::{Planner, check_inputs},
     run as runs,
     spec::{self, points},
+    task::CachePolicy,
 };
 use memscope_hub::FetchPlan;
 use memscope_model::{Blueprint, ModelSource};
@@ -56,7 +57,7 @@ pub(crate) fn validate(file: &Path) -> anyhow::Result<()> {
     let (name, yaml) = text(file)?;
     let experiment = ExperimentFile::parse(&name, &yaml)?.check(&name)?;
     for experiment in all_points(&experiment)? {
-        experiment.check_prompts()?;
+        check_inputs(experiment)?;
         for (source, entry) in experiment.models() {
             if let Some(download) = downloads::not_cached(source) {
                 tracing::warn!("{download} is not in the cache; a run downloads it first");
@@ -105,7 +106,7 @@ pub(crate) fn check_settings(experiment: &Experiment, options: &RunOptions) -> a
 /// its models, which are downloaded where the cache lacks them.
 pub(crate) fn provide(experiment: &Experiment, progress: &Progress) -> anyhow::Result<()> {
     let points = all_points(experiment)?;
-    points.iter().try_for_each(Experiment::check_prompts)?;
+    points.iter().try_for_each(check_inputs)?;
     points.iter().flat_map(Experiment::models).try_for_each(|(source, _)| downloads::provide(source, progress))
 }
 
@@ -184,7 +185,7 @@ fn plan(
         let count = points.len();
         for (i, (folder, experiment)) in points.into_iter().enumerate() {
             let label = if count > 1 { format!("{name} {}/{count}", i + 1) } else { (*name).to_owned() };
-            experiment.check_prompts()?;
+            check_inputs(experiment)?;
             // A later point of a sweep finds what an earlier one has measured anew.
             let policy = policy(options.fresh && i == 0);
             for (source, entry) in experiment.models() {

@@ -1,11 +1,12 @@
 use std::path::Path;
 
 use anyhow::Context;
-use memscope_eval::report::figures::token_strip;
 use memscope_eval::{
-    plan::{ModelIdentity, NoisePlan, NoiseSharing},
+    report::figures::token_strip,
     run::execute,
+    spec::NoiseSharing,
     table::{Cell, Column, ColumnKind, ResultTable},
+    task::{ModelIdentity, NoisePlan},
     tasks::{TokenGradients, TokenNorm},
 };
 use memscope_model::{LatentDiffusion, NoisePrecision};
@@ -20,8 +21,9 @@ use crate::{
     exit_code::UserError,
     loading,
     messages::note,
-    output::{self, print_json, print_table},
+    output::{print_json, print_table},
     progress::Progress,
+    targets,
 };
 
 /// One token of a prompt.
@@ -44,7 +46,7 @@ struct Report {
 pub(crate) fn run(args: &Tokens) -> anyhow::Result<()> {
     if let Some(path) = &args.figure {
         format_of(path)?;
-        output::check_writable(path)?;
+        targets::check_writable(path)?;
     }
     let mut progress = Progress::install()?;
     let (policy, folder) = (policy(args.fresh), cached::folder(None)?);

@@ -9,9 +9,9 @@ use memscope_results::Settings;
 use super::{StatisticName, SubjectItem};
 use crate::{
     error::{Error, Result},
-    plan::{ModelIdentity, NoisePlan, NoiseSharing, Task},
     prompts::KnownPrompt,
-    spec::{DetectorEntry, MitigationEntry, entry_of_text},
+    spec::{DetectorEntry, MitigationEntry, NoiseSharing, entry_of_text},
+    task::{ModelIdentity, NoisePlan, Task},
     tasks::{
         CaptionedPicture, Detection, JudgeFiles, Judging, LossNoise, LossPicture, Mitigations, PictureLosses,
         PictureNames, PlannedMethod, TrainingPictures,

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::{AuditPlan, Drawing, StatisticName};
 use crate::{
     error::{Error, Result},
-    plan::ModelIdentity,
-    run::MeasurementStore,
     score::{COPY, VERBATIM, detector_means},
+    store::MeasurementStore,
+    task::ModelIdentity,
     tasks::{Detection, PictureLosses},
 };
 

@@ -7,8 +7,11 @@ use memscope_model::{
 };
 use serde::Serialize;
 
-use super::{CachePolicy, Calls, KnownRecords, PlannedRecords, Price, Task, price};
-use crate::{error::Result, run::MeasurementStore};
+use crate::{
+    error::Result,
+    store::MeasurementStore,
+    task::{CachePolicy, Calls, KnownRecords, PlannedRecords, Price, Task, price},
+};
 
 /// What a run asks of one model.
 #[derive(Clone, Debug)]

@@ -3,17 +3,14 @@
 use std::{collections::HashMap, path::Path};
 
 use memscope_model::ModelSource;
-
-use super::{
-    CachePolicy, KnownRecords, ModelIdentity, ModelPlan, PicturePlaces, PlannedRecords, ResolvedTask,
-    StoredMeasurements, price,
-};
 use memscope_results::{Folder, Results};
 
+use super::{ModelPlan, PicturePlaces, ResolvedTask, StoredMeasurements};
 use crate::{
     error::Result,
-    run::MeasurementStore,
     spec::{Experiment, ModelEntry},
+    store::MeasurementStore,
+    task::{CachePolicy, KnownRecords, ModelIdentity, PlannedRecords, price},
 };
 
 /// Plans experiments one after the other.

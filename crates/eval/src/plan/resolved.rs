@@ -6,12 +6,13 @@ use memscope_frames::excerpt;
 use memscope_metric::{Detector, ResolvedProtocol};
 use memscope_model::{Blueprint, ModelSource, NoisePrecision};
 
-use super::{Measures, ModelIdentity, NoisePlan, RunPrompt, Task};
+use super::inputs::score_files;
 use crate::{
     error::{Error, Result},
     prompts::{KnownPrompt, PromptList},
     score::ScoreFile,
     spec::{DetectorEntry, Experiment, MitigationSettings, ModelEntry, TableKind, noise_precision},
+    task::{Measures, ModelIdentity, NoisePlan, RunPrompt, Task},
     tasks::{
         Gallery, JudgeFiles, Judging, MeasurementPlan, Mitigations, PictureNames, PlannedMethod, TimedDetector, Timing,
         TrainingPictures,
@@ -153,7 +154,7 @@ impl ResolvedTask {
         };
         let measured = file.detectors.iter().filter(|entry| entry.score_file().is_none());
         let detectors = measured.map(build).collect::<Result<_>>()?;
-        let score_files = experiment.score_files(source)?;
+        let score_files = score_files(experiment, source)?;
         let compared = ComparedPrompts::of(&memorized, &non_memorized, &score_files, &file.report.generations)?;
         Ok(Self { blueprint, detectors, memorized, non_memorized, graded, score_files, compared })
     }

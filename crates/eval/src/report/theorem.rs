@@ -6,12 +6,11 @@ use memscope_metric::theory::{Slack, Survey, survey};
 
 use memscope_results::{Manifest, OpenRun, Results, Settings, figures::FigureData, manifest::FORMAT};
 
-use super::figures::theorem_figure;
+use super::{FORMATS, figures::theorem_figure};
 use crate::{
     error::Result,
     export::ExportSet,
     manifest::{COMMIT, utc_now},
-    run::FORMATS,
     table::{Cell, Column, ColumnKind, ResultTable},
 };
 

@@ -2,10 +2,12 @@
 
 use memscope_model::LatentDiffusion;
 
-use super::{MeasurementStore, Session, Watch};
 use crate::{
     error::{Error, Result},
-    plan::{CachePolicy, Calls, KnownRecords, PlannedRecords, RecordId, Task, all_units, open_units, records, slabs},
+    store::{MeasurementStore, RecordId},
+    task::{
+        CachePolicy, Calls, KnownRecords, PlannedRecords, Session, Task, Watch, all_units, open_units, records, slabs,
+    },
 };
 
 /// Executes what a store lacks of a task, and returns what that asked of the network. Stops between units when the user asks

@@ -3,36 +3,33 @@
 use std::{collections::HashSet, time::Instant};
 
 use memscope_model::{LatentDiffusion, ModelSource, NoisePrecision, Schedule};
-
 use memscope_results::{Folder, OpenRun, Results, RunCost, figures::FigureData, settings_of};
 
 use super::{
-    MeasurementStore, Watch, execute,
+    execute,
     sheets::{sheet_rows, warn_of_mitigation},
-    truncation_warnings,
 };
 use crate::{
     error::{Error, Result},
-    export::{ExportSet, Format},
+    export::ExportSet,
     frames,
     manifest::{
         COMMIT, DetectorRecord, FORMAT, Manifest, ModelRecord, PromptCounts, gammas_record, protocol_record, utc_now,
         weights_record,
     },
-    plan::{
-        ANALYSIS_PRECISION, Built, CachePolicy, Calls, KnownRecords, ModelIdentity, ModelTasks, NoiseSharing,
-        PicturePlaces, PlannedRecords, ResolvedTask, price,
-    },
+    plan::{ANALYSIS_PRECISION, Built, ModelTasks, PicturePlaces, ResolvedTask},
     report::{
-        figures,
+        FORMATS, figures,
         tables::{ModelHyperparameters, ModelScores, ModelTiming, mitigation_times, timing_table},
     },
     score::{
         AnalysisResult, DetectorScores, DetectorTiming, GradedScores, ScoreFile, StoredPlan, prompt_records,
         read_analysis, read_graded, read_mitigation, read_scores, read_timings,
     },
-    spec::{DetectorName, Experiment, ExperimentFile, ModelEntry, TableKind},
+    spec::{DetectorName, Experiment, ExperimentFile, ModelEntry, NoiseSharing, TableKind},
+    store::MeasurementStore,
     table::ResultTable,
+    task::{CachePolicy, Calls, KnownRecords, ModelIdentity, PlannedRecords, Watch, price, truncation_warnings},
     tasks::{GALLERY_INDEX, GalleryRow, MeasurementPlan},
     warning::Warning,
 };
@@ -74,8 +71,6 @@ impl Outcome {
         Ok(self.open.commit(self.manifest)?)
     }
 }
-
-pub(crate) const FORMATS: &[Format] = &[Format::Markdown, Format::Csv, Format::Json, Format::Latex];
 
 /// An experiment's part on one model, with the model loaded.
 struct LoadedTask<'e> {

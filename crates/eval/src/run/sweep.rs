@@ -2,23 +2,22 @@
 
 use std::path::Path;
 
-use memscope_results::{Manifest, OpenRun, Results, figures::FigureData};
-
 use memscope_frames::FrameColumn;
+use memscope_results::{Manifest, OpenRun, Results, figures::FigureData};
 
 use super::{
     Observer, Outcome,
-    experiment::{FORMATS, begin, manifest_of, run_into},
+    experiment::{begin, manifest_of, run_into},
 };
 use crate::{
     error::{Error, Result},
     export::ExportSet,
     manifest::utc_now,
-    plan::CachePolicy,
-    report::figures::sweep_figures,
+    report::{FORMATS, figures::sweep_figures},
     spec::{Experiment, SweepAxis, SweepPoint, TableKind, points},
     table::{Cell, CellValue, Column, ColumnKind, ResultTable},
     table_file::write_columns,
+    task::CachePolicy,
     warning::Warning,
 };
 

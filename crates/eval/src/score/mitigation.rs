@@ -2,8 +2,8 @@
 
 use crate::{
     prompts::KnownPrompt,
-    run::MeasurementStore,
     spec::{DetectorEntry, MitigationSettings},
+    store::MeasurementStore,
     tasks::{Judging, Looks, Mitigations, UnitRecord},
 };
 

@@ -8,9 +8,9 @@ use memscope_model::{LatentDiffusion, WeightsOrigin};
 use super::{StoredPlan, stored::Scorer};
 use crate::{
     error::Result,
-    plan::ModelIdentity,
-    run::{MeasurementStore, truncation_warnings},
     spec::DetectorName,
+    store::MeasurementStore,
+    task::{ModelIdentity, truncation_warnings},
     tasks::Detection,
     warning::Warning,
 };

@@ -6,8 +6,8 @@ use memscope_metric::{Detector, Quantity, Score};
 
 use crate::{
     error::{Error, Result},
-    plan::{Located, PlannedMeasure, RunPrompt},
-    run::MeasurementStore,
+    store::MeasurementStore,
+    task::{Located, PlannedMeasure, RunPrompt},
     tasks::MeasurementPlan,
 };
 

@@ -2,7 +2,7 @@
 
 pub use memscope_results::timing::{DetectorTiming, Window};
 
-use crate::{plan::Task, run::MeasurementStore, tasks::Timing};
+use crate::{store::MeasurementStore, task::Task, tasks::Timing};
 
 /// The times that are stored of a timing task.
 pub(crate) fn read_timings(timing: &Timing, store: &MeasurementStore) -> Vec<DetectorTiming> {

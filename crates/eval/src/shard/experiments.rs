@@ -6,8 +6,9 @@ use memscope_results::{Folder, Results, Settings, settings_of};
 use super::{ShardPlan, Work};
 use crate::{
     error::Result,
-    plan::{ModelIdentity, PicturePlaces, ResolvedTask, Task},
+    plan::{PicturePlaces, ResolvedTask},
     spec::{Experiment, points},
+    task::{ModelIdentity, Task},
 };
 
 /// An experiment, or one point of its sweep, on one model.

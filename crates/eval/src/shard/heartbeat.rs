@@ -11,11 +11,7 @@ use std::{
 use memscope_model::ModelSource;
 use memscope_results::shards::{Hardware, SHARD_FORMAT, ShardFolder, Stage, StateRecord};
 
-use crate::{
-    error::Result,
-    manifest::seconds_now,
-    run::{Observer, Watch},
-};
+use crate::{error::Result, manifest::seconds_now, run::Observer, task::Watch};
 
 /// How often a shard says that it is at work.
 const EVERY: Duration = Duration::from_secs(30);

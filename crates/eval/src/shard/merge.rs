@@ -14,7 +14,8 @@ use memscope_results::{
 use crate::{
     error::{Error, Result},
     manifest::utc_now,
-    run::{SHORTEST_LINE, StoreMerge, Watch, store_file},
+    store::{SHORTEST_LINE, StoreMerge, store_file},
+    task::Watch,
 };
 
 /// What is put up with.

@@ -16,11 +16,9 @@ use super::TaskSlice;
 use crate::{
     error::Result,
     manifest::COMMIT,
-    plan::{
-        CachePolicy, Key, KnownRecords, ModelIdentity, ModelPlan, OpenUnit, Part, PlannedRecords, RecordId,
-        SharedPredictions, StoredMeasurements, Task, price,
-    },
-    run::MeasurementStore,
+    plan::{ModelPlan, StoredMeasurements},
+    store::{Key, MeasurementStore, RecordId},
+    task::{CachePolicy, KnownRecords, ModelIdentity, OpenUnit, Part, PlannedRecords, SharedPredictions, Task, price},
 };
 
 /// What is to be done on one model, task by task; it can be listed before a weight is read.

@@ -21,8 +21,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     manifest::{COMMIT, utc_now},
-    plan::{CachePolicy, Calls, ModelIdentity, OpenUnit, RecordId, Task, records},
-    run::{MeasurementStore, Observer, execute, store_file},
+    run::{Observer, execute},
+    store::{MeasurementStore, RecordId, store_file},
+    task::{CachePolicy, Calls, ModelIdentity, OpenUnit, Task, records},
 };
 
 /// What a shard left behind.

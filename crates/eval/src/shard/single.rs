@@ -6,7 +6,7 @@ use memscope_results::Results;
 use super::Work;
 use crate::{
     error::Result,
-    plan::{ModelIdentity, Task},
+    task::{ModelIdentity, Task},
 };
 
 /// One task on one model.

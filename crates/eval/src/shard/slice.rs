@@ -2,8 +2,8 @@
 
 use crate::{
     error::Result,
-    plan::{Calls, Execute, Key, OpenUnit, Part, Price, SharedPredictions, Task},
-    run::Session,
+    store::Key,
+    task::{Calls, Execute, OpenUnit, Part, Price, Session, SharedPredictions, Task},
 };
 
 /// Some units of a task with some of their parts: priced, resumed and executed as the task itself is, to the same bits.

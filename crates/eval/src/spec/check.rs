@@ -4,10 +4,7 @@ use memscope_metric::Numerics;
 use memscope_model::{Execution, ModelSource, NoiseGenerator, NoisePrecision, Parameterization};
 
 use super::{DetectorEntry, DetectorName, ExperimentFile, FigureKind, ModelEntry, NoiseSharing, TableKind};
-use crate::{
-    error::{Error, Result},
-    score::{ScoreFile, Wanted},
-};
+use crate::error::{Error, Result};
 
 /// An experiment that can run.
 #[derive(Clone, Debug)]
@@ -131,34 +128,6 @@ impl Experiment {
             || self.file.mitigation.is_some()
             || !self.file.figures.is_empty()
             || self.file.tables.iter().any(|kind| kind.needs_scores())
-    }
-
-    /// Reads the prompts of every model and the scores of other programs, so that a list that is missing or bad is told
-    /// before anything large is downloaded or loaded.
-    ///
-    /// # Errors
-    /// When one cannot be read.
-    pub fn check_prompts(&self) -> Result<()> {
-        let prompts = &self.file.prompts;
-        self.models.iter().try_for_each(|source| {
-            prompts.memorized.load(source)?;
-            prompts.non_memorized.load(source)?;
-            prompts.graded.as_ref().map_or(Ok(()), |graded| graded.load(source).map(|_| ()))?;
-            self.score_files(source).map(|_| ())
-        })
-    }
-
-    /// The detectors whose scores another program computed, for a model.
-    ///
-    /// # Errors
-    /// When a table cannot be read, or has no scores for the model and the noises.
-    pub(crate) fn score_files(&self, source: &ModelSource) -> Result<Vec<ScoreFile>> {
-        let (file, name) = (&self.file, source.to_string());
-        let wanted = Wanted { model: &name, only_model: self.models.len() == 1, seeds: &file.noise.seeds };
-        let read = |entry: &DetectorEntry| {
-            entry.score_file().map(|(path, score)| ScoreFile::read(entry, path, score, &wanted))
-        };
-        file.detectors.iter().filter_map(read).collect()
     }
 
     /// The checked models, in order.

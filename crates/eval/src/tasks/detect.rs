@@ -6,8 +6,8 @@ use memscope_metric::Detector;
 
 use super::MeasurementPlan;
 use crate::{
-    plan::{ModelIdentity, NoisePlan, RunPrompt},
     spec::DetectorName,
+    task::{ModelIdentity, NoisePlan, RunPrompt},
 };
 
 /// What is asked about a list of prompts.

@@ -16,13 +16,10 @@ use memscope_results::files::{Existing, write_file};
 use super::picture;
 use crate::{
     error::{Error, Result},
-    plan::{
-        Calls, Execute, Key, ModelIdentity, NoisePlan, NoiseSharing, OpenUnit, Part, Price, RecordId,
-        SharedPredictions, Task,
-    },
     prompts::KnownPrompt,
-    run::Session,
-    spec::{ExperimentFile, GallerySettings},
+    spec::{ExperimentFile, GallerySettings, NoiseSharing},
+    store::{Key, RecordId},
+    task::{Calls, Execute, ModelIdentity, NoisePlan, OpenUnit, Part, Price, Session, SharedPredictions, Task},
 };
 
 /// The pictures of one model.

@@ -2,19 +2,18 @@
 
 use std::{fs, path::PathBuf};
 
-use memscope_results::files::Existing;
-
 use memscope_model::{
     NoiseGenerator, NoisePrecision, Sampling,
     cost::{Pass, SamplesPerCall, Workload},
     noise::initial_latents,
 };
+use memscope_results::files::Existing;
 
 use super::picture;
 use crate::{
     error::{Error, Result},
-    plan::{Calls, Execute, Key, OpenUnit, Part, Price, RecordId, SharedPredictions, Task},
-    run::Session,
+    store::{Key, RecordId},
+    task::{Calls, Execute, OpenUnit, Part, Price, Session, SharedPredictions, Task},
 };
 
 /// The images of a prompt.

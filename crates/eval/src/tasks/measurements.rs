@@ -11,11 +11,12 @@ use memscope_model::cost::{Pass, SamplesPerCall, Workload};
 
 use crate::{
     error::{Error, Result},
-    plan::{
-        Calls, Execute, Key, Located, Measures, ModelIdentity, NoisePlan, NoiseSharing, OpenUnit, Part, PlannedMeasure,
-        Price, RecordId, RunPrompt, SharedPredictions, Task,
+    spec::NoiseSharing,
+    store::{Key, RecordId},
+    task::{
+        Calls, Execute, Located, Measures, ModelIdentity, NoisePlan, OpenUnit, Part, PlannedMeasure, Price, RunPrompt,
+        Session, SharedPredictions, Task,
     },
-    run::Session,
 };
 
 /// What is measured about prompts on one model, and under which keys the numbers are kept. It needs no weights.

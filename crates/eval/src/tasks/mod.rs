@@ -20,7 +20,6 @@ pub use mitigation::{
     JudgeFiles, Judging, Look, Looks, Mitigations, PictureNames, Place, PlannedMethod, TrainingPicture,
     TrainingPictures, UnitRecord,
 };
-pub(crate) use picture::is_whole_picture;
 pub use picture_losses::{CaptionedPicture, LossNoise, LossPicture, PictureLosses};
 pub use predictions::{PREDICTION_INDEX, PredictionFile, PredictionIndex, Predictions};
 pub(crate) use timing::Timing;

@@ -14,8 +14,8 @@ use memscope_results::MeasureCost;
 use super::TrainingPicture;
 use crate::{
     error::{Error, Result},
-    plan::{Calls, Execute, Key, ModelIdentity, OpenUnit, Part, Price, RecordId, SharedPredictions, Task},
-    run::{MeasurementStore, Session},
+    store::{Key, MeasurementStore, RecordId},
+    task::{Calls, Execute, ModelIdentity, OpenUnit, Part, Price, Session, SharedPredictions, Task},
 };
 
 /// Name of the measure in costs and messages.

@@ -15,11 +15,10 @@ use serde::Serialize;
 
 use crate::{
     error::{Error, Result},
-    plan::{
-        Calls, Execute, Key, ModelIdentity, NoisePlan, OpenUnit, Part, Price, RecordId, RunPrompt, SharedPredictions,
-        Task,
+    store::{Key, RecordId},
+    task::{
+        Calls, Execute, ModelIdentity, NoisePlan, OpenUnit, Part, Price, RunPrompt, Session, SharedPredictions, Task,
     },
-    run::Session,
     tensor_file::{NamedTensor, write_tensors},
 };
 

@@ -14,12 +14,11 @@ pub use memscope_results::timing::TIMED_PROMPTS;
 
 use crate::{
     error::{Error, Result},
-    plan::{
-        Calls, Execute, Key, Measures, ModelIdentity, NoisePlan, OpenUnit, Part, Price, RecordId, SharedPredictions,
-        Task,
-    },
-    run::Session,
     spec::{DetectorEntry, DetectorName},
+    store::{Key, RecordId},
+    task::{
+        Calls, Execute, Measures, ModelIdentity, NoisePlan, OpenUnit, Part, Price, Session, SharedPredictions, Task,
+    },
 };
 
 /// The predictions for both prompts that the released code's window asks for, per prompt and latent.

@@ -6,8 +6,8 @@ use memscope_model::cost::{Pass, SamplesPerCall, Workload};
 
 use crate::{
     error::Result,
-    plan::{Calls, Execute, Key, ModelIdentity, NoisePlan, OpenUnit, Part, Price, RecordId, SharedPredictions, Task},
-    run::{MeasurementStore, Session},
+    store::{Key, MeasurementStore, RecordId},
+    task::{Calls, Execute, ModelIdentity, NoisePlan, OpenUnit, Part, Price, Session, SharedPredictions, Task},
 };
 
 /// What is differentiated where a prompt has several noises.

@@ -2,8 +2,8 @@
 
 use memscope_eval::{
     MeasurementStore,
-    plan::{CachePolicy, ModelIdentity},
-    run::{Watch, execute},
+    run::execute,
+    task::{CachePolicy, ModelIdentity, Watch},
     tasks::{CaptionedPicture, LossNoise, LossPicture, PictureLosses, TrainingPicture},
 };
 use memscope_model::{LatentDiffusion, ModelSource, NoiseGenerator};

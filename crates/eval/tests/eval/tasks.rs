@@ -5,11 +5,10 @@ use std::{path::Path, sync::Arc};
 
 use memscope_eval::{
     MeasurementStore,
-    plan::{
-        CachePolicy, KnownRecords, ModelIdentity, NoisePlan, NoiseSharing, PlannedRecords, Planner, Price, Task, price,
-    },
-    run::{Observer, Watch, execute},
-    spec::{DetectorEntry, DetectorName, ExperimentFile, MitigationEntry, MitigationName, entry_of_text},
+    plan::Planner,
+    run::{Observer, execute},
+    spec::{DetectorEntry, DetectorName, ExperimentFile, MitigationEntry, MitigationName, NoiseSharing, entry_of_text},
+    task::{CachePolicy, KnownRecords, ModelIdentity, NoisePlan, PlannedRecords, Price, Task, Watch, price},
     tasks::{
         CaptionedPicture, Detection, Generate, Judging, LossNoise, LossPicture, Mitigations, PictureLosses,
         PictureNames, PlannedMethod, Predictions, TokenGradients, TokenNorm, TrainingPicture, TrainingPictures,
@@ -72,7 +71,7 @@ fn assert_dry_run_is_run(model: &LatentDiffusion, task: &dyn Task, store: &mut M
     let before = model.predicted_samples();
     let calls = execute(task, model, store, CachePolicy::Reuse, &mut Quiet::new()).unwrap();
     assert_eq!(model.predicted_samples() - before, price.calls.total(), "the model's own count");
-    let parts = |calls: &memscope_eval::plan::Calls| {
+    let parts = |calls: &memscope_eval::task::Calls| {
         let own: usize = calls.measuring.measures.values().map(|measure| measure.own_calls).sum();
         let shared = (calls.measuring.conditional_calls, calls.measuring.unconditional_calls);
         (shared, own, calls.measuring.measurements(), calls.timing, calls.drawing)

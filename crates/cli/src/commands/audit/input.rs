@@ -4,8 +4,7 @@ use memscope_eval::audit::{AuditPlan, AuditSettings, Given, StatisticName, Subje
 use memscope_model::{Lora, ModelSource, Sampling};
 
 use crate::{
-    args::ModelArgs,
-    audit_args::{Audit, Calibrate, ScoreArgs},
+    args::{Audit, Calibrate, ModelArgs, ScoreArgs},
     exit_code::UserError,
 };
 

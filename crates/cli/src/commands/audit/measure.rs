@@ -5,8 +5,9 @@ use std::{fs, path::PathBuf};
 use memscope_eval::{
     Error as EvalError, MeasurementStore,
     audit::{AuditScores, Drawing},
-    plan::{CachePolicy, KnownRecords, ModelIdentity, ModelPlan, PlannedRecords, StoredMeasurements, Task, price},
+    plan::{ModelPlan, StoredMeasurements},
     run::{Observer as _, execute},
+    task::{CachePolicy, KnownRecords, ModelIdentity, PlannedRecords, Task, price},
     tasks::{Detection, JudgeFiles, PictureLosses},
 };
 use memscope_model::{Blueprint, LatentDiffusion, ModelSource};
@@ -14,8 +15,7 @@ use memscope_results::audit::AuditedModel;
 
 use super::input::{Asked, Target};
 use crate::{
-    args::ModelArgs,
-    audit_args::ScoreArgs,
+    args::{ModelArgs, ScoreArgs},
     cached,
     commands::run::policy,
     costs::{self, Item},

@@ -17,11 +17,12 @@ use self::{
     measure::{Measured, Measuring},
 };
 use crate::{
-    audit_args::{Audit, Calibrate, FailOn},
+    args::{Audit, Calibrate, FailOn},
     exit_code::UserError,
     messages::note,
-    output::{check_free, check_writable, print_json},
+    output::print_json,
     progress::Progress,
+    targets::{check_free, check_writable},
 };
 
 /// The program, as records name it.

@@ -14,20 +14,16 @@ use memscope_results::{
 };
 
 use super::{input::Asked, measure::Measured, rows};
-use crate::{
-    audit_args,
-    messages::note,
-    output::{self, check_writable, print_table},
-};
+use crate::{args::Audit, messages::note, output::print_table, targets, targets::check_writable};
 
 /// Rows that are printed.
 const SHOWN: usize = 25;
 
 /// Tries the output before anything is measured for it.
-pub(crate) fn check_free(args: &audit_args::Audit) -> anyhow::Result<()> {
+pub(crate) fn check_free(args: &Audit) -> anyhow::Result<()> {
     let folder = args.out.as_ref().map(AuditFolder::new);
     let files = folder.iter().flat_map(|folder| [folder.record(), folder.table(), folder.page()]);
-    files.chain(args.table.clone()).try_for_each(|path| output::check_free(&path, args.scores.overwrite))?;
+    files.chain(args.table.clone()).try_for_each(|path| targets::check_free(&path, args.scores.overwrite))?;
     if let Some(path) = &args.table {
         OutputFormat::of(path)?;
         check_writable(path)?;
@@ -40,12 +36,7 @@ pub(crate) fn check_free(args: &audit_args::Audit) -> anyhow::Result<()> {
 }
 
 /// Writes the record, the table, the page and the pictures.
-pub(crate) fn write(
-    args: &audit_args::Audit,
-    asked: &Asked,
-    audit: &mut Audit,
-    measured: &Measured,
-) -> anyhow::Result<()> {
+pub(crate) fn write(args: &Audit, asked: &Asked, audit: &mut Audit, measured: &Measured) -> anyhow::Result<()> {
     let ranking = measured.scores.ranking(asked.plan.audited);
     if let Some(path) = &args.table {
         write_table(path, asked, audit, &ranking)?;

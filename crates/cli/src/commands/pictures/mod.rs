@@ -7,7 +7,7 @@ mod similarity;
 
 use std::path::Path;
 
-use memscope_eval::{run::Watch, spec::JudgeSource, tasks::JudgeFiles};
+use memscope_eval::{spec::JudgeSource, task::Watch, tasks::JudgeFiles};
 use memscope_judges::{Error as JudgeError, JudgeSet, Judges, PictureFile, Sscd, Survey, Watching};
 use serde::Serialize;
 

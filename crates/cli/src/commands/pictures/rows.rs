@@ -9,7 +9,7 @@ use memscope_frames::{FrameColumn, OutputFormat};
 
 use crate::{
     args::PictureOutput,
-    output::{check_free, check_writable},
+    targets::{check_free, check_writable},
 };
 
 /// A column of some rows.

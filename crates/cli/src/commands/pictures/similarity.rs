@@ -18,8 +18,9 @@ use super::{
 use crate::{
     args::Similarity,
     messages::note,
-    output::{check_free, print_json, print_table},
+    output::{print_json, print_table},
     progress::Progress,
+    targets::check_free,
 };
 
 /// A picture, and the one that is nearest to it.

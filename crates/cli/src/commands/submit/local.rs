@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context;
-use memscope_eval::{Error as EvalError, manifest::seconds_now, run::Watch};
+use memscope_eval::{Error as EvalError, manifest::seconds_now, task::Watch};
 use memscope_model::DeviceChoice;
 use memscope_results::{
     Error as ResultsError,

@@ -9,8 +9,8 @@ use memscope_model::PromptEmbedding;
 use super::{Mitigations, Place};
 use crate::{
     error::{Error, Result},
-    plan::{Calls, Execute, Key, Measures, NoisePlan, OpenUnit, PlannedMeasure},
-    run::Session,
+    store::Key,
+    task::{Calls, Execute, Measures, NoisePlan, OpenUnit, PlannedMeasure, Session},
 };
 
 pub(super) fn begin<'s>(task: &'s Mitigations, session: &'s Session<'s>) -> Result<Box<dyn Execute + 's>> {

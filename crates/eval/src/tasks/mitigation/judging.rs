@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     error::Result,
-    plan::{Calls, Execute, Key, OpenUnit, Part, Price, RecordId, SharedPredictions, Task},
-    run::{MeasurementStore, Session},
+    store::{Key, MeasurementStore, RecordId},
+    task::{Calls, Execute, OpenUnit, Part, Price, Session, SharedPredictions, Task},
 };
 
 /// What is said about the pictures of some mitigations.

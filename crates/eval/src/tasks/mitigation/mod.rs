@@ -21,12 +21,11 @@ pub use truth::{TrainingPicture, TrainingPictures};
 
 use crate::{
     error::Result,
-    plan::{
-        Calls, Execute, Key, Measures, ModelIdentity, NoisePlan, OpenUnit, Part, Price, RecordId, SharedPredictions,
-        Task,
-    },
     prompts::KnownPrompt,
-    run::{MeasurementStore, Session},
+    store::{Key, MeasurementStore, RecordId},
+    task::{
+        Calls, Execute, Measures, ModelIdentity, NoisePlan, OpenUnit, Part, Price, Session, SharedPredictions, Task,
+    },
 };
 
 /// A method that is compared.

@@ -9,7 +9,7 @@ use memscope_eval::audit::StatisticName;
 use memscope_model::{Lora, NoiseGenerator};
 use memscope_results::stats::Guarantee;
 
-use crate::args::ModelArgs;
+use super::ModelArgs;
 
 /// What `audit` says of itself.
 pub(crate) const AUDIT_HELP: &str = "\

@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Calls, Key, Price, RecordId, SharedPredictions};
+use super::{Calls, Price, Session, SharedPredictions};
 use crate::{
     error::Result,
-    run::{MeasurementStore, Session},
+    picture_file::is_whole_picture,
+    store::{Key, MeasurementStore, RecordId},
     tensor_file::is_whole_tensor_file,
 };
 
@@ -113,7 +114,7 @@ impl<'s> KnownRecords<'s> {
                 self.planned.numbers.contains(key)
                     || (!self.planned.removed.contains(key) && self.store.holds(key, *count))
             }
-            RecordId::Picture(path) => self.holds_file(path, crate::run::is_whole_picture),
+            RecordId::Picture(path) => self.holds_file(path, is_whole_picture),
             RecordId::Tensors(path) => self.holds_file(path, is_whole_tensor_file),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use memscope_model::{NoiseGenerator, NoisePrecision, noise::initial_latents};
 
 use crate::prompts::KnownPrompt;
-pub use crate::spec::NoiseSharing;
+use crate::spec::NoiseSharing;
 
 /// The noises of a run: one x_T per seed and generation.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::plan::Key;
+use super::Key;
 
 /// A line as it is written. Lines of earlier versions have no `check`.
 #[derive(Serialize, Deserialize)]

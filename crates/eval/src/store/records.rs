@@ -3,8 +3,7 @@
 
 use std::{borrow::Cow, collections::HashMap, fs::File, io, path::PathBuf};
 
-use super::record::Entry;
-use crate::plan::Key;
+use super::{Key, record::Entry};
 
 /// Numbers that are held at most, 2 MiB; others are read again from their file.
 const HELD: usize = 1 << 18;

@@ -4,6 +4,7 @@
 //! opened; a damaged line is set aside with a warning, and its numbers are measured again; two records of one key that
 //! differ are an error. A store may be spread over several files.
 
+mod key;
 mod merge;
 mod read;
 mod record;
@@ -18,12 +19,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use self::key::{Key, RecordId};
 pub(crate) use self::merge::{SHORTEST_LINE, StoreMerge};
 use self::{read::Agreement, record::Entry, records::Records};
-use crate::{
-    error::{Error, Result},
-    plan::{Key, RecordId},
-};
+use crate::error::{Error, Result};
 
 /// The store of one model.
 pub struct MeasurementStore {

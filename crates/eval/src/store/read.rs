@@ -7,11 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{record::Entry, records::Records};
-use crate::{
-    error::{Error, Result},
-    plan::Key,
-};
+use super::{Key, record::Entry, records::Records};
+use crate::error::{Error, Result};
 
 /// Longest line that is read: a record of 10⁶ numbers.
 const LONGEST_LINE: usize = 32 << 20;

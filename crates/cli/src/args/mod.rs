@@ -2,6 +2,7 @@
 // These comments are the help texts, in which brackets are not links.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod audit;
 mod examples;
 mod export;
 mod pictures;
@@ -18,6 +19,8 @@ use memscope_model::{
 };
 use memscope_results::{export::Format, shards::ShardChoice};
 
+use audit::{AUDIT_HELP, CALIBRATE_HELP};
+pub(crate) use audit::{Audit, Calibrate, FailOn, ScoreArgs};
 pub(crate) use export::{Noise, NoiseExport, Predictions, PredictionsExport};
 use pictures::{DUPLICATES_HELP, JUDGE_HELP, SIMILARITY_HELP};
 pub(crate) use pictures::{Duplicates, Judge, JudgeArgs, PictureOutput, Similarity};
@@ -56,11 +59,11 @@ pub(crate) enum Command {
     #[command(after_help = examples::DETECT)]
     Detect(Detect),
     /// Say whether a model copies its training pictures, which, and how sure that is.
-    #[command(after_help = crate::audit_args::AUDIT_HELP)]
-    Audit(crate::audit_args::Audit),
+    #[command(after_help = AUDIT_HELP)]
+    Audit(Audit),
     /// Keep the scores of ordinary prompts, for audits of the same model with the same settings.
-    #[command(after_help = crate::audit_args::CALIBRATE_HELP)]
-    Calibrate(crate::audit_args::Calibrate),
+    #[command(after_help = CALIBRATE_HELP)]
+    Calibrate(Calibrate),
     /// Show which tokens of a prompt drive it towards a memorized image (Wen et al.).
     #[command(after_help = examples::TOKENS)]
     Tokens(Tokens),

@@ -9,14 +9,11 @@ use std::{
 };
 
 use super::{
-    MOST_FILES, claim, path_of,
+    Key, MOST_FILES, claim, path_of,
     read::{Part, each_line, set_aside},
     record::Entry,
 };
-use crate::{
-    error::{Error, Result},
-    plan::Key,
-};
+use crate::error::{Error, Result};
 
 /// Bytes of a line at least.
 pub(crate) const SHORTEST_LINE: u64 = 60;
