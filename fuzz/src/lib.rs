@@ -9,13 +9,13 @@ use std::{
     sync::OnceLock,
 };
 
-use memscope_eval::{
-    ExperimentFile, MeasurementStore, ResultTable,
+use memscope_eval::{ExperimentFile, MeasurementStore, prompts};
+use memscope_model::{LatentDiffusion, ModelSource};
+use memscope_results::{
+    ResultTable,
     export::{Csv, Exporter, Json, Latex, Markdown, Terminal},
-    prompts,
     table::{Cell, CellValue, Column, ColumnKind},
 };
-use memscope_model::{LatentDiffusion, ModelSource};
 use tempfile::TempDir;
 
 /// A message tells what is wrong; it does not repeat a file.

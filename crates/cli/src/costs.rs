@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use memscope_eval::{
-    ResultTable,
-    plan::{Estimate, ModelPlan, StoredMeasurements},
-    table::{Cell, Column, ColumnKind},
-};
+use memscope_eval::plan::{Estimate, ModelPlan, StoredMeasurements};
 use memscope_hub::FetchPlan;
 use memscope_model::{
     cost::Speed,
     memory::{AvailableMemory, available_memory, size},
+};
+use memscope_results::{
+    ResultTable,
+    table::{Cell, Column, ColumnKind},
 };
 use serde::Serialize;
 

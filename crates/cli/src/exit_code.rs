@@ -1,12 +1,12 @@
 //! What the program's exit status means. Scripts may rely on it.
 
-use memscope_eval::{Error as EvalError, export::ExportError};
+use memscope_eval::Error as EvalError;
 use memscope_frames::Error as FrameError;
 use memscope_hub::Error as HubError;
 use memscope_judges::Error as JudgeError;
 use memscope_model::Error as ModelError;
 use memscope_plots::Error as PlotsError;
-use memscope_results::Error as ResultsError;
+use memscope_results::{Error as ResultsError, export::ExportError};
 
 use crate::output::OutputError;
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use memscope_eval::{
+use memscope_results::{
     ResultTable,
     export::{Exporter, FlatTable, Terminal},
 };

@@ -17,8 +17,9 @@ use std::{
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memscope_eval::{Warning, manifest::utc_now, run::Observer, task::Watch};
+use memscope_eval::{manifest::utc_now, run::Observer, task::Watch};
 use memscope_model::ModelSource;
+use memscope_results::Warning;
 
 use crate::{exit_code::ExitCode, messages::note};
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{export::ExportError, stats::StatsError, table::TableError};
+use memscope_results::{export::ExportError, stats::StatsError, table::TableError};
 
 /// The result of the evaluation's own operations.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -24,8 +24,6 @@ mod tensor_file;
 
 pub use error::{Error, Result};
 pub use frames::{LabelledScores, read_labelled_scores};
-// What moved to the results crate stays reachable by its old path until every user names the new one.
-pub use memscope_results::{ResultTable, Warning, export, paper, stats, table, warning};
 pub use spec::{Experiment, ExperimentFile};
 pub use store::MeasurementStore;
 pub use table_file::{TableFile, write_columns};

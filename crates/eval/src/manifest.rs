@@ -4,9 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use memscope_metric::{Gammas, ResolvedProtocol};
 use memscope_model::WeightsOrigin;
-pub use memscope_results::manifest::{
-    DetectorRecord, FORMAT, GammasRecord, Manifest, ModelRecord, PromptCounts, ProtocolRecord, Weights,
-};
+use memscope_results::manifest::{GammasRecord, ProtocolRecord, Weights};
 
 /// What a model's folder says about its weights, as a record.
 pub(crate) fn weights_record(origin: WeightsOrigin) -> Weights {

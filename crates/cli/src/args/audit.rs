@@ -1,6 +1,4 @@
 //! The arguments of audits.
-// These comments are the help texts, in which brackets are not links.
-#![allow(rustdoc::broken_intra_doc_links)]
 
 use std::path::PathBuf;
 

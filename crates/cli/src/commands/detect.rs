@@ -1,13 +1,11 @@
 use std::{path::Path, sync::Arc};
 
 use memscope_eval::{
-    ResultTable,
     prompts::{self, PromptFile},
     run::{Observer, execute},
     score::{DetectionResult, DetectionRow},
     shard::{ShardPlan, SingleTask},
     spec::{DetectorEntry, DetectorName, NoiseSharing, noise_precision},
-    table::{Cell, Column, ColumnKind},
     task::{ModelIdentity, NoisePlan},
     tasks::Detection,
     write_columns,
@@ -15,7 +13,11 @@ use memscope_eval::{
 use memscope_frames::{FrameColumn, MOST_BYTES, OutputFormat, Table, column_of};
 use memscope_metric::{Protocol, ResolvedProtocol};
 use memscope_model::{Blueprint, LatentDiffusion, WeightsOrigin};
-use memscope_results::{Results, Settings, shards::ShardChoice};
+use memscope_results::{
+    ResultTable, Results, Settings,
+    shards::ShardChoice,
+    table::{Cell, Column, ColumnKind},
+};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{run::policy, shard};

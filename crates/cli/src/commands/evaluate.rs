@@ -1,5 +1,5 @@
-use memscope_eval::{
-    LabelledScores, read_labelled_scores,
+use memscope_eval::{LabelledScores, read_labelled_scores};
+use memscope_results::{
     stats::{Bootstrap, Interval, ScoreSet, Statistic, Summary, TprRule},
     table::{Cell, Column, ColumnKind},
 };
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Evaluate) -> anyhow::Result<()> {
 }
 
 /// One row a run: its group, then the statistics with their intervals over prompts.
-fn table(reports: &[Report]) -> anyhow::Result<memscope_eval::ResultTable> {
+fn table(reports: &[Report]) -> anyhow::Result<memscope_results::ResultTable> {
     let group = reports.first().map(|report| report.group.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let mut columns: Vec<Column> =
         group.iter().map(|name| Column::new(name.as_str(), name.as_str(), ColumnKind::Text)).collect();
@@ -88,7 +88,7 @@ fn table(reports: &[Report]) -> anyhow::Result<memscope_eval::ResultTable> {
         Column::new("memorized", "memorized", ColumnKind::Integer),
         Column::new("non_memorized", "non-memorized", ColumnKind::Integer),
     ]);
-    let mut table = memscope_eval::ResultTable::new("scores", "How well the scores separate the classes", columns)?;
+    let mut table = memscope_results::ResultTable::new("scores", "How well the scores separate the classes", columns)?;
     for report in reports {
         let mut cells: Vec<Cell> =
             report.group.values().map(|value| Cell::text(value.as_str().unwrap_or_default())).collect();

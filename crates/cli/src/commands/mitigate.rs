@@ -1,13 +1,11 @@
 use std::{fs, path::PathBuf, rc::Rc};
 
 use memscope_eval::{
-    Error as EvalError, MeasurementStore, ResultTable,
-    export::{ExportSet, Format},
+    Error as EvalError, MeasurementStore,
     plan::{ModelPlan, StoredMeasurements},
     prompts::{KnownPrompt, PromptSource},
     run::execute,
     spec::{MitigationEntry, MitigationName, NoiseSharing},
-    table::{Cell, Column, ColumnKind},
     task::{CachePolicy, ModelIdentity, NoisePlan, Task},
     tasks::{Judging, Looks, Mitigations, PictureNames, PlannedMethod, TrainingPictures, UnitRecord},
 };
@@ -17,6 +15,11 @@ use memscope_model::{Blueprint, LatentDiffusion, NoisePrecision, Sampling, memor
 use memscope_plots::{
     AxisSpec, Figure, Meta, Theme,
     figures::{LinesFigure, LinesPanel, Series},
+};
+use memscope_results::{
+    ResultTable,
+    export::{ExportSet, Format},
+    table::{Cell, Column, ColumnKind},
 };
 use serde::Serialize;
 

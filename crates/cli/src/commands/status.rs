@@ -1,11 +1,8 @@
-use memscope_eval::{
-    ResultTable,
-    manifest::seconds_now,
-    table::{Cell, Column, ColumnKind},
-};
+use memscope_eval::manifest::seconds_now;
 use memscope_results::{
-    Results,
+    ResultTable, Results,
     shards::{PlanStatus, ShardState, ShardStatus},
+    table::{Cell, Column, ColumnKind},
 };
 
 use super::merge::plans;

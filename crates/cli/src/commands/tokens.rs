@@ -5,13 +5,16 @@ use memscope_eval::{
     report::figures::token_strip,
     run::execute,
     spec::NoiseSharing,
-    table::{Cell, Column, ColumnKind, ResultTable},
     task::{ModelIdentity, NoisePlan},
     tasks::{TokenGradients, TokenNorm},
 };
 use memscope_model::{LatentDiffusion, NoisePrecision};
 use memscope_plots::{Figure, Meta, Theme};
-use memscope_results::files::write_file;
+use memscope_results::{
+    ResultTable,
+    files::write_file,
+    table::{Cell, Column, ColumnKind},
+};
 use serde::Serialize;
 
 use super::run::policy;

@@ -3,15 +3,18 @@
 use std::path::Path;
 
 use memscope_metric::theory::{Slack, Survey, survey};
-
-use memscope_results::{Manifest, OpenRun, Results, Settings, figures::FigureData, manifest::FORMAT};
+use memscope_results::{
+    Manifest, OpenRun, ResultTable, Results, Settings,
+    export::ExportSet,
+    figures::FigureData,
+    manifest::FORMAT,
+    table::{Cell, Column, ColumnKind},
+};
 
 use super::{FORMATS, figures::theorem_figure};
 use crate::{
     error::Result,
-    export::ExportSet,
     manifest::{COMMIT, utc_now},
-    table::{Cell, Column, ColumnKind, ResultTable},
 };
 
 /// What checking the theorem left behind.

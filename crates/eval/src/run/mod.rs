@@ -2,9 +2,12 @@
 
 mod executor;
 mod experiment;
+mod gathered;
+mod loaded;
 mod sheets;
 mod sweep;
 
 pub use executor::execute;
-pub use experiment::{Observer, Outcome, run};
+pub use experiment::{Observer, run};
+pub use gathered::Outcome;
 pub use sweep::{SweepOutcome, run_sweep};

@@ -3,13 +3,13 @@
 use memscope_judges::Picture;
 use memscope_mitigation::Ending;
 use memscope_model::{ModelSource, RgbImage};
-use memscope_results::{OpenRun, files::read_file};
+use memscope_results::{OpenRun, files::read_file, gallery::GalleryRow};
 
 use crate::{
     error::Result,
     score::MitigationResult,
     spec::SheetSettings,
-    tasks::{GalleryRow, Judging, Mitigations},
+    tasks::{Judging, Mitigations},
 };
 
 /// Most bytes of a picture.

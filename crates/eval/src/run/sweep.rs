@@ -3,22 +3,25 @@
 use std::path::Path;
 
 use memscope_frames::FrameColumn;
-use memscope_results::{Manifest, OpenRun, Results, figures::FigureData};
+use memscope_results::{
+    Manifest, OpenRun, ResultTable, Results, Warning,
+    export::ExportSet,
+    figures::FigureData,
+    table::{Cell, CellValue, Column, ColumnKind},
+};
 
 use super::{
     Observer, Outcome,
-    experiment::{begin, manifest_of, run_into},
+    experiment::run_into,
+    gathered::{begin, manifest_of},
 };
 use crate::{
     error::{Error, Result},
-    export::ExportSet,
     manifest::utc_now,
     report::{FORMATS, figures::sweep_figures},
     spec::{Experiment, SweepAxis, SweepPoint, TableKind, points},
-    table::{Cell, CellValue, Column, ColumnKind, ResultTable},
     table_file::write_columns,
     task::CachePolicy,
-    warning::Warning,
 };
 
 /// What a sweep left behind.

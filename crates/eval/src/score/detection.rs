@@ -1,11 +1,10 @@
 //! Scores of an experiment, read from the store: one per detector, number of generations, seed and prompt.
 
 use memscope_metric::{Detector, Score};
+use memscope_results::scores::ClassValues;
 
 use super::StoredPlan;
 use crate::{error::Result, spec::DetectorEntry};
-
-pub use memscope_results::scores::{ClassValues, score_sets};
 
 /// Scores of both classes under one seed.
 #[derive(Clone, Debug, PartialEq)]

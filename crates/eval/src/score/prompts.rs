@@ -4,6 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use memscope_frames::FrameColumn as Column;
 use memscope_model::{LatentDiffusion, WeightsOrigin};
+use memscope_results::Warning;
 
 use super::{StoredPlan, stored::Scorer};
 use crate::{
@@ -12,7 +13,6 @@ use crate::{
     store::MeasurementStore,
     task::{ModelIdentity, truncation_warnings},
     tasks::Detection,
-    warning::Warning,
 };
 
 /// The scores, and what was noticed: a row for each prompt under each seed.

@@ -7,14 +7,13 @@ use std::{
 
 use memscope_frames::{Cell, Columns, Table, excerpt, prompt_column};
 use memscope_metric::Score;
-use memscope_results::{files, manifest::ScoreFileRecord};
+use memscope_results::{Warning, files, manifest::ScoreFileRecord};
 
 use super::{DetectorScores, GradedScores, SeedScores};
 use crate::{
     error::{Error, Result},
     prompts::KnownPrompt,
     spec::DetectorEntry,
-    warning::Warning,
 };
 
 /// Seed and generation of a score; `None` where the file does not tell them apart.

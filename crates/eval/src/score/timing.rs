@@ -1,6 +1,6 @@
 //! Stored times of detectors.
 
-pub use memscope_results::timing::{DetectorTiming, Window};
+use memscope_results::timing::{DetectorTiming, Window};
 
 use crate::{store::MeasurementStore, task::Task, tasks::Timing};
 

@@ -5,6 +5,7 @@ use std::{fmt, path::Path};
 use memscope_baselines::{Jeon, MemBench, Ren, RenMode, SharpnessPower, Wen};
 use memscope_metric::{Anisotropy, Detector, Gammas, Protocol, ResolvedProtocol};
 use memscope_model::{Blueprint, Parameterization};
+use memscope_results::paper::{Method, PaperRow};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -15,10 +16,7 @@ use super::{
     file_path::FilePath,
     named::{self, Named},
 };
-use crate::{
-    error::{Error, Result},
-    paper::{Method, PaperRow},
-};
+use crate::error::{Error, Result};
 
 /// Declares the detectors: name, title in tables, row of the paper, and the options that only this one has.
 macro_rules! detectors {

@@ -5,6 +5,7 @@ use std::fmt;
 use memscope_model::{
     CheckpointWeights, FileOptions, Lora, ModelSource, Parameterization, Pixels, ScheduleCheck, SizeConditions, Variant,
 };
+use memscope_results::paper::Model as PaperModel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -12,7 +13,6 @@ use super::{
     file_path::{FilePath, beside},
     text,
 };
-use crate::paper::Model as PaperModel;
 
 /// A model of an experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,10 +1,10 @@
 //! What an experiment reports.
 
+use memscope_results::stats::Bootstrap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limits;
-use crate::stats::Bootstrap;
 
 /// What is reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,12 +8,10 @@ use std::{
 
 use memscope_metric::NetworkCalls;
 use memscope_model::{LatentDiffusion, PromptEmbedding};
+use memscope_results::Warning;
 
 use super::Watch;
-use crate::{
-    error::{Error, Result},
-    warning::Warning,
-};
+use crate::error::{Error, Result};
 
 /// What the units of a task execute with: the model, the encoded prompts, and whoever watches.
 pub struct Session<'s> {

@@ -9,9 +9,10 @@ use memscope_model::{
     ModelSource, NoisePrecision, Sampling,
     cost::{Pass, SamplesPerCall, Workload},
 };
-pub use memscope_results::gallery::{GalleryRow, INDEX};
-
-use memscope_results::files::{Existing, write_file};
+use memscope_results::{
+    files::{Existing, write_file},
+    gallery::GalleryRow,
+};
 
 use super::picture;
 use crate::{

@@ -13,7 +13,6 @@ mod tokens;
 
 pub use detect::Detection;
 pub(crate) use gallery::Gallery;
-pub use gallery::{GalleryRow, INDEX as GALLERY_INDEX};
 pub use generate::Generate;
 pub use measurements::MeasurementPlan;
 pub use mitigation::{
@@ -22,6 +21,6 @@ pub use mitigation::{
 };
 pub use picture_losses::{CaptionedPicture, LossNoise, LossPicture, PictureLosses};
 pub use predictions::{PREDICTION_INDEX, PredictionFile, PredictionIndex, Predictions};
+pub use timing::TimedDetector;
 pub(crate) use timing::Timing;
-pub use timing::{TIMED_PROMPTS, TimedDetector};
 pub use tokens::{TokenGradients, TokenNorm};

@@ -9,8 +9,7 @@ use memscope_model::{
     PredictionInput, PromptEmbedding, Sampling,
     cost::{Pass, SamplesPerCall, Workload},
 };
-
-pub use memscope_results::timing::TIMED_PROMPTS;
+use memscope_results::timing::TIMED_PROMPTS;
 
 use crate::{
     error::{Error, Result},

@@ -5,9 +5,9 @@ use memscope_eval::{
     report::tables::{ModelHyperparameters, ModelScores},
     score::{DetectorScores, GradedScores, SeedScores},
     spec::{DetectorEntry, DetectorName, ReportSettings, TableKind},
-    table::{CellValue, ResultTable},
 };
 use memscope_metric::Score;
+use memscope_results::{ResultTable, table::CellValue};
 
 const SEEDS: [u64; 2] = [42, 51];
 

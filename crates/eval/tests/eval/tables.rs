@@ -1,14 +1,17 @@
 //! Tables over made-up scores whose statistics are known.
 
 use memscope_eval::{
-    paper::{Method, Model, paper},
     prompts::KnownPrompt,
     report::tables::{ModelHyperparameters, ModelScores},
     score::{DetectorScores, SeedScores},
     spec::{DetectorEntry, DetectorName, FitSettings, ReportSettings, TableKind},
-    table::{CellValue, ResultTable},
 };
 use memscope_metric::{Gammas, Score};
+use memscope_results::{
+    ResultTable,
+    paper::{Method, Model, paper},
+    table::CellValue,
+};
 
 fn prompts(set: &str, weights: &[Option<f64>]) -> Vec<KnownPrompt> {
     let known = |(i, weight): (usize, &Option<f64>)| KnownPrompt {
@@ -146,6 +149,6 @@ fn a_row_of_the_paper_follows_the_entry() {
     model.detectors[0].detector =
         serde_json::from_str(r#"{"name": "anisotropy", "gammas": {"cosine": 1, "norm": 0}}"#).unwrap();
     assert_eq!(model.detectors[0].detector.paper_row(), None, "a variant is not the published method");
-    model.detectors[0].detector = entry(Some(memscope_eval::paper::PaperRow::Table4Timestep(41)));
+    model.detectors[0].detector = entry(Some(memscope_results::paper::PaperRow::Table4Timestep(41)));
     assert_eq!(cell(&model), 0.985);
 }

@@ -42,7 +42,7 @@ impl Watch for Quiet {
 impl Observer for Quiet {
     fn model(&mut self, _: &ModelSource) {}
 
-    fn warn(&mut self, _: &memscope_eval::Warning) {}
+    fn warn(&mut self, _: &memscope_results::Warning) {}
 }
 
 fn model() -> LatentDiffusion {

@@ -2,19 +2,22 @@
 
 use std::{fs, path::Path};
 
-use memscope_eval::{
-    Error as EvalError, ResultTable,
-    table::{Cell, Column, ColumnKind},
-    write_columns,
-};
+use memscope_eval::{Error as EvalError, write_columns};
 use memscope_frames::{FrameColumn, OutputFormat, column_of};
 use memscope_results::{
+    ResultTable,
     audit::{Audit, AuditFolder, AuditRow, statement},
     files::{Existing, write_over},
+    table::{Cell, Column, ColumnKind},
 };
 
 use super::{input::Asked, measure::Measured, rows};
-use crate::{args::Audit, messages::note, output::print_table, targets, targets::check_writable};
+use crate::{
+    args::Audit,
+    messages::note,
+    output::print_table,
+    targets::{self, check_writable},
+};
 
 /// Rows that are printed.
 const SHOWN: usize = 25;

@@ -1,11 +1,11 @@
 //! Rows about pictures: as a table, and as a file.
 
-use memscope_eval::{
+use memscope_eval::write_columns;
+use memscope_frames::{FrameColumn, OutputFormat};
+use memscope_results::{
     ResultTable,
     table::{Cell, Column, ColumnKind},
-    write_columns,
 };
-use memscope_frames::{FrameColumn, OutputFormat};
 
 use crate::{
     args::PictureOutput,

@@ -1,13 +1,13 @@
 //! Detection against cost.
 
-use crate::{
-    score::{DetectorScores, score_sets},
+use memscope_results::{
+    figures::{AxisSpec, Guide, ScatterFigure, ScatterPoint},
+    scores::score_sets,
     stats::{Bootstrap, Statistic, TprRule},
 };
 
 use super::Subject;
-use crate::error::Result;
-use memscope_results::figures::{AxisSpec, Guide, ScatterFigure, ScatterPoint};
+use crate::{error::Result, score::DetectorScores};
 
 /// TPR over the network calls for ten prompts, for every detector and number of generations.
 pub(super) fn figure(subject: &Subject) -> Result<ScatterFigure> {

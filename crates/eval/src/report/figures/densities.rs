@@ -1,10 +1,12 @@
 //! Figure 2: histograms with kernel densities, and the divergence between them.
 
-use crate::stats::{Kde, StatsError, grid, kl_divergence};
+use memscope_results::{
+    figures::{KdeFigure, KdePanel},
+    stats::{Kde, StatsError, grid, kl_divergence},
+};
 
 use super::{Drawn, Subject, detection::pooled};
 use crate::error::Result;
-use memscope_results::figures::{KdeFigure, KdePanel};
 
 const GRID_POINTS: usize = 1000;
 const BINS: usize = 40;

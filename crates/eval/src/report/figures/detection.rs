@@ -1,19 +1,17 @@
 //! ROC curves, score histograms, dose and response, and the plane of weights.
 
-use crate::{
+use memscope_results::{
+    figures::{
+        AxisSpec, Band, FigureData, Guide, LinesFigure, LinesPanel, MarkedPoint, PlaneFigure, RocCurve, RocFigure,
+        ScatterFigure, ScatterPoint, ScoreHistogram, Series,
+    },
     paper::paper,
-    prompts::KnownPrompt,
-    score::{ClassValues, DetectorScores, score_sets},
-    spec::DetectorName,
+    scores::{ClassValues, score_sets},
     stats::{Bootstrap, CollinearPoints, Roc, ScoreSet, Statistic, TprRule},
 };
 
 use super::Subject;
-use crate::error::Result;
-use memscope_results::figures::{
-    AxisSpec, Band, FigureData, Guide, LinesFigure, LinesPanel, MarkedPoint, PlaneFigure, RocCurve, RocFigure,
-    ScatterFigure, ScatterPoint, ScoreHistogram, Series,
-};
+use crate::{error::Result, prompts::KnownPrompt, score::DetectorScores, spec::DetectorName};
 
 /// Points of a band on either scale, and bootstrap resamples behind each.
 const BAND_POINTS: usize = 12;

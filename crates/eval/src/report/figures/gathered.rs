@@ -1,12 +1,9 @@
 //! Figures that do not belong to one model of an experiment: sweeps and token strips.
 
-use crate::{
+use memscope_results::{
     ResultTable,
+    figures::{AxisSpec, FigureData, LinesFigure, LinesPanel, Meta, Series, Token, TokenRow, TokenStrip},
     table::{CellValue, ColumnKind},
-};
-
-use memscope_results::figures::{
-    AxisSpec, FigureData, LinesFigure, LinesPanel, Meta, Series, Token, TokenRow, TokenStrip,
 };
 
 /// AUC and TPR over the first axis of a sweep whose values are all numbers, a line for each other combination of labels

@@ -9,15 +9,18 @@ mod spectrum;
 mod theorem;
 mod trade_off;
 
-use memscope_results::figures::{FigureData, Meta};
+use memscope_results::{
+    figures::{FigureData, Meta},
+    manifest::ModelRecord,
+    timing::ModelTiming,
+};
 
 pub use gathered::{sweep_figures, token_strip};
 pub use theorem::theorem_figure;
 
-use super::tables::{ModelScores, ModelTiming};
+use super::tables::ModelScores;
 use crate::{
     error::Result,
-    manifest::ModelRecord,
     spec::{ExperimentFile, FigureKind},
 };
 

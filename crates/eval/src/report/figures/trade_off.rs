@@ -1,12 +1,14 @@
 //! Similarity to the training picture against what a mitigation should keep (Figure 4).
 
-use memscope_results::figures::{AxisSpec, TradeOffFigure, TradeOffLine, TradeOffPanel, TradeOffPoint};
+use memscope_results::{
+    figures::{AxisSpec, TradeOffFigure, TradeOffLine, TradeOffPanel, TradeOffPoint},
+    stats::Bootstrap,
+};
 
 use super::Subject;
 use crate::{
     error::Result,
     score::{MethodResult, MitigationResult, Quantity},
-    stats::Bootstrap,
 };
 
 /// What stands on the axes: how near the pictures are to the training pictures, and something to keep.

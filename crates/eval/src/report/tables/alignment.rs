@@ -1,13 +1,13 @@
 //! Theorem 1's quantities on the models.
 
 use memscope_metric::Alignment;
+use memscope_results::{
+    ResultTable,
+    table::{Cell, Column, ColumnKind},
+};
 
 use super::ModelScores;
-use crate::{
-    error::Result,
-    spec::AnalysisEntry,
-    table::{Cell, Column, ColumnKind, ResultTable},
-};
+use crate::{error::Result, spec::AnalysisEntry};
 
 /// One row per model, prompt and timestep.
 pub(super) fn table(name: String, title: &str, models: &[ModelScores]) -> Result<ResultTable> {

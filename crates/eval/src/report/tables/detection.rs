@@ -1,14 +1,14 @@
 use memscope_model::NamedModel;
+use memscope_results::{
+    ResultTable,
+    paper::{Model as PaperModel, PaperCell},
+    scores::score_sets,
+    stats::Statistic,
+    table::{Cell, Column, ColumnKind, Emphasis},
+};
 
 use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, detector_columns, published, tpr_heading};
-use crate::{
-    error::Result,
-    paper::{Model as PaperModel, PaperCell},
-    score::{DetectorScores, score_sets},
-    spec::ReportSettings,
-    stats::Statistic,
-    table::{Cell, Column, ColumnKind, Emphasis, ResultTable},
-};
+use crate::{error::Result, score::DetectorScores, spec::ReportSettings};
 
 /// AUC and TPR of every detector, beside the paper's cells for the same kind of network.
 pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {

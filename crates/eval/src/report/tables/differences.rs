@@ -1,11 +1,12 @@
-use super::{ModelScores, Statistics, tpr_heading, with_interval};
-use crate::{
-    error::Result,
-    score::score_sets,
-    spec::ReportSettings,
+use memscope_results::{
+    ResultTable,
+    scores::score_sets,
     stats::{DeLong, Difference, ScoreSet, Statistic},
-    table::{Cell, Column, ColumnKind, ResultTable},
+    table::{Cell, Column, ColumnKind},
 };
+
+use super::{ModelScores, Statistics, tpr_heading, with_interval};
+use crate::{error::Result, spec::ReportSettings};
 
 /// The last detector minus each other one, paired over prompts and seeds.
 pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {

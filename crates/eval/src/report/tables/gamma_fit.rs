@@ -1,12 +1,17 @@
 //! The metric with fitted weights (docs/spec/evaluation.md §5).
 
+use memscope_results::{
+    ResultTable,
+    scores::ClassValues,
+    stats::{Class, Ddof, Logistic, Split, Statistic, Summary},
+    table::{Cell, Column, ColumnKind},
+};
+
 use super::{ModelScores, Statistics, tpr_heading};
 use crate::{
     error::{Error, Result},
-    score::{ClassValues, DetectorScores, SeedScores},
+    score::{DetectorScores, SeedScores},
     spec::{DetectorName, FitSettings, ReportSettings},
-    stats::{Class, Ddof, Logistic, Split, Statistic, Summary},
-    table::{Cell, Column, ColumnKind, ResultTable},
 };
 
 /// What one split gave.

@@ -1,14 +1,13 @@
 //! Scores against graded truth: the reproduction rate of a prompt, and the outcome of each draw.
 
-use super::{ModelScores, SPREAD, detector_columns, with_interval};
-use crate::{
-    error::Result,
-    prompts::KnownPrompt,
-    score::GradedScores,
-    spec::ReportSettings,
+use memscope_results::{
+    ResultTable,
     stats::{Bootstrap, Concordance, Ddof, Estimate, Summary, kendall, spearman},
-    table::{Cell, Column, ColumnKind, ResultTable},
+    table::{Cell, Column, ColumnKind},
 };
+
+use super::{ModelScores, SPREAD, detector_columns, with_interval};
+use crate::{error::Result, prompts::KnownPrompt, score::GradedScores, spec::ReportSettings};
 
 /// Reproduction rates between which a prompt comes out in some draws and not in others.
 const SOMETIMES: (f64, f64) = (0.1, 0.9);

@@ -1,14 +1,14 @@
 //! Detection within parts of the prompt lists.
 
-use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, detector_columns, tpr_heading};
-use crate::{
-    error::Result,
-    prompts::KnownPrompt,
-    score::score_sets,
-    spec::ReportSettings,
+use memscope_results::{
+    ResultTable,
+    scores::score_sets,
     stats::Statistic,
-    table::{Cell, Column, ColumnKind, ResultTable},
+    table::{Cell, Column, ColumnKind},
 };
+
+use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, detector_columns, tpr_heading};
+use crate::{error::Result, prompts::KnownPrompt, spec::ReportSettings};
 
 /// Prompts that are looked at together, by their positions.
 struct Group {

@@ -1,18 +1,17 @@
 //! The hyper-parameters in use beside the paper's Tables 5 and 6.
 
 use memscope_metric::Gammas;
+use memscope_results::{
+    ResultTable,
+    paper::paper,
+    table::{Cell, CellValue, Column, ColumnKind},
+};
 
 use super::{
     ModelScores,
     mitigation::{mean_cell, plain},
 };
-use crate::{
-    error::Result,
-    paper::paper,
-    score::Quantity,
-    spec::ReportSettings,
-    table::{Cell, CellValue, Column, ColumnKind, ResultTable},
-};
+use crate::{error::Result, score::Quantity, spec::ReportSettings};
 
 /// The metric's hyper-parameters of one model.
 #[derive(Clone, Debug, Default)]

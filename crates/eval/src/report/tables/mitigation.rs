@@ -1,12 +1,16 @@
 //! What mitigations gave, method by method.
 
+use memscope_results::{
+    ResultTable,
+    stats::Bootstrap,
+    table::{Cell, Column, ColumnKind},
+};
+
 use super::{ModelScores, with_interval};
 use crate::{
     error::Result,
     score::{COPY, MethodResult, MitigationResult, Quantity, VERBATIM},
     spec::ReportSettings,
-    stats::Bootstrap,
-    table::{Cell, Column, ColumnKind, ResultTable},
 };
 
 /// A column of a quantity.

@@ -1,11 +1,15 @@
 //! Detection after mitigation: what the detectors say of the changed prompts, against what their pictures show.
 
+use memscope_results::{
+    ResultTable,
+    table::{Cell, Column, ColumnKind},
+};
+
 use super::{ModelScores, mitigation::mean_cell};
 use crate::{
     error::Result,
     score::{MethodResult, MitigatedPrompt, MitigationResult, Quantity},
     spec::{DetectorEntry, ReportSettings},
-    table::{Cell, Column, ColumnKind, ResultTable},
 };
 
 /// One row per model, method and detector.

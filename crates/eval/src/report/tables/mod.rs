@@ -15,16 +15,20 @@ mod timing;
 
 pub use hyperparameters::ModelHyperparameters;
 pub use mitigation::mitigation_times;
-pub use timing::{ModelTiming, timing_table};
+pub use timing::timing_table;
+
+use memscope_results::{
+    ResultTable,
+    paper::{Model as PaperModel, PaperCell, paper},
+    stats::{Bootstrap, Ddof, Interval, ScoreSet, Statistic, Summary, TprRule},
+    table::{Cell, Column, ColumnKind},
+};
 
 use crate::{
     error::Result,
-    paper::{Model as PaperModel, PaperCell, paper},
     prompts::KnownPrompt,
     score::{AnalysisResult, DetectorScores, GradedScores, MitigationResult},
     spec::{ReportSettings, TableKind},
-    stats::{Bootstrap, Ddof, Interval, ScoreSet, Statistic, Summary, TprRule},
-    table::{Cell, Column, ColumnKind, ResultTable},
 };
 
 /// All scores of one model.

@@ -1,13 +1,14 @@
 //! Ranks of the detectors, as far as the prompts can tell them apart.
 
-use super::{ModelScores, Statistics, detector_columns, tpr_heading};
-use crate::{
-    error::Result,
-    score::{DetectorScores, score_sets},
-    spec::ReportSettings,
+use memscope_results::{
+    ResultTable,
+    scores::score_sets,
     stats::{Difference, Statistic, holm},
-    table::{Cell, Column, ColumnKind, ResultTable},
+    table::{Cell, Column, ColumnKind},
 };
+
+use super::{ModelScores, Statistics, detector_columns, tpr_heading};
+use crate::{error::Result, score::DetectorScores, spec::ReportSettings};
 
 /// Level at which two detectors count as told apart.
 const LEVEL: f64 = 0.05;

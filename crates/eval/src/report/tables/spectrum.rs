@@ -1,14 +1,17 @@
 //! The eigenvalue variance of the Hessian along the trajectory (Figure 1).
 
 use memscope_metric::{HessianSpectrum, ScoreKind};
+use memscope_results::{
+    ResultTable,
+    stats::{Ddof, Summary},
+    table::{Cell, Column, ColumnKind},
+};
 
 use super::ModelScores;
 use crate::{
     error::Result,
     score::{AnalysisResult, AnalysisValues},
     spec::AnalysisEntry,
-    stats::{Ddof, Summary},
-    table::{Cell, Column, ColumnKind, ResultTable},
 };
 
 /// One row per model, class, kind of score, timestep and method.

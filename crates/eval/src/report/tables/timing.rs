@@ -1,11 +1,11 @@
-use crate::{
-    error::Result,
+use memscope_results::{
+    ResultTable,
     paper::paper,
-    table::{Cell, Column, ColumnKind, ResultTable},
-    tasks::TIMED_PROMPTS,
+    table::{Cell, Column, ColumnKind},
+    timing::{ModelTiming, TIMED_PROMPTS},
 };
 
-pub use memscope_results::timing::ModelTiming;
+use crate::error::Result;
 
 /// Seconds and network calls to score 10 prompts. A table of its own, because times differ from run to run.
 pub fn timing_table(experiment: &str, models: &[ModelTiming]) -> Result<ResultTable> {

@@ -6,14 +6,12 @@ use memscope_mitigation::{
     anisotropy, detector, wen,
 };
 use memscope_model::{Blueprint, Parameterization};
+use memscope_results::paper::{Model as PaperModel, paper};
 
 use super::{
     AnisotropyMitigationOptions, HanMode, HanOptions, JainMode, JainOptions, JeonMitigationOptions, MitigationEntry,
 };
-use crate::{
-    error::{Error, Result},
-    paper::{Model as PaperModel, paper},
-};
+use crate::error::{Error, Result};
 
 /// Insertions of random tokens where none are given: the published function's.
 const INSERTIONS: usize = 4;

@@ -1,0 +1,72 @@
+//! Prompts and what is known about them.
+
+use std::sync::Arc;
+
+use memscope_results::Warning;
+use serde::Deserialize;
+
+/// How often a model reproduces the training picture of a prompt: its graded truth.
+///
+/// The draws start from the noise `torch-cuda` in single precision, under the stated seeds, and are sampled with DDIM in
+/// 50 steps and guidance 7.5 (docs/embedded-models.md).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Reproduction {
+    /// Share of the draws that are the training picture, 0..=1.
+    #[serde(rename = "reproduction_rate")]
+    pub rate: f64,
+    /// Its exact 95 % interval.
+    pub interval: (f64, f64),
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// Generations of each seed.
+    pub generations: usize,
+    /// 1 where a draw is the training picture, else 0; seeds in order, all generations of each.
+    pub outcomes: Vec<u8>,
+}
+
+impl Reproduction {
+    /// Whether the draw from one latent is the training picture; `None` where it was not drawn.
+    pub fn outcome(&self, seed: u64, generation: usize) -> Option<bool> {
+        let seed = self.seeds.iter().position(|known| *known == seed)?;
+        let at = (generation < self.generations).then_some(seed * self.generations + generation)?;
+        self.outcomes.get(at).map(|outcome| *outcome != 0)
+    }
+}
+
+/// A prompt and what is known about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownPrompt {
+    /// The prompt.
+    pub text: Arc<str>,
+    /// The list it comes from.
+    pub set: Arc<str>,
+    /// How often its picture was shown in training, relative to one ordinary picture.
+    pub weight: Option<f64>,
+    /// Whether the model reproduces the planted picture nearly always: in more than nine of ten draws.
+    pub verified: Option<bool>,
+    /// How often it does, and in which draws.
+    pub reproduction: Option<Reproduction>,
+    /// Its planted picture among the embedded files.
+    pub image: Option<String>,
+}
+
+/// Prompts in order, each once, and what was noticed on the way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PromptList {
+    /// The prompts.
+    pub prompts: Vec<KnownPrompt>,
+    /// Remarks.
+    pub warnings: Vec<Warning>,
+}
+
+impl PromptList {
+    /// The texts alone.
+    pub fn into_texts(self) -> Vec<Arc<str>> {
+        self.prompts.into_iter().map(|prompt| prompt.text).collect()
+    }
+
+    /// The prompts as texts.
+    pub fn texts(&self) -> Vec<String> {
+        self.prompts.iter().map(|prompt| prompt.text.to_string()).collect()
+    }
+}
