@@ -49,6 +49,9 @@ impl Ren {
     /// The mode for a model, in f32; scores are kept as the protocol says. Mode E reads `layer`, counted in forward
     /// order from 0. By default that is the publication's layer on networks of Stable Diffusion's depth (16 layers);
     /// on shallower ones the last layer of the second down block, which stands in the same place of the network.
+    ///
+    /// # Errors
+    /// The network has no cross-attention layer of that number.
     pub fn new(model: &Blueprint, protocol: ResolvedProtocol, mode: RenMode, layer: Option<usize>) -> Result<Self> {
         let layers = model.cross_attention_layers();
         let attention = match mode {

@@ -54,6 +54,9 @@ impl JudgeSet {
     }
 
     /// The set whose names are joined by `+`; `None` where one of them is no published judge's.
+    ///
+    /// # Errors
+    /// Two of the judges look for the same thing.
     pub fn parse(text: &str) -> Option<Result<Self>> {
         let names: Vec<&str> = text.split('+').collect();
         names.iter().all(|name| PublishedJudge::find(name).is_some()).then(|| Self::new(&names))

@@ -115,11 +115,17 @@ impl<'a> Generation<'a> {
     }
 
     /// The prediction under the prompt.
+    ///
+    /// # Errors
+    /// The network fails, or its output is not finite.
     pub fn conditional(&self, t: usize) -> Result<Arc<Prediction>> {
         self.predict(PredictionRequest::Conditional { t })
     }
 
     /// The prediction under the empty prompt.
+    ///
+    /// # Errors
+    /// The network fails, or its output is not finite.
     pub fn unconditional(&self, t: usize) -> Result<Arc<Prediction>> {
         self.predict(PredictionRequest::Unconditional { t })
     }
@@ -162,6 +168,9 @@ impl<'a> Generation<'a> {
 ///
 /// Every batch holds one kind of request, so that a prediction does not depend, by the rounding of matrix products, on
 /// what else is requested. The empty prompt is asked once for all generations that share it.
+///
+/// # Errors
+/// The network fails, or its output is not finite.
 pub fn prefetch(
     model: &LatentDiffusion,
     generations: &[Generation],

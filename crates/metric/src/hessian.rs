@@ -217,6 +217,9 @@ enum Side {
 
 impl<'a> ScoreProducts<'a> {
     /// At `x` (flattened) and timestep `t`, under the prompt and the empty prompt of `generation`.
+    ///
+    /// # Errors
+    /// The schedule has no timestep `t`.
     pub fn new(generation: &Generation<'a>, x: &'a [f32], t: usize) -> Result<Self> {
         let schedule = generation.model().schedule();
         let scales = schedule.scales(t)?;

@@ -161,6 +161,9 @@ impl Protocol {
     }
 
     /// The complete options for a model of this kind.
+    ///
+    /// # Errors
+    /// Options contradict one another.
     pub fn resolve(&self, parameterization: Parameterization) -> Result<ResolvedProtocol, ProtocolError> {
         let exact = self.preset() == Preset::Equation14;
         let code_norm = match parameterization {

@@ -30,6 +30,9 @@ pub struct TrajectoryStep<'a> {
 }
 
 /// Denoises every generation from its x_T under its prompt (50 DDIM steps, guidance 7.5); `visit` sees each step.
+///
+/// # Errors
+/// The schedule does not visit the timesteps 981, 961, ..., 1, the network fails, or `visit` does.
 pub fn walk(generations: &[Generation], mut visit: impl FnMut(&TrajectoryStep) -> Result<()>) -> Result<()> {
     let Some(first) = generations.first() else { return Ok(()) };
     let model = first.model();

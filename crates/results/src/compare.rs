@@ -46,6 +46,9 @@ impl Comparison {
     }
 
     /// The differences as a table.
+    ///
+    /// # Errors
+    /// A row that does not fit the columns: a defect of this program.
     pub fn table(&self, tolerance: f64) -> Result<ResultTable> {
         let columns = vec![
             Column::new("what", "What differs", ColumnKind::Text),

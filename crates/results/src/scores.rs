@@ -17,12 +17,18 @@ pub struct ClassValues {
 
 impl ClassValues {
     /// As the statistics want them.
+    ///
+    /// # Errors
+    /// A class without scores, or a score that is not finite.
     pub fn as_set(&self) -> Result<ScoreSet<'_>, StatsError> {
         ScoreSet::new(&self.memorized, &self.non_memorized)
     }
 }
 
 /// The sets of all seeds, as the statistics want them.
+///
+/// # Errors
+/// As [`ClassValues::as_set`].
 pub fn score_sets(values: &[ClassValues]) -> Result<Vec<ScoreSet<'_>>, StatsError> {
     values.iter().map(ClassValues::as_set).collect()
 }

@@ -170,6 +170,9 @@ impl JsonSchema for PromptSources {
 
 impl PromptSources {
     /// The prompts for a model, lists one after the other; a prompt that an earlier list has counts there.
+    ///
+    /// # Errors
+    /// One of the lists cannot be read, see [`PromptSource::load`].
     pub fn load(&self, model: &ModelSource) -> Result<PromptList> {
         let mut all = PromptList::default();
         for source in &self.0 {
@@ -202,6 +205,10 @@ impl PromptSource {
     }
 
     /// The prompts for a model: `verified` depends on what that model draws.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds no prompt, a published list that is not in the cache, or `verified` for a model
+    /// that is not embedded.
     pub fn load(&self, model: &ModelSource) -> Result<PromptList> {
         match self {
             Self::Embedded(set) => embedded(*set, model),

@@ -41,6 +41,9 @@ pub struct ProfilePrompts {
 
 impl ModelProfile {
     /// Reads YAML; `file` names it in messages.
+    ///
+    /// # Errors
+    /// The text is no valid profile; the message has line and column.
     pub fn parse(file: &str, yaml: &str) -> Result<Self> {
         serde_yaml::from_str(yaml).map_err(|e| Error::Experiment { file: file.to_owned(), reason: e.to_string() })
     }

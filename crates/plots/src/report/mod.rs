@@ -259,7 +259,8 @@ pub struct PromptList {
 impl Report {
     /// The page as one HTML document. The same report gives the same bytes.
     ///
-    /// Fails if a row of a table does not have one cell per column.
+    /// # Errors
+    /// When a row of a table does not have one cell per column.
     pub fn to_html(&self) -> Result<String, ReportError> {
         page::render(self)
     }

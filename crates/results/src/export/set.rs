@@ -26,6 +26,9 @@ struct Target {
 
 impl ExportSet {
     /// Makes `dir` and opens `dir/name.EXTENSION` for each format, so that a bad path fails now and not after hours.
+    ///
+    /// # Errors
+    /// The name is no file name, a folder is in the place of a file, or the folder cannot be made or written to.
     pub fn open(dir: &Path, name: &str, formats: &[Format]) -> Result<Self, ExportError> {
         if name.is_empty() || name.contains(['/', '\\', '\0']) || name == "." || name == ".." {
             return Err(ExportError::BadName { name: name.to_owned() });
@@ -52,6 +55,9 @@ impl ExportSet {
     }
 
     /// Writes every format, then puts all files in place; returns their paths.
+    ///
+    /// # Errors
+    /// A file cannot be written or put in its place.
     pub fn write(mut self, table: &ResultTable) -> Result<Vec<PathBuf>, ExportError> {
         for target in &mut self.targets {
             fill(&mut target.file, target.format.exporter(), table)

@@ -56,6 +56,9 @@ pub struct Difference {
 
 impl Bootstrap {
     /// Mean over `runs` (one score set per seed) of `statistic`, with its interval.
+    ///
+    /// # Errors
+    /// No runs, runs of different numbers of prompts, no resamples, or a confidence or rate out of range.
     pub fn estimate(&self, runs: &[ScoreSet<'_>], statistic: Statistic) -> Result<Estimate, StatsError> {
         self.check(statistic)?;
         let detector = Detector::new(runs, None)?;
@@ -66,6 +69,9 @@ impl Bootstrap {
 
     /// The same for `first` minus `second`. The two may have different numbers of runs, but every run must hold the
     /// same prompts in the same order.
+    ///
+    /// # Errors
+    /// As [`Bootstrap::estimate`], and for detectors with different numbers of prompts.
     pub fn difference(
         &self,
         first: &[ScoreSet<'_>],

@@ -37,6 +37,9 @@ pub struct PairedTest {
 
 impl DeLong {
     /// Needs two prompts or more of either class. O(n log n).
+    ///
+    /// # Errors
+    /// A class has fewer than two scores.
     pub fn new(scores: ScoreSet<'_>) -> Result<Self, StatsError> {
         scores.check_variance()?;
         let ranking = Ranking::new(scores);
@@ -72,6 +75,9 @@ impl DeLong {
     }
 
     /// Estimated covariance of two AUCs on the same prompts.
+    ///
+    /// # Errors
+    /// The two have different numbers of prompts.
     pub fn covariance(&self, other: &Self) -> Result<f64, StatsError> {
         self.check_paired(other)?;
         Ok(covariance_of_means(&self.placements_of_positives, &other.placements_of_positives)
@@ -79,6 +85,9 @@ impl DeLong {
     }
 
     /// Normal interval of the AUC at `confidence` (0..1), cut to 0..=1.
+    ///
+    /// # Errors
+    /// The confidence is not between 0 and 1.
     pub fn interval(&self, confidence: f64) -> Result<Interval, StatsError> {
         check_confidence(confidence)?;
         let half = std::f64::consts::SQRT_2 * erfc_inv(1.0 - confidence) * self.variance().sqrt();
@@ -86,6 +95,9 @@ impl DeLong {
     }
 
     /// Tests whether two detectors have the same AUC on the same prompts, in the same order.
+    ///
+    /// # Errors
+    /// The two have different numbers of prompts.
     pub fn compare(&self, other: &Self) -> Result<PairedTest, StatsError> {
         self.check_paired(other)?;
         // The variance of the differences themselves, not var + var - 2 cov, which cancels badly for close detectors

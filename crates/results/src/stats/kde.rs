@@ -13,6 +13,9 @@ pub struct Kde {
 
 impl Kde {
     /// Needs two different finite samples.
+    ///
+    /// # Errors
+    /// No samples, one that is not finite, or samples without spread.
     pub fn new(samples: &[f64]) -> Result<Self, StatsError> {
         check_finite(samples)?;
         let spread = if samples.len() > 1 { samples.variance() } else { 0.0 };
@@ -57,6 +60,9 @@ fn scott_factor(count: usize) -> f64 {
 }
 
 /// `points` equally spaced values from `low` to `high`, ends included, as `numpy.linspace`.
+///
+/// # Errors
+/// Fewer than two points, or `high` that is not above `low`.
 pub fn grid(low: f64, high: f64, points: usize) -> Result<Vec<f64>, StatsError> {
     let width = high - low;
     if points < 2 || !width.is_finite() || width <= 0.0 {
@@ -72,6 +78,9 @@ pub fn grid(low: f64, high: f64, points: usize) -> Result<Vec<f64>, StatsError> 
 ///
 /// `epsilon` is added to both densities at every point, then each is divided by its sum. Without it the divergence is
 /// infinite where `q` underflows to zero and `p` does not: the treatment of the tails decides the value.
+///
+/// # Errors
+/// An empty grid, one on which a density is zero everywhere, or an epsilon that is negative or not finite.
 pub fn kl_divergence(p: &Kde, q: &Kde, grid: &[f64], epsilon: Option<f64>) -> Result<f64, StatsError> {
     let (Some(&low), Some(&high)) = (grid.first(), grid.last()) else {
         return Err(StatsError::Empty);
@@ -82,6 +91,9 @@ pub fn kl_divergence(p: &Kde, q: &Kde, grid: &[f64], epsilon: Option<f64>) -> Re
 
 /// KL(p || q) in nats on `points` points over the common range of both samples, without epsilon: the computation
 /// suggested for Figure 2.
+///
+/// # Errors
+/// Fewer than two points, or a density that is zero on all of them.
 pub fn kl_on_grid(p: &Kde, q: &Kde, points: usize) -> Result<f64, StatsError> {
     let ((p_low, p_high), (q_low, q_high)) = (p.range(), q.range());
     kl_divergence(p, q, &grid(p_low.min(q_low), p_high.max(q_high), points)?, None)

@@ -13,6 +13,9 @@ pub struct ScoreSet<'a> {
 
 impl<'a> ScoreSet<'a> {
     /// Checks the scores. Infinite scores are refused like NaN, as scikit-learn does: they come from an overflow.
+    ///
+    /// # Errors
+    /// A class without scores, or a score that is not finite.
     pub fn new(positives: &'a [f64], negatives: &'a [f64]) -> Result<Self, StatsError> {
         for (class, scores) in [(Class::Positive, positives), (Class::Negative, negatives)] {
             if scores.is_empty() {

@@ -14,6 +14,9 @@ pub struct Split {
 
 impl Split {
     /// Takes `fitted` of `total` prompts at random. The two classes use different random streams of the same seed.
+    ///
+    /// # Errors
+    /// More are to be taken than there are.
     pub fn seeded(total: usize, fitted: usize, class: Class, seed: u64) -> Result<Self, StatsError> {
         if fitted > total {
             return Err(StatsError::SplitTooLarge { taken: fitted, total });

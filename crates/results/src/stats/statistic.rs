@@ -30,6 +30,9 @@ pub enum Statistic {
 
 impl Statistic {
     /// The statistic of one run.
+    ///
+    /// # Errors
+    /// A false positive rate outside 0..=1.
     pub fn of(&self, scores: ScoreSet<'_>) -> Result<f64, StatsError> {
         self.check()?;
         Ok(self.of_groups(&Ranking::new(scores).groups()))

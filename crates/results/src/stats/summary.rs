@@ -41,6 +41,9 @@ pub struct Summary {
 
 impl Summary {
     /// Summarises `values`, one per run.
+    ///
+    /// # Errors
+    /// No values, or one that is not finite.
     pub fn of(values: &[f64], ddof: Ddof) -> Result<Self, StatsError> {
         check_finite(values)?;
         let std = (values.len() > 1).then(|| match ddof {

@@ -65,6 +65,9 @@ impl FromStr for TprRule {
 }
 
 /// TPR (0..=1) at the false positive rate `fpr` (0..=1) by one of the rules.
+///
+/// # Errors
+/// `fpr` is outside 0..=1.
 pub fn tpr_at_fpr(scores: ScoreSet<'_>, fpr: f64, rule: TprRule) -> Result<f64, StatsError> {
     check_rate(fpr)?;
     Ok(tpr_of_groups(&Ranking::new(scores).groups(), fpr, rule))

@@ -47,6 +47,9 @@ pub struct Origin {
 
 impl ResultTable {
     /// A table without rows. `name` must do as a file stem; column keys must be distinct identifiers.
+    ///
+    /// # Errors
+    /// The name is no file stem, there is no column, or a key is no identifier or comes twice.
     pub fn new(name: impl Into<String>, title: impl Into<String>, columns: Vec<Column>) -> Result<Self, TableError> {
         let name = name.into();
         if !is_file_stem(&name) {
@@ -71,6 +74,10 @@ impl ResultTable {
     }
 
     /// Adds a row. Values that are not finite become missing; a spread that is not finite is dropped with a footnote.
+    ///
+    /// # Errors
+    /// The row has another number of cells than there are columns, a cell of another kind than its column, or a footnote
+    /// that the table does not have.
     pub fn push_row(&mut self, cells: Vec<Cell>) -> Result<(), TableError> {
         if cells.len() != self.columns.len() {
             return Err(TableError::RowWidth {

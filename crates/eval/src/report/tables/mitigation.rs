@@ -177,6 +177,9 @@ fn paired(first: &MethodResult, second: &MethodResult, prompts: usize, quantity:
 }
 
 /// Seconds a prompt: the mitigation with its drawing, and how many times that of none.
+///
+/// # Errors
+/// The name is no file stem.
 pub fn mitigation_times(name: &str, models: &[ModelScores]) -> Result<Option<ResultTable>> {
     let columns = vec![
         Column::new("model", "Model", ColumnKind::Text),

@@ -92,6 +92,9 @@ impl TableKind {
     }
 
     /// Makes the table.
+    ///
+    /// # Errors
+    /// Scores that no statistic can be taken of, or a name that is no file stem.
     pub fn build(
         self,
         experiment: &str,

@@ -8,6 +8,9 @@ use memscope_results::{
 use crate::error::Result;
 
 /// Seconds and network calls to score 10 prompts. A table of its own, because times differ from run to run.
+///
+/// # Errors
+/// The name is no file stem.
 pub fn timing_table(experiment: &str, models: &[ModelTiming]) -> Result<ResultTable> {
     let columns = vec![
         Column::new("model", "Model", ColumnKind::Text),
