@@ -6,6 +6,7 @@ use std::{
     io::{self, Write as _},
 };
 
+use memscope_text::steers;
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -26,20 +27,15 @@ pub(crate) fn visible(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' | '\t' => out.push(c),
-            c if c.is_control() || turns(c) => out.extend(c.escape_unicode()),
+            c if steers(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
     out
 }
 
-/// Unicode's marks and overrides of direction.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// [`visible`], cut where it is long.
-pub(crate) fn excerpt(text: &str) -> String {
+fn bounded(text: &str) -> String {
     match text.char_indices().nth(MOST) {
         Some((end, _)) => visible(&text[..end]) + "…",
         None => visible(text),
@@ -49,7 +45,7 @@ pub(crate) fn excerpt(text: &str) -> String {
 /// Says something on standard error.
 pub(crate) fn note(text: &str) {
     // Nobody is there to be told that standard error is closed.
-    let _ = writeln!(io::stderr(), "{}", excerpt(text));
+    let _ = writeln!(io::stderr(), "{}", bounded(text));
 }
 
 /// Logs go to standard error; `MEMSCOPE_LOG` overrides `-v`.
@@ -91,7 +87,7 @@ where
         let level = *event.metadata().level();
         let mut text = Text::default();
         event.record(&mut text);
-        let text = excerpt(&text.0);
+        let text = bounded(&text.0);
         match colour(level).filter(|_| self.colour) {
             Some(colour) => writeln!(writer, "\u{1b}[{colour}m{level:>5}\u{1b}[0m {text}"),
             None => writeln!(writer, "{level:>5} {text}"),
@@ -131,6 +127,6 @@ mod tests {
     fn messages_neither_steer_nor_flood_a_terminal() {
         assert_eq!(visible("red\u{1b}[2J\r\u{9b}1m\n\tcat"), "red\\u{1b}[2J\\u{d}\\u{9b}1m\n\tcat");
         assert_eq!(visible("a\u{202e}b é 犬"), "a\\u{202e}b é 犬");
-        assert_eq!(excerpt(&"ä".repeat(1_000_000)).chars().count(), MOST + 1);
+        assert_eq!(bounded(&"ä".repeat(1_000_000)).chars().count(), MOST + 1);
     }
 }

@@ -230,7 +230,7 @@ fn modules_of(name: &str) -> Graph {
 #[test]
 fn no_crate_has_modules_that_import_one_another() {
     let crates = crates();
-    assert!(crates.len() >= 14 && modules_of("eval").len() >= 10, "too little was read");
+    assert!(crates.len() >= 10 && modules_of("eval").len() >= 10, "too little was read");
     for name in crates.keys() {
         if let Some(circle) = circle(&modules_of(name)) {
             panic!("crates/{name}: these modules import one another: {} -> {}", circle.join(" -> "), circle[0]);

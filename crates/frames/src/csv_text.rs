@@ -1,9 +1,10 @@
 //! Values with a delimiter, read as Python's csv module and spreadsheets read them: a quote inside an unquoted cell is a
 //! character like any other.
 
+use memscope_text::excerpt;
+
 use crate::{
     error::{Error, Result},
-    excerpt::excerpt,
     table::{Cell, Column, Table},
 };
 

@@ -18,7 +18,6 @@
 
 mod csv_text;
 mod error;
-mod excerpt;
 mod format;
 mod json;
 mod parquet;
@@ -29,7 +28,6 @@ mod values;
 mod write;
 
 pub use error::{Error, Result};
-pub use excerpt::excerpt;
 pub use format::Format;
 pub use read::{MOST_BYTES, read_bytes, read_table};
 pub use table::{Cell, Column, Columns, PROMPT_NAMES, Table, prompt_column};

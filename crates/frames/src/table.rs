@@ -1,9 +1,8 @@
 //! A table: named columns of cells.
 
-use crate::{
-    error::{Error, Result},
-    excerpt::excerpt,
-};
+use memscope_text::excerpt;
+
+use crate::error::{Error, Result};
 
 /// Which columns are wanted. A format that stores columns apart (Parquet) reads no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

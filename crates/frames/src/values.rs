@@ -1,8 +1,9 @@
 //! Numbers and classes, as people write them.
 
+use memscope_text::excerpt;
+
 use crate::{
     error::{Error, Result},
-    excerpt::excerpt,
     table::{Cell, Column, Table},
 };
 

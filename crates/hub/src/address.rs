@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use memscope_text::{excerpt, shortened};
 use ureq::http::Uri;
 
 /// A URL. Shown, it has neither user, password nor query: storage servers sign in the query.
@@ -130,23 +131,7 @@ fn without_user(url: &str) -> String {
 pub(crate) fn reason(text: &str) -> String {
     let words =
         text.split_whitespace().map(|word| if word.contains("://") { without_user(word) } else { word.to_owned() });
-    shorten(&printable(&words.collect::<Vec<_>>().join(" ")), 300)
-}
-
-/// What a server sent, fit to be shown.
-pub(crate) fn excerpt(text: &str) -> String {
-    shorten(&printable(text), 80)
-}
-
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-fn shorten(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
+    shortened(&words.collect::<Vec<_>>().join(" "), 300)
 }
 
 /// Percent-encodes what a path may not hold; `/` stays.
@@ -171,7 +156,7 @@ mod tests {
         assert_eq!(format!("{address:?}"), address.to_string());
         assert_eq!(Address::new("me:pass@host/a").to_string(), "***@host/a");
         assert_eq!(Address::new("https://host/a@b").to_string(), "https://host/a@b");
-        assert_eq!(reason("proxy http://u:p@host:1/ \u{1b}[31mfailed"), "proxy http://***@host:1/ \u{fffd}[31mfailed");
+        assert_eq!(reason("proxy http://u:p@host:1/ \u{1b}[31mfailed"), "proxy http://***@host:1/ \\u{1b}[31mfailed");
         assert_eq!(reason(&"x".repeat(9000)).chars().count(), 301);
         assert_eq!(format!("{:?}", Token::new("hf_secret".into())), "a token");
     }

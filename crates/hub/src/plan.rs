@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
+use memscope_text::excerpt;
 use serde::Deserialize;
 use ureq::http::Method;
 
 use crate::{
-    address::{Address, excerpt, segment},
+    address::{Address, segment},
     client::{Client, Follow},
     environment::{Hub, Network},
     error::{Absence, Error, Result},

@@ -1,11 +1,11 @@
 //! Reads diffusers' and transformers' config.json files: what they read is understood or refused by name, what they
 //! ignore is ignored.
 
+use memscope_text::excerpt;
 use serde_json::{Map, Value};
 
 use crate::{
     error::{Error, Result},
-    excerpt::excerpt,
     files::ModelFiles,
     json,
 };

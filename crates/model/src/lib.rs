@@ -31,7 +31,6 @@ mod config;
 pub mod cost;
 mod diffusion;
 mod error;
-mod excerpt;
 mod execution;
 mod file_names;
 mod files;

@@ -3,6 +3,7 @@
 use std::io;
 
 use half::{bf16, f16};
+use memscope_text::excerpt;
 use rayon::prelude::*;
 use safetensors::Dtype;
 
@@ -10,7 +11,6 @@ use crate::{
     bytes::{Bytes, PIECE},
     checkpoint::View,
     error::{Error, Result},
-    excerpt::excerpt,
     safetensors_file::Stored,
 };
 

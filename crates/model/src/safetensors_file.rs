@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use memscope_text::excerpt;
 use safetensors::{Dtype, tensor::Metadata};
 
 use crate::{
     bytes::Bytes,
     error::{Error, Result},
-    excerpt::excerpt,
 };
 
 /// Longest header of the format, as its own library reads it.

@@ -2,10 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{
-    error::{Error, Result},
-    excerpt::excerpt,
-};
+use memscope_text::excerpt;
+
+use crate::error::{Error, Result};
 
 /// Two whole numbers: height and width, or top and left, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

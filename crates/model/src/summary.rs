@@ -122,7 +122,7 @@ fn by_reason(unused: &[(String, &'static str)]) -> Vec<UnusedTensors> {
                 reasons.push(UnusedTensors {
                     reason: (*reason).to_owned(),
                     count: 1,
-                    first: crate::excerpt::excerpt(tensor),
+                    first: memscope_text::excerpt(tensor),
                 });
             }
         }

@@ -8,12 +8,12 @@ use std::{
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use half::f16;
+use memscope_text::excerpt;
 
 use crate::{
     bytes::Bytes,
     checkpoint::{Entry, Network, View},
     error::{Error, Result},
-    excerpt::excerpt,
     execution::{DeviceChoice, Execution, Place},
     files::ModelFiles,
     layout::weight_files,

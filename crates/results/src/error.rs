@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use memscope_text::excerpt;
+
 use crate::{export_error::ExportError, stats::StatsError, table::TableError};
 
 /// The result of this crate's own operations.
@@ -47,8 +49,8 @@ pub enum Error {
     /// A name in a results folder leads elsewhere.
     #[error(
         "{} names the file {}, which is no plain name inside the folder; the entry is not followed",
-        crate::excerpt(index),
-        crate::excerpt(name)
+        excerpt(index),
+        excerpt(name)
     )]
     OutsideName {
         /// The file that holds the name.
@@ -78,7 +80,7 @@ pub enum Error {
     /// The shards there are those of another plan.
     #[error(
         "{} holds shards of another plan: {}; merge or remove that folder first, or give another --results folder",
-        folder.display(), crate::excerpt(differences)
+        folder.display(), excerpt(differences)
     )]
     OtherPlan {
         /// The folder of the shards.
@@ -103,7 +105,7 @@ pub enum Error {
         reason: String,
     },
     /// A file is damaged.
-    #[error("{} is damaged: {}; run the experiment again", path.display(), crate::excerpt(reason))]
+    #[error("{} is damaged: {}; run the experiment again", path.display(), excerpt(reason))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -126,8 +128,8 @@ pub enum Error {
     /// Two folders hold no experiment of the same name.
     #[error(
         "nothing can be compared: {} holds {}, {} holds {}; give two folders of the same experiment",
-        first.display(), crate::excerpt(&first_names.join(", ")), second.display(),
-        crate::excerpt(&second_names.join(", "))
+        first.display(), excerpt(&first_names.join(", ")), second.display(),
+        excerpt(&second_names.join(", "))
     )]
     NothingInCommon {
         /// The first folder.

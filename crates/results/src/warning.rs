@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use memscope_text::excerpt;
 use serde::{Deserialize, Serialize};
-
-use crate::excerpt;
 
 /// Line numbers that a message lists at most.
 const MOST_LINES: usize = 10;

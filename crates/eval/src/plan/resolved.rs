@@ -2,9 +2,9 @@
 
 use std::{collections::HashSet, path::Path, rc::Rc};
 
-use memscope_frames::excerpt;
 use memscope_metric::{Detector, ResolvedProtocol};
 use memscope_model::{Blueprint, ModelSource, NoisePrecision};
+use memscope_text::excerpt;
 
 use super::inputs::score_files;
 use crate::{

@@ -5,9 +5,10 @@ use std::{
     path::Path,
 };
 
-use memscope_frames::{Cell, Columns, Table, excerpt, prompt_column};
+use memscope_frames::{Cell, Columns, Table, prompt_column};
 use memscope_metric::Score;
 use memscope_results::{Warning, files, manifest::ScoreFileRecord};
+use memscope_text::excerpt;
 
 use super::{DetectorScores, GradedScores, SeedScores};
 use crate::{

@@ -20,6 +20,8 @@ use serde_json::Value;
 pub(crate) use names::ldm_of_unet;
 pub(crate) use view::View;
 
+use memscope_text::excerpt;
+
 use self::{
     family::{Family, TextKind, TextLayout, inferred},
     shape::Shapes,
@@ -29,7 +31,6 @@ use self::{
 use crate::{
     bytes::Bytes,
     error::{Error, Result},
-    excerpt::excerpt,
     file_names::SCHEDULER,
     parameterization::Parameterization,
     safetensors_file::{Header, Stored},

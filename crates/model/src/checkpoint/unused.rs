@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memscope_text::excerpt;
+
 use super::{Network, UNET, VAE};
 use crate::{
     error::{Error, Result},
-    excerpt::excerpt,
     safetensors_file::Header,
 };
 

@@ -14,6 +14,8 @@ use std::{
     str::FromStr,
 };
 
+use memscope_text::excerpt;
+
 use self::{
     delta::Change,
     keys::{Component, Module},
@@ -21,7 +23,6 @@ use self::{
 use crate::{
     bytes::Bytes,
     error::{Error, Result},
-    excerpt::excerpt,
     numbers::read_tensor,
     safetensors_file::Header,
 };

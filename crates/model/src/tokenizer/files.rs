@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use memscope_text::excerpt;
 use serde_json::Value;
 
 use super::{END_OF_WORD, TokenizerError};
-use crate::{excerpt::excerpt, json};
+use crate::json;
 
 /// The reference reads this many lines of `merges.txt` after the header.
 const MAX_MERGES: usize = 49_152 - 256 - 2;

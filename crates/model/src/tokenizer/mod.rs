@@ -28,10 +28,9 @@ pub use self::files::TokenizerFiles;
 use self::files::Vocabulary;
 use self::literals::Literals;
 pub use self::spec::TokenizerSpec;
-use crate::{
-    excerpt::excerpt,
-    text_fix::{TextFix, fix_text},
-};
+use memscope_text::excerpt;
+
+use crate::text_fix::{TextFix, fix_text};
 
 /// Tokens of a prompt's end that are not read but told; of a longer end the beginning is.
 const MOST_CUT: usize = 1000;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use memscope_text::excerpt;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{TokenizerError, files::Vocabulary};
-use crate::{excerpt::excerpt, json};
+use crate::json;
 
 const END_OF_TEXT: &str = "<|endoftext|>";
 const START_OF_TEXT: &str = "<|startoftext|>";

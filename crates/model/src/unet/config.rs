@@ -1,8 +1,9 @@
 //! The configuration of the UNet.
 
+use memscope_text::excerpt;
 use serde_json::Value;
 
-use crate::{config::Config, error::Result, excerpt::excerpt};
+use crate::{config::Config, error::Result};
 
 /// The shape of a `UNet2DConditionModel` that this crate can build, checked from its config.json.
 #[derive(Clone, Debug, PartialEq, Eq)]

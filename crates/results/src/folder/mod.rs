@@ -32,9 +32,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use memscope_text::excerpt;
+
 use crate::{
     error::{Error, Result},
-    excerpt, files,
+    files,
     manifest::Manifest,
     settings::Settings,
 };

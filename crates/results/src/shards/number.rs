@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use memscope_text::excerpt;
+
 /// Shards of one plan at most.
 const MOST_SHARDS: usize = 100_000;
 
@@ -148,7 +150,7 @@ impl<F: Fn(&str) -> Option<String>> ShardVariables<F> {
             None => Ok(None),
             Some(text) => {
                 let number = text.parse().ok().filter(|number| *number <= MOST_SHARDS * 1000);
-                number.map(Some).ok_or_else(|| format!("{name} is '{}', which is no number", crate::excerpt(&text)))
+                number.map(Some).ok_or_else(|| format!("{name} is '{}', which is no number", excerpt(&text)))
             }
         }
     }
