@@ -5,6 +5,9 @@ use std::fmt;
 use memscope_text::{excerpt, shortened};
 use ureq::http::Uri;
 
+/// Characters of a URL that are shown at most.
+const MOST_SHOWN: usize = 1_000;
+
 /// A URL. Shown, it has neither user, password nor query: storage servers sign in the query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address(String);
@@ -87,7 +90,7 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let shown = self.0.split(['?', '#']).next().unwrap_or_default();
-        f.write_str(&printable(&without_user(shown)))
+        f.write_str(&shortened(&without_user(shown), MOST_SHOWN))
     }
 }
 

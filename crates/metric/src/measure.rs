@@ -51,5 +51,8 @@ pub trait Measure: Send + Sync {
     }
 
     /// The values of each generation; all generations are of one model.
+    ///
+    /// # Errors
+    /// The network fails, or its output is not finite.
     fn measure(&self, generations: &[Generation]) -> memscope_model::Result<Vec<Vec<f64>>>;
 }

@@ -32,5 +32,8 @@ pub trait Exporter {
     fn extension(&self) -> &'static str;
 
     /// Writes the whole table; the output ends with a line break.
+    ///
+    /// # Errors
+    /// The output takes no more.
     fn write(&self, table: &ResultTable, out: &mut dyn Write) -> io::Result<()>;
 }

@@ -21,9 +21,15 @@ pub trait Jacobian {
     fn dim(&self) -> usize;
 
     /// J·v for every v, each of d numbers and any length, in the order of `vectors`.
+    ///
+    /// # Errors
+    /// What computes the product fails.
     fn apply(&self, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, Self::Error>;
 
     /// Jᵀ·v for every v, or `None` where only products with J can be had.
+    ///
+    /// # Errors
+    /// As [`Jacobian::apply`].
     fn apply_transposed(&self, vectors: &[Vec<f64>]) -> Result<Option<Vec<Vec<f64>>>, Self::Error> {
         let _ = vectors;
         Ok(None)
