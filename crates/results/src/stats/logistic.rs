@@ -44,6 +44,10 @@ impl<const K: usize> LogisticFit<K> {
 
 impl Logistic {
     /// Fits on the features of each prompt of either class.
+    ///
+    /// # Errors
+    /// A class without prompts, a feature that is not finite, a regularisation that is not positive and finite, or no
+    /// convergence.
     pub fn fit<const K: usize>(
         &self,
         positives: &[[f64; K]],
