@@ -57,7 +57,7 @@ pub(crate) fn validate(file: &Path) -> anyhow::Result<()> {
     let (name, yaml) = text(file)?;
     let experiment = ExperimentFile::parse(&name, &yaml)?.check(&name)?;
     for experiment in all_points(&experiment)? {
-        check_inputs(experiment)?;
+        check_inputs(&experiment)?;
         for (source, entry) in experiment.models() {
             if let Some(download) = downloads::not_cached(source) {
                 tracing::warn!("{download} is not in the cache; a run downloads it first");
@@ -185,7 +185,7 @@ fn plan(
         let count = points.len();
         for (i, (folder, experiment)) in points.into_iter().enumerate() {
             let label = if count > 1 { format!("{name} {}/{count}", i + 1) } else { (*name).to_owned() };
-            check_inputs(experiment)?;
+            check_inputs(&experiment)?;
             // A later point of a sweep finds what an earlier one has measured anew.
             let policy = policy(options.fresh && i == 0);
             for (source, entry) in experiment.models() {

@@ -13,7 +13,7 @@ use memscope_results::{
 
 use super::{input::Asked, measure::Measured, rows};
 use crate::{
-    args::Audit,
+    args,
     messages::note,
     output::print_table,
     targets::{self, check_writable},
@@ -23,7 +23,7 @@ use crate::{
 const SHOWN: usize = 25;
 
 /// Tries the output before anything is measured for it.
-pub(crate) fn check_free(args: &Audit) -> anyhow::Result<()> {
+pub(crate) fn check_free(args: &args::Audit) -> anyhow::Result<()> {
     let folder = args.out.as_ref().map(AuditFolder::new);
     let files = folder.iter().flat_map(|folder| [folder.record(), folder.table(), folder.page()]);
     files.chain(args.table.clone()).try_for_each(|path| targets::check_free(&path, args.scores.overwrite))?;
@@ -39,7 +39,7 @@ pub(crate) fn check_free(args: &Audit) -> anyhow::Result<()> {
 }
 
 /// Writes the record, the table, the page and the pictures.
-pub(crate) fn write(args: &Audit, asked: &Asked, audit: &mut Audit, measured: &Measured) -> anyhow::Result<()> {
+pub(crate) fn write(args: &args::Audit, asked: &Asked, audit: &mut Audit, measured: &Measured) -> anyhow::Result<()> {
     let ranking = measured.scores.ranking(asked.plan.audited);
     if let Some(path) = &args.table {
         write_table(path, asked, audit, &ranking)?;

@@ -13,7 +13,7 @@ use memscope_results::audit::{
 };
 
 use super::{SOFTWARE, input::Asked, measure::Measured};
-use crate::{args::Audit, exit_code::UserError};
+use crate::{args, exit_code::UserError};
 
 /// Numbers of the calibration prompts: one list for each condition, and the base's.
 struct Calibrating {
@@ -24,7 +24,7 @@ struct Calibrating {
 
 /// Puts the record together; names of pictures are those that they will have below the audit's folder.
 pub(crate) fn audit(
-    args: &Audit,
+    args: &args::Audit,
     asked: &Asked,
     measured: &Measured,
     calibration: Option<&CalibrationFile>,
