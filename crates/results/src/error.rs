@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use memscope_text::excerpt;
+use memscope_text::long_excerpt;
 
 use crate::{export_error::ExportError, stats::StatsError, table::TableError};
 
@@ -49,8 +49,8 @@ pub enum Error {
     /// A name in a results folder leads elsewhere.
     #[error(
         "{} names the file {}, which is no plain name inside the folder; the entry is not followed",
-        excerpt(index),
-        excerpt(name)
+        long_excerpt(index),
+        long_excerpt(name)
     )]
     OutsideName {
         /// The file that holds the name.
@@ -80,7 +80,7 @@ pub enum Error {
     /// The shards there are those of another plan.
     #[error(
         "{} holds shards of another plan: {}; merge or remove that folder first, or give another --results folder",
-        folder.display(), excerpt(differences)
+        folder.display(), long_excerpt(differences)
     )]
     OtherPlan {
         /// The folder of the shards.
@@ -105,7 +105,7 @@ pub enum Error {
         reason: String,
     },
     /// A file is damaged.
-    #[error("{} is damaged: {}; run the experiment again", path.display(), excerpt(reason))]
+    #[error("{} is damaged: {}; run the experiment again", path.display(), long_excerpt(reason))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -128,8 +128,8 @@ pub enum Error {
     /// Two folders hold no experiment of the same name.
     #[error(
         "nothing can be compared: {} holds {}, {} holds {}; give two folders of the same experiment",
-        first.display(), excerpt(&first_names.join(", ")), second.display(),
-        excerpt(&second_names.join(", "))
+        first.display(), long_excerpt(&first_names.join(", ")), second.display(),
+        long_excerpt(&second_names.join(", "))
     )]
     NothingInCommon {
         /// The first folder.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use memscope_text::excerpt;
+use memscope_text::long_excerpt;
 use serde::{Deserialize, Serialize};
 
 /// Line numbers that a message lists at most.
@@ -83,7 +83,7 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::TruncatedPrompt { prompt, cut } => {
-                let (cut, prompt) = (excerpt(cut), excerpt(prompt));
+                let (cut, prompt) = (long_excerpt(cut), long_excerpt(prompt));
                 write!(f, "the model does not read the end of a long prompt: '{cut}' of '{prompt}'")
             }
             Self::DuplicatePrompt { list, prompt, lines } => {
@@ -92,11 +92,11 @@ impl fmt::Display for Warning {
                     0 => String::new(),
                     more => format!(" and {more} more"),
                 };
-                let (list, prompt, shown) = (excerpt(list), excerpt(prompt), shown.join(", "));
+                let (list, prompt, shown) = (long_excerpt(list), long_excerpt(prompt), shown.join(", "));
                 write!(f, "{list}: '{prompt}' stands on lines {shown}{more}; it counts once")
             }
             Self::ScoreFilePrompts { detector, file, missing_memorized, missing_non_memorized, extra } => {
-                write!(f, "{} ({}): ", excerpt(detector), excerpt(file))?;
+                write!(f, "{} ({}): ", long_excerpt(detector), long_excerpt(file))?;
                 if missing_memorized + missing_non_memorized > 0 {
                     write!(
                         f,
@@ -112,12 +112,12 @@ impl fmt::Display for Warning {
                 Ok(())
             }
             Self::ScoreFile { detector, file, remark } => {
-                write!(f, "{} ({}): {}", excerpt(detector), excerpt(file), excerpt(remark))
+                write!(f, "{} ({}): {}", long_excerpt(detector), long_excerpt(file), long_excerpt(remark))
             }
-            Self::FigureLeftOut { reason } => f.write_str(&excerpt(reason)),
-            Self::BlankLines { list, count } => write!(f, "{}: {count} blank lines were skipped", excerpt(list)),
+            Self::FigureLeftOut { reason } => f.write_str(&long_excerpt(reason)),
+            Self::BlankLines { list, count } => write!(f, "{}: {count} blank lines were skipped", long_excerpt(list)),
             Self::InBothClasses { prompt } => {
-                let prompt = excerpt(prompt);
+                let prompt = long_excerpt(prompt);
                 write!(f, "'{prompt}' is in the memorized and in the non-memorized list; it counts in both")
             }
             Self::FewNonMemorized { non_memorized, target_fpr } => write!(

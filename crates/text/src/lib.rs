@@ -1,11 +1,18 @@
 //! What others wrote (files, servers, arguments) in a message: short, and without characters that a terminal acts on.
 
-/// Characters of an excerpt at most.
-const MOST: usize = 200;
+/// Characters of a name or a value at most.
+const MOST: usize = 80;
+/// Characters of a sentence or a list at most.
+const MOST_OF_SENTENCE: usize = 200;
 
-/// The beginning of a text for a message: at most 200 characters, see [`shortened`].
+/// The beginning of a name or a value for a message: at most 80 characters, see [`shortened`].
 pub fn excerpt(text: &str) -> String {
     shortened(text, MOST)
+}
+
+/// The beginning of a sentence, a list or a prompt for a message: at most 200 characters, see [`shortened`].
+pub fn long_excerpt(text: &str) -> String {
+    shortened(text, MOST_OF_SENTENCE)
 }
 
 /// At most `most` characters of a text; those that [`steers`] names are escaped as Rust writes them, and `…` stands for
@@ -38,6 +45,7 @@ mod tests {
         assert_eq!(excerpt("red\u{1b}[2J apple\n"), "red\\u{1b}[2J apple\\n");
         assert_eq!(excerpt("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(excerpt(&"é".repeat(100_000)), format!("{}…", "é".repeat(MOST)));
+        assert_eq!(long_excerpt(&"é".repeat(100_000)), format!("{}…", "é".repeat(MOST_OF_SENTENCE)));
         assert_eq!(shortened("four", 4), "four");
         assert_eq!(shortened("four", 3), "fou…");
     }

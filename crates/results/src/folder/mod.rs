@@ -32,7 +32,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use memscope_text::excerpt;
+use memscope_text::long_excerpt;
 
 use crate::{
     error::{Error, Result},
@@ -260,7 +260,8 @@ impl Folder {
             .into_iter()
             .filter(|key| there.get(*key) != settings.get(*key))
             .map(|key| {
-                let value = |settings: &Settings| settings.get(key).map_or("unset".to_owned(), |value| excerpt(value));
+                let value =
+                    |settings: &Settings| settings.get(key).map_or("unset".to_owned(), |value| long_excerpt(value));
                 format!("{key} is {} there and {} here", value(&there), value(settings))
             })
             .collect();

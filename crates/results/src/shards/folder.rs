@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use memscope_text::excerpt;
+use memscope_text::long_excerpt;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{DoneRecord, JobsRecord, MergedRecord, PlanRecord, SHARD_FORMAT, Shard, StateRecord};
@@ -167,7 +167,7 @@ fn differences(there: &PlanRecord, here: &PlanRecord) -> Option<String> {
     }
     let keys = there.settings.keys().chain(here.settings.keys());
     let differs = keys.into_iter().find(|key| there.settings.get(*key) != here.settings.get(*key));
-    let value = |plan: &PlanRecord, key: &str| plan.settings.get(key).map_or("unset".into(), |v| excerpt(v));
+    let value = |plan: &PlanRecord, key: &str| plan.settings.get(key).map_or("unset".into(), |v| long_excerpt(v));
     Some(match differs {
         Some(key) => format!("{key} is {} there and {} here", value(there, key), value(here, key)),
         None => "other prompts, or a model with other configurations".into(),

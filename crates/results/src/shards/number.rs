@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use memscope_text::excerpt;
+use memscope_text::long_excerpt;
 
 /// Shards of one plan at most.
 const MOST_SHARDS: usize = 100_000;
@@ -150,7 +150,7 @@ impl<F: Fn(&str) -> Option<String>> ShardVariables<F> {
             None => Ok(None),
             Some(text) => {
                 let number = text.parse().ok().filter(|number| *number <= MOST_SHARDS * 1000);
-                number.map(Some).ok_or_else(|| format!("{name} is '{}', which is no number", excerpt(&text)))
+                number.map(Some).ok_or_else(|| format!("{name} is '{}', which is no number", long_excerpt(&text)))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How far the shards of a plan are.
 
-use memscope_text::excerpt;
+use memscope_text::long_excerpt;
 use serde::Serialize;
 
 use super::{Hardware, Shard, Shards, Stage};
@@ -175,7 +175,7 @@ impl Shards {
             }
             Ok(Some(done)) => {
                 status.state = ShardState::Failed;
-                status.message = format!("its DONE is that of shard {} of another plan", excerpt(&done.shard));
+                status.message = format!("its DONE is that of shard {} of another plan", long_excerpt(&done.shard));
             }
             Err(error) => (status.state, status.message) = (ShardState::Failed, error.to_string()),
         }
