@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use crate::{excerpt::excerpt, parameterization::Parameterization, safetensors_file::Header};
+use crate::{excerpt::excerpt, parameterization::Parameterization, tensor_file::Header};
 
 /// What a file says about the meaning of its network's output and about its sampling.
 pub(super) struct Statements {

@@ -6,7 +6,7 @@ use super::{Network, UNET, VAE};
 use crate::{
     error::{Error, Result},
     excerpt::excerpt,
-    safetensors_file::Header,
+    tensor_file::Header,
 };
 
 /// What else a checkpoint may hold: (beginning or whole name, why it is not used).
