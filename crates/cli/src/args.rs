@@ -18,6 +18,8 @@ use memscope_model::{
 };
 use memscope_results::{export::Format, shards::ShardChoice};
 
+use crate::exit_code::UserError;
+
 pub(crate) use export::{Noise, NoiseExport, Predictions, PredictionsExport};
 use pictures::{DUPLICATES_HELP, JUDGE_HELP, SIMILARITY_HELP};
 pub(crate) use pictures::{Duplicates, Judge, JudgeArgs, PictureOutput, Similarity};
@@ -133,10 +135,10 @@ pub(crate) enum Command {
 }
 
 /// A model on the command line.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, a .safetensors checkpoint of SD 1.x, 2.x or SDXL, or
-    /// a Hub id, owner/name[@revision].
+    /// embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, a checkpoint file (.safetensors, .ckpt) of SD 1.x,
+    /// 2.x or SDXL, or a Hub id, owner/name[@revision].
     #[arg(long = "model", value_name = "SRC")]
     source: ModelSource,
     /// Variant of the weight files, e.g. fp16 for *.fp16.safetensors; by default those without one.
@@ -168,7 +170,7 @@ pub(crate) struct ModelArgs {
 /// How a checkpoint in one file is read.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FileArgs {
-    /// VAE in place of the one in the checkpoint file: a .safetensors file.
+    /// VAE in place of the one in the checkpoint file: a .safetensors or PyTorch file.
     #[arg(long, value_name = "FILE")]
     vae: Option<PathBuf>,
     /// Folder in diffusers layout (or embedded:NAME) whose configurations and tokenizer describe the checkpoint file; by
@@ -181,6 +183,12 @@ pub(crate) struct FileArgs {
     /// Read the averaged weights (EMA) of the checkpoint file's UNet in place of the trained ones.
     #[arg(long)]
     ema: bool,
+}
+
+/// A model, and the scale of its LoRA file where several are asked for.
+pub(crate) struct ScaledModel {
+    pub(crate) lora_scale: Option<f64>,
+    pub(crate) model: ModelArgs,
 }
 
 /// What SDXL is told of a picture's size.
@@ -243,6 +251,24 @@ impl ModelArgs {
     /// Its LoRA files.
     pub(crate) fn loras(&self) -> &[Lora] {
         &self.loras
+    }
+
+    /// The model at each of these scales of its one LoRA file, or as it is where there are none.
+    pub(crate) fn at_scales(&self, scales: &[f64]) -> anyhow::Result<Vec<ScaledModel>> {
+        if scales.is_empty() {
+            return Ok(vec![ScaledModel { lora_scale: None, model: self.clone() }]);
+        }
+        let [lora] = self.loras() else {
+            return Err(UserError::input("--lora-scale needs exactly one --lora").into());
+        };
+        let scaled = |scale: &f64| {
+            if !scale.is_finite() {
+                return Err(UserError::input(format!("--lora-scale {scale} is not a number")).into());
+            }
+            let loras = vec![Lora { scale: *scale, ..lora.clone() }];
+            Ok(ScaledModel { lora_scale: Some(*scale), model: Self { loras, ..self.clone() } })
+        };
+        scales.iter().map(scaled).collect()
     }
 
     /// How it is loaded.
@@ -499,6 +525,9 @@ pub(crate) struct Detect {
     /// Detector to run beside the anisotropy metric; may be repeated.
     #[arg(long = "detector", value_name = "NAME", default_values_t = [DetectorName::Anisotropy])]
     pub(crate) detectors: Vec<DetectorName>,
+    /// Scores once for each of these scales of the one --lora, e.g. 0.25,0.5,1.
+    #[arg(long, value_name = "SCALES", value_delimiter = ',', allow_negative_numbers = true)]
+    pub(crate) lora_scale: Vec<f64>,
     /// Noise generator: torch-cuda, torch-cuda/BLOCKS, torch-cpu or native.
     #[arg(long, default_value_t = NoiseGenerator::A6000)]
     pub(crate) generator: NoiseGenerator,
@@ -850,6 +879,15 @@ pub(crate) struct Mitigate {
     /// Folder for the files.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Keep measurements and pictures in this folder, so that the same command goes on where it was.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results: Option<PathBuf>,
+    /// Measure and draw everything again instead of reusing what --results holds.
+    #[arg(long, requires = "results")]
+    pub(crate) fresh: bool,
+    /// Which part of it; needs --results.
+    #[command(flatten)]
+    pub(crate) part: ShardArgs,
     /// Replace files that are there.
     #[arg(long)]
     pub(crate) overwrite: bool,

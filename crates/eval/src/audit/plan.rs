@@ -8,10 +8,10 @@ use memscope_results::Settings;
 
 use super::{StatisticName, SubjectItem};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     plan::{ModelIdentity, NoisePlan, NoiseSharing, Task},
     prompts::KnownPrompt,
-    spec::{DetectorEntry, MitigationEntry, entry_of_text},
+    spec::{DetectorEntry, MitigationEntry},
     tasks::{
         CaptionedPicture, Detection, JudgeFiles, Judging, LossNoise, LossPicture, Mitigations, PictureLosses,
         PictureNames, PlannedMethod, TrainingPictures,
@@ -138,8 +138,7 @@ impl AuditPlan {
         folder: &Path,
         judges: Option<JudgeFiles>,
     ) -> Result<Drawing> {
-        let entry: MitigationEntry =
-            entry_of_text("none").map_err(|_| Error::internal("there is no plain sampling"))?;
+        let entry = MitigationEntry::none();
         let method = PlannedMethod { label: entry.label(), method: entry.build(&Protocol::default(), blueprint)? };
         let known = |at: &usize| KnownPrompt {
             text: self.items[*at].prompt.clone(),
@@ -179,15 +178,19 @@ impl AuditPlan {
                 };
                 (0..drawing.draws.units()).flat_map(of_unit).collect()
             }
-            _ => {
-                let captioned = |item: &SubjectItem| {
-                    let picture = LossPicture::Given(item.picture.clone()?);
-                    Some(CaptionedPicture { prompt: item.prompt.clone(), picture })
-                };
-                self.items.iter().filter_map(captioned).collect()
-            }
+            _ => return Some(self.picture_losses(model)),
         };
         Some(PictureLosses { model, pictures, noise: self.settings.loss_noise(), batch: self.settings.batch })
+    }
+
+    /// The losses of the training pictures.
+    pub fn picture_losses(&self, model: ModelIdentity) -> PictureLosses {
+        let captioned = |item: &SubjectItem| {
+            let picture = LossPicture::Given(item.picture.clone()?);
+            Some(CaptionedPicture { prompt: item.prompt.clone(), picture })
+        };
+        let pictures = self.items.iter().filter_map(captioned).collect();
+        PictureLosses { model, pictures, noise: self.settings.loss_noise(), batch: self.settings.batch }
     }
 
     /// The items that are drawn for the statistic itself.
