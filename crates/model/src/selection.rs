@@ -125,10 +125,10 @@ mod tests {
         let error = select(&listing(), Some(&bf16)).unwrap_err().to_string();
         assert!(error.contains("model.bf16.safetensors") && error.contains("fp16"), "{error}");
         let only_half: Vec<String> =
-            listing().into_iter().filter(|n| !n.ends_with("model.safetensors") && !n.ends_with(".bin")).collect();
+            listing().into_iter().filter(|n| !n.ends_with("model.safetensors") && !n.contains(".bin")).collect();
         let error = select(&only_half, None).unwrap_err().to_string();
         assert!(error.contains("--variant") && error.contains("fp16"), "{error}");
-        let is_weights = |name: &str| name.ends_with(".safetensors") || name.ends_with(".bin");
+        let is_weights = |name: &str| name.ends_with(".safetensors") || name.contains(".bin");
         let none: Vec<String> = listing().into_iter().filter(|n| !is_weights(n)).collect();
         assert!(matches!(select(&none, None), Err(Error::MissingFile { .. })));
     }

@@ -59,12 +59,7 @@ impl Walk<'_> {
                 }
             }
             Value::Object(Some(attributes)) => self.visit(*attributes, name, depth + 1)?,
-            Value::Tensor(tensor) => {
-                if self.named.tensors.insert(name.to_owned(), tensor.clone()).is_some() {
-                    let (tensor, reason) = (printable(name), "two tensors have this name".to_owned());
-                    return Err(TorchFileError::Tensor { tensor, reason });
-                }
-            }
+            Value::Tensor(tensor) => self.add(name, tensor)?,
             Value::Int(number) => {
                 self.named.numbers.insert(name.to_owned(), *number as f64);
             }
@@ -74,6 +69,18 @@ impl Walk<'_> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Walk<'_> {
+    fn add(&mut self, name: &str, tensor: &TensorRef) -> Result<()> {
+        match self.named.tensors.insert(name.to_owned(), tensor.clone()) {
+            None => Ok(()),
+            Some(_) => {
+                let (tensor, reason) = (printable(name), "two tensors have this name".to_owned());
+                Err(TorchFileError::Tensor { tensor, reason })
+            }
+        }
     }
 }
 

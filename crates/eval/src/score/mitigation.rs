@@ -190,3 +190,16 @@ pub(crate) fn read_mitigation(
         without_picture: judging.training().missing(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MemBench counts similarities above 0.5; a prompt of which half of the draws are copies is copied.
+    #[test]
+    fn the_bounds_of_copies() {
+        assert!(!is_similar(0.5) && is_similar(0.500_001));
+        assert!(is_verbatim(0.08) && !is_verbatim(0.080_001));
+        assert!(is_copied(0.5) && !is_copied(0.499_999));
+    }
+}
