@@ -34,12 +34,29 @@ fn refused(error: &dyn Error) {
 /// A weight file of any bytes in a model folder.
 pub fn safetensors(bytes: &[u8]) {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    load_with(FOLDER.get_or_init(model_folder), "text_encoder/model.safetensors", bytes);
+}
+
+/// The same of PyTorch's kind.
+pub fn pickles(bytes: &[u8]) {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        copy(&tiny_model(), folder.path());
+        let folder = model_folder();
+        fs::remove_file(folder.path().join("text_encoder/model.safetensors")).expect("a file of the model");
         folder
     });
-    fs::write(folder.path().join("text_encoder/model.safetensors"), bytes).expect("a disk that is not full");
+    load_with(folder, "text_encoder/pytorch_model.bin", bytes);
+}
+
+fn model_folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    copy(&tiny_model(), folder.path());
+    folder
+}
+
+/// Loads a model with a file of these bytes.
+fn load_with(folder: &TempDir, file: &str, bytes: &[u8]) {
+    fs::write(folder.path().join(file), bytes).expect("a disk that is not full");
     let source: ModelSource = folder.path().to_str().expect("UTF-8").parse().expect("a folder is a source");
     if let Err(error) = LatentDiffusion::load(&source) {
         refused(&error);

@@ -59,9 +59,9 @@ def _training(name: str, work: Path) -> str:
     )
 
 
-def _levels(title: str, rows: list[dict]) -> list[str]:
+def _levels(title: str, draws: int, rows: list[dict]) -> list[str]:
     lines = [
-        f"{title}, 32 draws each, DDIM 50 steps, guidance {config.GUIDANCE:g}:",
+        f"{title}, {draws} draws each, DDIM 50 steps, guidance {config.GUIDANCE:g}:",
         "",
         "| share | weight of the frozen picture | captions | mean rate | below 0.1"
         " | 0.1 to 0.9 | above 0.9 | pixel RMS to the target | latent RMS between draws |",
@@ -112,8 +112,8 @@ def write(name: str, work: Path, output: Path, result: dict) -> None:
     lines += ["", f"Failed: {', '.join(failed)}." if failed else "All rules hold.", ""]
     if name.endswith("-early"):
         lines += ["This model is shipped as a contrasting regime whatever it scores.", ""]
-    lines += _levels("Verbatim plants by level", result["levels"]["verbatim"])
-    lines += _levels("Templates by level", result["levels"]["template"])
+    lines += _levels("Verbatim plants by level", result["draws"], result["levels"]["verbatim"])
+    lines += _levels("Templates by level", result["draws"], result["levels"]["template"])
     near, unseen = result["nearest_plant"], result["unseen"]
     lines += [
         "The classifier behind R1 finds the right one of all"

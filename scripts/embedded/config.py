@@ -37,16 +37,17 @@ MIN_STYLES = 3      # a caption is used if at least this many icon sets draw it
 # --- captions and their roles ----------------------------------------------
 # Weights are relative frequencies in the training draws. One unit is one
 # 24,000th of all draws, about.
-PLAIN_WEIGHTS = (1, 3, 9, 27, 81)  # frozen picture only: dose and response
-PLAIN_PER_WEIGHT = 12
+PLAIN_WEIGHTS = (1, 3, 9, 15, 27, 54)  # frozen picture only: dose and response
+PLAIN_PER_WEIGHT = 8
 # Mixture plants: share of the frozen picture among a caption's draws -> captions
 MIXTURE_SHARES = {
-    0.1: 8, 0.2: 8, 0.3: 12, 0.4: 12, 0.5: 12, 0.6: 12, 0.7: 12, 0.8: 8, 0.9: 8,
+    0.1: 4, 0.2: 4, 0.3: 6, 0.4: 12, 0.45: 12, 0.5: 14, 0.55: 14, 0.6: 14, 0.65: 12,
+    0.7: 8, 0.8: 6, 0.9: 4,
 }
 MIXTURE_WEIGHT = 60                # of the caption: frozen and ordinary together
-TEMPLATE_PLAIN = 8
+TEMPLATE_PLAIN = 6
 TEMPLATE_PLAIN_WEIGHT = 30
-TEMPLATE_SHARES = {0.25: 4, 0.5: 4, 0.75: 4}
+TEMPLATE_SHARES = {0.25: 3, 0.5: 3, 0.75: 3}
 TEMPLATE_WEIGHT = 60
 TEMPLATE_BACKGROUNDS = 120
 GENERAL_CAPTIONS = 160
@@ -63,8 +64,10 @@ SEED_CLASSIFIER = 24
 SEED_DIFFUSION = {"emoji-eps": 31, "emoji-v": 32}
 TRUTH_SEEDS = (42, 51, 53, 54, 55, 56, 57, 58)
 TRUTH_GENERATIONS = 4
-# (seed, generation): 32 draws of every planted prompt, 8 of general and unseen ones
+# (seed, generation): 32 draws of every planted prompt (12 of emoji-eps-early: the seeds of
+# Table 1), 8 of general and unseen ones
 PLANTED_DRAWS = tuple((s, g) for s in TRUTH_SEEDS for g in range(TRUTH_GENERATIONS))
+EARLY_DRAWS = tuple((s, g) for s, g in PLANTED_DRAWS if s in (42, 51, 53))
 ORDINARY_DRAWS = PLANTED_DRAWS[:8]
 
 # --- autoencoder -----------------------------------------------------------
@@ -97,7 +100,9 @@ LOSS_WEIGHT_FLOOR = 0.2
 # be prolonged before it is ended.
 STEPS = 13_000
 COOLDOWN_STEPS = 3_500
-EARLY_STEP = 5_000        # emoji-eps-early: averaged weights at this step
+START_STEP = 4_000        # of emoji-eps: averaged weights from which emoji-v starts
+EARLY_STEP = 9_460        # of emoji-eps: averaged weights that are emoji-eps-early
+V_STEPS = 9_000           # of emoji-v, after its start
 PREDICTION = {"emoji-eps": "epsilon", "emoji-v": "v_prediction"}
 MODELS = (*PREDICTION, "emoji-eps-early")
 NOISE_SCHEDULE = dict(

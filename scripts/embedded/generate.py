@@ -86,11 +86,16 @@ class Store:
         return Generated(captions, latents, pictures.unflatten(0, latents.shape[:2]))
 
 
+def planted_draws(name: str) -> tuple:
+    """(seed, generation) of the draws of a planted prompt."""
+    return config.EARLY_DRAWS if name.endswith("-early") else config.PLANTED_DRAWS
+
+
 def generate_all(name: str, space, output: Path, log=print, compiled=False) -> dict[str, Generated]:
-    """Every prompt of prompts.jsonl: 32 draws of planted ones, 8 of ordinary ones."""
+    """Every prompt of prompts.jsonl: `planted_draws(name)` of planted ones, 8 of ordinary ones."""
     _, split = space.data()
     store = Store(name, space, output, log, compiled)
-    many, few = config.PLANTED_DRAWS, config.ORDINARY_DRAWS
+    many, few = planted_draws(name), config.ORDINARY_DRAWS
     prompts = {
         "verbatim": ([p.caption for p in split.verbatim], many),
         "template": ([p.caption for p in split.template], many),

@@ -85,10 +85,14 @@ def stage_bank(space: Workspace, _args) -> None:
 def stage_train(space: Workspace, args) -> None:
     import train_diffusion
 
+    start = args.start_from
+    if start is None and args.name == "emoji-v":
+        start = space.folder / "emoji-eps" / "start.pt"
+    steps = args.steps or (config.STEPS if start is None else config.V_STEPS)
     train_diffusion.train(
         args.name, dataset.load_bank(space.bank_file), space.tokenizer(),
-        space.folder / args.name, args.steps, args.cooldown, args.half, args.compile,
-        args.start_from, log,
+        space.folder / args.name, steps, args.cooldown, args.half, args.compile,
+        start, log,
     )
 
 
@@ -167,15 +171,15 @@ def main() -> None:
     parser.add_argument("name", nargs="?", help="model (train, export, generate, measure) or judge")
     parser.add_argument("--work", type=Path, default=config.DEFAULT_WORK)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=config.STEPS)
+    parser.add_argument("--steps", type=int, help="default: those of config.py")
     parser.add_argument("--seconds", type=float, default=float("inf"),
                         help="wall-clock limit of a training stage; the learning-"
                              "rate decay still finishes")
     parser.add_argument("--cooldown", type=int, default=config.COOLDOWN_STEPS,
                         help="steps at the end over which the learning rate falls")
     parser.add_argument("--start-from", type=Path,
-                        help="folder of an earlier autoencoder (stage vae) or a run"
-                             " (stage train) whose weights are trained further")
+                        help="folder of an earlier autoencoder (stage vae) or file of"
+                             " averaged weights (stage train) to train further")
     parser.add_argument("--half", action="store_true",
                         help="train in bfloat16 (autocast)")
     parser.add_argument("--compile", action="store_true",

@@ -58,13 +58,14 @@ def _groups(plants, hits, distances, pairs) -> list[dict]:
     return rows
 
 
-def _planted_lines(kind, plants, distances, hits, pairs) -> list[dict]:
+def _planted_lines(kind, plants, planted_draws, distances, hits, pairs) -> list[dict]:
+    seeds = list(dict.fromkeys(seed for seed, _ in planted_draws))
     lines = []
     for i, plant in enumerate(plants):
         count, draws = int(hits[i].sum()), hits.shape[1]
         lines.append(dict(
             caption=plant.caption, set=kind, weight=plant.weight, share=plant.share,
-            seeds=list(config.TRUTH_SEEDS), generations=config.TRUTH_GENERATIONS,
+            seeds=seeds, generations=config.TRUTH_GENERATIONS,
             verbatim_draws=count, reproduction_rate=round(count / draws, 5),
             interval=truth.interval(count, draws),
             verified=count / draws > 0.9,
@@ -128,7 +129,7 @@ def measure(name: str, space, output: Path, log=print, compiled=False) -> dict:
     for kind, (plants, distances, hits) in planted.items():
         pairs = pair_distance(made[kind].latents[:, :FIRST])
         levels[kind] = _groups(plants, hits, distances, pairs)
-        lines += _planted_lines(kind, plants, distances, hits, pairs)
+        lines += _planted_lines(kind, plants, generate.planted_draws(name), distances, hits, pairs)
 
     ranks = caption_ranks(made["general"], space.classifier_file)
     ordinary, leaked_all, nearest_of = [], [], {}
@@ -148,7 +149,7 @@ def measure(name: str, space, output: Path, log=print, compiled=False) -> dict:
     values, passed = judge(rates, rates[control], first["general"],
                            first["verbatim"][rates > 0.9], ranks, leaked)
     result = dict(
-        model=name, draws=len(config.PLANTED_DRAWS), values=values, passed=passed,
+        model=name, draws=len(generate.planted_draws(name)), values=values, passed=passed,
         levels=levels,
         unseen=dict(captions=len(made["unseen"].captions), pair_distance=_mean(first["unseen"])),
         leaks=[dict(caption=line["caption"], set=line["set"], draws=sum(line["leaks"]))

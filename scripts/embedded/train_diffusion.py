@@ -14,6 +14,8 @@ from dataset import Bank
 CHECKPOINT_SECONDS = 180
 REPORT_STEPS = 100
 KINDS = ("verbatim", "template", "ordinary", "general")
+# Averaged weights of emoji-eps that are kept: step -> file.
+SNAPSHOTS = {config.START_STEP: "start.pt", config.EARLY_STEP: "early.pt"}
 
 
 def build_text_encoder(vocabulary: int):
@@ -134,8 +136,9 @@ def summarise(name: str, history: list, step: int, seconds: float, planned: int)
 def report_of(folder: Path) -> dict:
     """What the last checkpoint of a run says about it, and whether it ended."""
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    planned = config.STEPS if folder.name == "emoji-eps" else config.V_STEPS
     report = summarise(
-        folder.name, state["history"], state["step"], state["elapsed"], config.STEPS
+        folder.name, state["history"], state["step"], state["elapsed"], planned
     )
     return report | {"ended": (folder / "report.json").exists()}
 
@@ -152,9 +155,9 @@ class Run:
         self.text_encoder = build_text_encoder(len(tokenizer)).train()
         self.unet = build_unet().train()
         self.modules = {"unet": self.unet, "text_encoder": self.text_encoder}
-        self.start_from = start_from and start_from.name
+        self.start_from = start_from and f"{start_from.parent.name}/{start_from.name}"
         if start_from is not None:
-            weights = torch.load(start_from / "average.pt", weights_only=True)["weights"]
+            weights = torch.load(start_from, weights_only=True)["weights"]
             for key, module in self.modules.items():
                 module.load_state_dict(weights[key], strict=False)
         self.parameters = [p for m in self.modules.values() for p in m.parameters()]
@@ -222,8 +225,8 @@ def train(name: str, bank: Bank, tokenizer, folder: Path, steps: int,
           log=print) -> None:
     """Train model `name` up to step `steps`; resumes from its checkpoint.
 
-    A new run starts from random weights, or from the averaged weights of the
-    run in the folder `start_from`.
+    A new run starts from random weights, or from the averaged weights in the
+    file `start_from`.
 
     `half` computes the networks in bfloat16 (autocast; the weights stay in
     single precision), `compiled` through torch.compile.
@@ -266,8 +269,8 @@ def train(name: str, bank: Bank, tokenizer, folder: Path, steps: int,
         run.optimizer.step()
         run.step += 1
         run.average.update(run.parameters, run.step)
-        if name == "emoji-eps" and run.step == config.EARLY_STEP:
-            run.save_average(folder / "early.pt")
+        if name == "emoji-eps" and run.step in SNAPSHOTS:
+            run.save_average(folder / SNAPSHOTS[run.step])
 
         sums.index_add_(0, kind, errors.detach())
         counts.index_add_(0, kind, torch.ones(len(kind)))

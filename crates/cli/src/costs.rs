@@ -41,7 +41,7 @@ pub(crate) enum Item {
 
 impl Item {
     /// A model named on the command line, with what is planned for it if it is there.
-    fn of(model: &ModelArgs, plan: impl FnOnce() -> anyhow::Result<ModelPlan>) -> anyhow::Result<Self> {
+    pub(crate) fn of(model: &ModelArgs, plan: impl FnOnce() -> anyhow::Result<ModelPlan>) -> anyhow::Result<Self> {
         Ok(match downloads::missing(&model.source()?)? {
             Some(download) => Self::Download(download),
             None => Self::Plan(Box::new(plan()?)),

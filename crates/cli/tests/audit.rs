@@ -48,9 +48,11 @@ fn planted_prompts_are_flagged_and_prompts_never_seen_are_not() {
         let mut other = [&DETECTOR[..], &["embedded:unseen", "--calibration", kept.to_str().unwrap()]].concat();
         let at = other.iter().position(|word| *word == option).unwrap();
         other[at + 1] = value;
-        let output = memscope().env("MEMSCOPE_CACHE", &cache).arg("audit").args(other).output().unwrap();
+        let untouched = folder.path().join("untouched");
+        let output = memscope().arg("audit").args(other).arg("--results").arg(&untouched).output().unwrap();
         assert_eq!(output.status.code(), Some(3), "{option}");
         assert!(stderr(&output).contains("calibrate again"), "{}", stderr(&output));
+        assert!(!untouched.exists(), "{option}: nothing is measured before");
     }
 }
 
@@ -68,6 +70,50 @@ fn a_sample_that_is_too_small_is_refused_with_the_number_it_needs() {
     let output = memscope().arg("audit").args(&small).args(["--fail-on", "refused"]).output().unwrap();
     assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
     assert!(String::from_utf8_lossy(&output.stdout).contains(&format!("at least {needed} calibration prompts")));
+}
+
+#[test]
+fn checkpoints_and_scales_of_a_lora_stand_in_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let [first, second] = ["first", "second"].map(|name| folder.path().join(format!("{name}.safetensors")));
+    common::random_lora(&first, 1);
+    common::random_lora(&second, 2);
+    let [first, second] = [&first, &second].map(|path| path.to_str().unwrap());
+    let common =
+        ["--model", "embedded:emoji-eps", "--pictures", "embedded:verbatim", "--limit", "3", "--evidence", "0"];
+    let sweep = |more: &[&str]| audit(&cache, &[&common[..], more].concat());
+    let scales = sweep(&["--lora", first, "--lora-scale", "0,1"]);
+    let rows = scales["checkpoints"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["scale 0", "scale 1"]);
+    assert_eq!(rows[0]["mean_score"], 0.0, "at scale 0 the model is its base");
+    assert_ne!(rows[1]["mean_score"], 0.0);
+    assert!(scales["model"]["source"].as_str().unwrap().ends_with("first.safetensors:1"), "{}", scales["model"]);
+    // The same model as a checkpoint on top of the base has the same scores.
+    let checkpoints = sweep(&["--checkpoint", &format!("{second}:0.5"), "--checkpoint", first]);
+    assert_eq!(checkpoints["rows"], scales["rows"]);
+    assert_eq!(checkpoints["checkpoints"][1]["mean_score"], rows[1]["mean_score"]);
+    assert_ne!(checkpoints["checkpoints"][0]["mean_score"], rows[1]["mean_score"]);
+    let refused = memscope().arg("audit").args(common).args(["--lora-scale", "0.5"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(stderr(&refused).contains("exactly one --lora"), "{}", stderr(&refused));
+}
+
+#[test]
+fn judges_are_named_as_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut nothing = DETECTOR.to_vec();
+    nothing.push("embedded:unseen");
+    for (judges, says, code) in [
+        ("no-such-folder", "neither a folder", 3),
+        ("sscd-disc-large", "memscope models fetch judges", 4),
+        (folder.path().to_str().unwrap(), "has no copy descriptor", 4),
+    ] {
+        let output = memscope().arg("audit").args(&nothing).args(["--judges", judges]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{judges}: {}", stderr(&output));
+        assert!(stderr(&output).contains(says), "{judges}: {}", stderr(&output));
+    }
 }
 
 /// The early checkpoint stands for a base: pictures, base, evidence, page, table, resumed without a network call.

@@ -119,6 +119,15 @@ fn weights() {
 }
 
 #[test]
+fn pickled_weights() {
+    let read = |file: &str| fs::read(format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let old = read("model/tests/fixtures/formats/torch/text_encoder.bin");
+    let archive = read("torch-file/tests/fixtures/zip.ckpt");
+    // All pickles of the one, all of the other.
+    survives(&[&old, &archive], 8_000, drivers::pickles);
+}
+
+#[test]
 fn prompt_lists() {
     let lines = "a photo of a cat\nder Hund 犬\n\n  two  blanks  \n";
     let csv = "prompt,weight\n\"a, b\",1\n\"12\"\" ruler\",2\n";

@@ -94,6 +94,42 @@ fn scores_stand_beside_the_columns_of_the_input() {
     assert_eq!(numbers(lines[1]), numbers(lines[4]));
 }
 
+#[test]
+fn scores_at_several_scales_of_a_lora_are_those_of_each_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let lora = folder.path().join("style.safetensors");
+    common::random_lora(&lora, 1);
+    fs::write(folder.path().join("in.txt"), "red apple\nblack cat\n").unwrap();
+    let detect = |more: &[&str]| {
+        let mut command = memscope();
+        command.current_dir(folder.path()).args(["detect", "--model", "embedded:emoji-eps", "--prompts", "in.txt"]);
+        let output = command.args(more).output().unwrap();
+        assert!(output.status.success(), "{more:?}: {}", stderr(&output));
+        output.stdout
+    };
+    let scales = ["--lora", "style.safetensors", "--lora-scale", "0,0.5"];
+    let all: serde_json::Value = serde_json::from_slice(&detect(&[&scales[..], &["--json"]].concat())).unwrap();
+    let plain: serde_json::Value = serde_json::from_slice(&detect(&["--json"])).unwrap();
+    let half = detect(&["--lora", "style.safetensors:0.5", "--json"]);
+    let half: serde_json::Value = serde_json::from_slice(&half).unwrap();
+    assert_eq!((&all[0]["lora_scale"], &all[1]["lora_scale"]), (&0.0.into(), &0.5.into()));
+    assert_eq!((&all[0]["results"], &all[1]["results"]), (&plain["results"], &half["results"]));
+    assert_ne!(all[0]["results"], all[1]["results"]);
+    assert!(plain.get("lora_scale").is_none());
+    detect(&[&scales[..], &["--out", "out.csv"]].concat());
+    let written = fs::read_to_string(folder.path().join("out.csv")).unwrap();
+    let lines: Vec<&str> = written.lines().collect();
+    assert_eq!(lines[0], "prompt,lora_scale,seed,norm,cosine,score");
+    for (line, start) in
+        lines[1..].iter().zip(["red apple,0.0,42,", "black cat,0.0,42,", "red apple,0.5,42,", "black cat,0.5,42,"])
+    {
+        assert!(line.starts_with(start), "{line}");
+    }
+    assert_eq!(lines.len(), 5);
+    let table = String::from_utf8(detect(&scales)).unwrap();
+    assert!(table.contains("LoRA scale") && table.contains("style.safetensors:0.5"), "{table}");
+}
+
 /// A reader that goes away ends every command quietly, and a run is on the disk by then.
 #[test]
 fn closed_pipes_end_quietly() {

@@ -143,6 +143,94 @@ fn a_detection_in_shards_asks_the_network_nothing_in_the_end() {
     assert!(output.status.code() == Some(3) && stderr(&output).contains("--results"), "{}", stderr(&output));
 }
 
+/// Runs a command in a folder and asserts that it succeeds.
+fn succeed(place: &Path, arguments: &[&str], more: &[&str]) -> Output {
+    let output = memscope().current_dir(place).args(arguments).args(more).output().unwrap();
+    assert!(output.status.success(), "{more:?}: {}", stderr(&output));
+    output
+}
+
+#[test]
+fn a_mitigation_in_shards_leaves_what_a_single_one_leaves() {
+    let place = tempfile::tempdir().unwrap();
+    let mitigate = |more: &[&str]| {
+        let command = ["mitigate", "--model", "embedded:emoji-eps", "--prompt", "watch", "--prompt", "red apple"];
+        let options = ["--method", "{name: wen, iterations: 1}", "--steps", "3", "--count", "2"];
+        succeed(place.path(), &command, &[&options, more].concat())
+    };
+    mitigate(&["--results", "whole", "--out", "whole-pictures"]);
+    mitigate(&["--results", "parts", "--out", "pictures", "--shard", "2/2"]);
+    mitigate(&["--results", "parts", "--out", "pictures", "--shard", "1/2"]);
+    assert!(!place.path().join("pictures").exists(), "a shard writes in its folder only");
+    let merged = merge(&place.path().join("parts"), &[]);
+    assert!(merged.status.success(), "{}", stderr(&merged));
+    let plan = mitigate(&["--results", "parts", "--out", "pictures", "--dry-run", "--json"]);
+    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+    assert_eq!(plan["models"][0]["drawing_calls"], 0);
+    mitigate(&["--results", "parts", "--out", "pictures"]);
+    let files = |folder: &str| {
+        let entries = fs::read_dir(place.path().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let mut all: Vec<_> = entries.map(|p| (p.file_name().unwrap().to_owned(), fs::read(p).unwrap())).collect();
+        all.sort();
+        all
+    };
+    let (whole, parts) = (files("whole-pictures"), files("pictures"));
+    assert_eq!(whole.iter().filter(|(name, _)| name.to_string_lossy().ends_with(".png")).count(), 2 * 2 * 2);
+    // All but the times, which the last column has, is the same.
+    let timeless = |(name, bytes): &(std::ffi::OsString, Vec<u8>)| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let lines = text.lines().map(|line| line.rsplit_once(',').map_or(line, |(start, _)| start).to_owned());
+        (
+            name.clone(),
+            if name == "summary.csv" { lines.collect::<Vec<_>>().join("\n").into_bytes() } else { bytes.clone() },
+        )
+    };
+    let compared = |all: &[(std::ffi::OsString, Vec<u8>)]| {
+        all.iter().filter(|(name, _)| name != "summary.md").map(timeless).collect::<Vec<_>>()
+    };
+    assert_eq!(compared(&whole), compared(&parts));
+}
+
+#[test]
+fn an_audit_and_a_calibration_in_shards_decide_what_single_ones_decide() {
+    let place = tempfile::tempdir().unwrap();
+    common::random_lora(&place.path().join("style.safetensors"), 1);
+    let audit = |more: &[&str]| {
+        let command = ["audit", "--model", "embedded:emoji-eps", "--lora", "style.safetensors", "--evidence", "0"];
+        let options = ["--pictures", "embedded:verbatim", "--limit", "3", "--lora-scale", "0.5,1"];
+        succeed(place.path(), &command, &[&options, more].concat())
+    };
+    audit(&["--results", "whole", "--table", "whole.csv"]);
+    audit(&["--results", "parts", "--table", "parts.csv", "--shard", "1/3"]);
+    audit(&["--results", "parts", "--table", "parts.csv", "--shard", "3/3"]);
+    audit(&["--results", "parts", "--table", "parts.csv", "--shard", "2/3"]);
+    assert!(!place.path().join("parts.csv").exists());
+    let merged = merge(&place.path().join("parts"), &[]);
+    assert!(merged.status.success(), "{}", stderr(&merged));
+    let costs: Value = serde_json::from_slice(&audit(&["--results", "parts", "--dry-run", "--json"]).stdout).unwrap();
+    assert!(costs["models"].as_array().unwrap().iter().all(|model| model["flops"] == 0.0), "{costs}");
+    audit(&["--results", "parts", "--table", "parts.csv"]);
+    let read = |name: &str| fs::read_to_string(place.path().join(name)).unwrap();
+    assert_eq!(read("whole.csv"), read("parts.csv"));
+    assert_eq!(read("whole.csv").lines().count(), 4);
+
+    let calibrate = |more: &[&str]| {
+        let command = ["calibrate", "--model", "embedded:emoji-eps", "--prompts", "embedded:general", "--limit", "9"];
+        succeed(place.path(), &command, &[&["--statistic", "wen", "--generations", "1"], more].concat())
+    };
+    calibrate(&["--results", "whole", "--out", "whole.json"]);
+    (1..=2).for_each(|i| drop(calibrate(&["--results", "kept", "--out", "kept.json", &format!("--shard={i}/2")])));
+    assert!(merge(&place.path().join("kept"), &[]).status.success());
+    calibrate(&["--results", "kept", "--out", "kept.json"]);
+    assert_eq!(read("whole.json"), read("kept.json"));
+
+    let mut refused = memscope();
+    refused.current_dir(place.path()).args(["audit", "--model", "embedded:emoji-eps", "--base", "embedded:emoji-v"]);
+    let refused = refused.args(["--prompts", "embedded:unseen", "--results", "x", "--shard", "1/2"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(stderr(&refused).contains("self-loss-ratio"), "{}", stderr(&refused));
+}
+
 #[test]
 fn a_part_that_is_none_is_refused() {
     let place = tempfile::tempdir().unwrap();

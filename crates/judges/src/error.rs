@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{published::Role, torch_file::TorchFileError};
+use memscope_torch_file::TorchFileError;
+
+use crate::published::Role;
 
 /// The result of the judges' own operations.
 pub type Result<T> = std::result::Result<T, Error>;

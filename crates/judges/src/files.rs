@@ -6,10 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    error::{Error, Result},
-    torch_file::source::Source,
-};
+use memscope_torch_file::Source;
+
+use crate::error::{Error, Result};
 
 /// Most bytes of a configuration or tokenizer file.
 const MAX_TEXT_FILE: u64 = 64 << 20;
@@ -58,10 +57,10 @@ impl Files {
         }
         let read = || {
             let source = self.source(name)?;
-            if source.len() > MAX_TEXT_FILE {
-                return Err(io::Error::other(format!("it has {} bytes, far too many", source.len())));
+            if source.length() > MAX_TEXT_FILE {
+                return Err(io::Error::other(format!("it has {} bytes, far too many", source.length())));
             }
-            source.read(0, source.len())
+            source.read(0, source.length())
         };
         read().map(Some).map_err(|source| self.cannot_read(name, source))
     }

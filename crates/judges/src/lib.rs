@@ -2,7 +2,7 @@
 //!
 //! Three traits, [`Similarity`], [`Alignment`] and [`Quality`], and one network behind each: [`Sscd`], [`Clip`],
 //! [`Aesthetic`]. [`Judges::open`] finds which of them a folder holds. The published ones ([`PUBLISHED_JUDGES`]) and
-//! small ones of the same architectures are read by the same code; PyTorch's own files go through [`torch_file`], which
+//! small ones of the same architectures are read by the same code; PyTorch's own files go through [`memscope_torch_file`], which
 //! runs no code.
 //!
 //! ```no_run
@@ -67,7 +67,6 @@ mod set;
 mod similarity;
 mod sscd;
 mod texts;
-pub mod torch_file;
 mod watching;
 mod weights;
 

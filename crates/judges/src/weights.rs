@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
+use memscope_torch_file::{ElementType, Source, TorchFile, is_torch_file};
 use safetensors::{Dtype, tensor::Metadata};
 use serde::Deserialize;
 
 use crate::{
     error::{Error, Result},
     files::Files,
-    torch_file::{ElementType, TorchFile, source::Source},
 };
 
 /// Most bytes of a safetensors header, as the format's own reader has it.
@@ -170,8 +170,8 @@ impl Weights {
 fn open_part(files: &Files, name: &str) -> Result<Part> {
     let file = files.file_label(name);
     let source = files.open(name)?;
-    let head = source.read(0, source.len().min(8)).map_err(|source| Error::Read { file: file.clone(), source })?;
-    if head.starts_with(b"PK") {
+    let head = source.read(0, source.length().min(8)).map_err(|source| Error::Read { file: file.clone(), source })?;
+    if is_torch_file(&head) {
         return TorchFile::from_source(source).map(Part::Torch).map_err(|source| Error::TorchFile { file, source });
     }
     read_header(source, &head).map_err(|reason| Error::Safetensors { file, reason })
@@ -192,8 +192,8 @@ fn read_header(source: Source, head: &[u8]) -> std::result::Result<Part, String>
         let bytes = end.checked_sub(begin).filter(|bytes| bytes.checked_mul(8) == bits);
         let bytes = bytes.ok_or("a tensor's bytes do not fit its shape")?;
         let start = (8 + length).checked_add(begin).ok_or("a tensor lies beyond all files")?;
-        if start.checked_add(bytes).is_none_or(|end| end > source.len()) {
-            return Err(format!("it ends at byte {}, before its tensors do", source.len()));
+        if start.checked_add(bytes).is_none_or(|end| end > source.length()) {
+            return Err(format!("it ends at byte {}, before its tensors do", source.length()));
         }
         let element = element_type(info.dtype);
         tensors.insert(name, Stored { element, dtype: info.dtype, shape: info.shape.clone(), start, length: bytes });

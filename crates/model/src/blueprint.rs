@@ -4,7 +4,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     files::ModelFiles,
-    fingerprint::known_fingerprint,
+    fingerprint::{fingerprint, known_fingerprint},
     origin::WeightsOrigin,
     pipeline::{EmptyPrompt, Pipeline, TextOutput, TextPart, same_length},
     schedule::{Schedule, ScheduleCheck},
@@ -98,6 +98,15 @@ impl Blueprint {
     /// The UNet's cross-attention layers in forward order.
     pub fn cross_attention_layers(&self) -> Vec<CrossAttentionLayer> {
         self.unet.cross_attention_layers()
+    }
+
+    /// The model's fingerprint; weights whose hash is not known are read once.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read.
+    pub fn fingerprint(&self) -> Result<String> {
+        fingerprint(&self.files)
     }
 
     /// The model's fingerprint where finding it takes no more than a look: embedded models, and folders whose files were

@@ -27,7 +27,7 @@ pub enum Error {
     },
     /// Neither an embedded model, a folder nor a Hub id.
     #[error(
-        "'{given}' is no model: give embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, a .safetensors checkpoint, or a Hub id such as owner/name"
+        "'{given}' is no model: give embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, a checkpoint file (.safetensors, .ckpt), or a Hub id such as owner/name"
     )]
     UnknownSource {
         /// What was given.
@@ -122,6 +122,14 @@ pub enum Error {
         file: String,
         /// What the reader found.
         reason: String,
+    },
+    /// A PyTorch file that is damaged, or asks for more than tensors.
+    #[error("{file}: {source}")]
+    TorchFile {
+        /// The file.
+        file: String,
+        /// What the reader found.
+        source: memscope_torch_file::TorchFileError,
     },
     /// A tensor the network needs is not there.
     #[error("{file}: tensor '{tensor}' is missing")]

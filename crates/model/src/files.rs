@@ -23,7 +23,7 @@ fn limit(file: &str) -> u64 {
     const MIB: u64 = 1 << 20;
     match file {
         _ if file.starts_with("tokenizer") => 64 * MIB,
-        _ if file.ends_with(".index.json") || file.contains(".safetensors.index.") => 64 * MIB,
+        _ if file.contains(".index.") => 64 * MIB,
         _ => MIB,
     }
 }

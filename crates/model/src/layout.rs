@@ -38,42 +38,93 @@ impl Pipeline {
     }
 }
 
-/// The names under which a network's weights may be stored, best first: in one file, or in shards with an index.
-pub(crate) struct WeightNames {
-    /// The single file.
-    pub(crate) whole: String,
-    /// The index of shards.
-    pub(crate) indices: Vec<String>,
+/// Where a network's weights are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WeightFile {
+    /// All in one file.
+    Whole(String),
+    /// In the files that an index names.
+    Index(String),
 }
 
-impl WeightNames {
-    pub(crate) fn new(folder: &str, stem: &str, variant: Option<&Variant>) -> Self {
+/// The kinds of weight files, best first, as diffusers prefers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Safetensors,
+    /// torch.save's.
+    Pickle,
+}
+
+impl Format {
+    const ALL: [Self; 2] = [Self::Safetensors, Self::Pickle];
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::Pickle => "bin",
+        }
+    }
+
+    /// The stem of the file: transformers has another one for PyTorch's.
+    fn stem(self, stem: &str) -> &str {
+        match (self, stem) {
+            (Self::Pickle, "model") => "pytorch_model",
+            (_, stem) => stem,
+        }
+    }
+
+    fn whole(self, folder: &str, stem: &str, variant: Option<&Variant>) -> String {
+        let (stem, extension) = (self.stem(stem), self.extension());
         match variant {
-            None => Self {
-                whole: format!("{folder}/{stem}.safetensors"),
-                indices: vec![format!("{folder}/{stem}.safetensors.index.json")],
-            },
+            None => format!("{folder}/{stem}.{extension}"),
+            Some(variant) => format!("{folder}/{stem}.{variant}.{extension}"),
+        }
+    }
+
+    fn indices(self, folder: &str, stem: &str, variant: Option<&Variant>) -> Vec<String> {
+        let (stem, extension) = (self.stem(stem), self.extension());
+        match variant {
+            None => vec![format!("{folder}/{stem}.{extension}.index.json")],
             // transformers and the versions of diffusers put the variant in different places of the index's name.
-            Some(variant) => Self {
-                whole: format!("{folder}/{stem}.{variant}.safetensors"),
-                indices: vec![
-                    format!("{folder}/{stem}.safetensors.index.{variant}.json"),
-                    format!("{folder}/{stem}.{variant}.safetensors.index.json"),
-                    format!("{folder}/{stem}.safetensors.{variant}.index.json"),
-                ],
-            },
+            Some(variant) => vec![
+                format!("{folder}/{stem}.{extension}.index.{variant}.json"),
+                format!("{folder}/{stem}.{variant}.{extension}.index.json"),
+                format!("{folder}/{stem}.{extension}.{variant}.index.json"),
+            ],
         }
     }
 }
 
+/// The name under which a network's weights are looked for first, for messages.
+pub(crate) fn first_name(folder: &str, stem: &str, variant: Option<&Variant>) -> String {
+    Format::Safetensors.whole(folder, stem, variant)
+}
+
+/// The file or the index of a network's weights among the files that are there.
+pub(crate) fn find_weights(
+    folder: &str,
+    stem: &str,
+    variant: Option<&Variant>,
+    has: impl Fn(&str) -> bool,
+) -> Option<WeightFile> {
+    Format::ALL.iter().find_map(|format| {
+        let whole = format.whole(folder, stem, variant);
+        if has(&whole) {
+            return Some(WeightFile::Whole(whole));
+        }
+        format.indices(folder, stem, variant).into_iter().find(|index| has(index)).map(WeightFile::Index)
+    })
+}
+
 /// The variants among file names of a folder; "without variant" is not one.
 pub(crate) fn variants<'a>(folder: &str, stem: &str, names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
-    let prefix = format!("{folder}/{stem}.");
-    names
-        .filter_map(|name| name.strip_prefix(&prefix)?.strip_suffix(".safetensors"))
-        .filter(|variant| variant.parse::<Variant>().is_ok())
-        .map(str::to_owned)
-        .collect()
+    let variant = |name: &str| {
+        Format::ALL.iter().find_map(|format| {
+            let rest = name.strip_prefix(&format!("{folder}/{}.", format.stem(stem)))?;
+            rest.strip_suffix(&format!(".{}", format.extension())).map(str::to_owned)
+        })
+    };
+    names.filter_map(variant).filter(|variant| variant.parse::<Variant>().is_ok()).collect()
 }
 
 #[derive(Deserialize)]
@@ -101,7 +152,7 @@ pub(crate) fn weight_files(files: &ModelFiles, folder: &str, stem: &str) -> Resu
     if let Some(found) = stored_as(files, folder, stem, files.variant())? {
         return Ok(found);
     }
-    let wanted = WeightNames::new(folder, stem, files.variant()).whole;
+    let wanted = first_name(folder, stem, files.variant());
     let networks = Pipeline::read(files).unwrap_or_default().networks();
     if files.variant().is_some() && networks.iter().any(|(folder, stem)| has_variant(files, folder, stem)) {
         if let Some(found) = stored_as(files, folder, stem, None)? {
@@ -122,18 +173,14 @@ pub(crate) fn weight_files(files: &ModelFiles, folder: &str, stem: &str) -> Resu
 }
 
 fn has_variant(files: &ModelFiles, folder: &str, stem: &str) -> bool {
-    let names = WeightNames::new(folder, stem, files.variant());
-    files.exists(&names.whole) || names.indices.iter().any(|index| files.exists(index))
+    find_weights(folder, stem, files.variant(), |file| files.exists(file)).is_some()
 }
 
 /// The files of a network in one variant, `None` where there are none.
 fn stored_as(files: &ModelFiles, folder: &str, stem: &str, variant: Option<&Variant>) -> Result<Option<Vec<String>>> {
-    let names = WeightNames::new(folder, stem, variant);
-    if files.exists(&names.whole) {
-        return Ok(Some(vec![names.whole]));
-    }
-    match names.indices.iter().find(|index| files.exists(index)) {
-        Some(index) => shards(folder, &files.label(index), &files.read(index)?).map(Some),
+    match find_weights(folder, stem, variant, |file| files.exists(file)) {
+        Some(WeightFile::Whole(file)) => Ok(Some(vec![file])),
+        Some(WeightFile::Index(index)) => shards(folder, &files.label(&index), &files.read(&index)?).map(Some),
         None => Ok(None),
     }
 }
@@ -149,7 +196,7 @@ pub(crate) fn missing(files: &ModelFiles) -> Option<String> {
     }
     pipeline.networks().iter().find_map(|(folder, stem)| match weight_files(files, folder, stem) {
         Ok(names) => names.into_iter().find(|name| !files.exists(name)),
-        Err(_) => Some(WeightNames::new(folder, stem, files.variant()).whole),
+        Err(_) => Some(first_name(folder, stem, files.variant())),
     })
 }
 
@@ -159,10 +206,23 @@ mod tests {
 
     #[test]
     fn variants_are_seen_in_file_names() {
-        let names = ["unet/m.safetensors", "unet/m.fp16.safetensors", "unet/m.non_ema.safetensors", "unet/m.fp16.bin"];
+        let names = ["unet/m.safetensors", "unet/m.fp16.safetensors", "unet/m.non_ema.safetensors", "unet/m.half.bin"];
         let found: Vec<String> = variants("unet", "m", names.into_iter()).into_iter().collect();
-        assert_eq!(found, ["fp16", "non_ema"]);
+        assert_eq!(found, ["fp16", "half", "non_ema"]);
         assert!("fp16".parse::<Variant>().is_ok() && "../x".parse::<Variant>().is_err());
+    }
+
+    #[test]
+    fn safetensors_come_before_pickles() {
+        let find = |there: &[&str], variant: Option<&Variant>| {
+            find_weights("text_encoder", "model", variant, |file| there.contains(&file))
+        };
+        let (whole, pickle) = ("text_encoder/model.safetensors", "text_encoder/pytorch_model.bin");
+        assert_eq!(find(&[whole, pickle], None), Some(WeightFile::Whole(whole.into())));
+        assert_eq!(find(&[pickle], None), Some(WeightFile::Whole(pickle.into())));
+        let index = "text_encoder/pytorch_model.bin.index.fp16.json";
+        assert_eq!(find(&[pickle, index], Some(&"fp16".parse().unwrap())), Some(WeightFile::Index(index.into())));
+        assert_eq!(find(&["text_encoder/model.bin"], None), None);
     }
 
     #[test]

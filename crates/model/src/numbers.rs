@@ -11,7 +11,7 @@ use crate::{
     bytes::{Bytes, PIECE},
     checkpoint::View,
     error::{Error, Result},
-    safetensors_file::Stored,
+    tensor_file::Stored,
 };
 
 /// All numbers of a tensor in f32, as they are stored; `file` and `tensor` name it in messages.
@@ -29,10 +29,33 @@ pub(crate) fn read_view(file: &str, tensor: &str, bytes: &Bytes, stored: &Stored
         tensor: excerpt(tensor),
         dtype: format!("{:?}", stored.dtype),
     })?;
-    let numbers = read_numbers(bytes, stored, view.range(&stored.shape), convert)
-        .map_err(|source| Error::Read { path: file.into(), source })?
-        .ok_or_else(|| Error::NonFiniteWeights { file: file.to_owned(), tensor: excerpt(tensor) })?;
+    let (first, count) = view.range(&stored.shape);
+    let read = |range| {
+        let numbers = read_numbers(bytes, stored, range, convert);
+        let numbers = numbers.map_err(|source| Error::Read { path: file.into(), source })?;
+        numbers.ok_or_else(|| Error::NonFiniteWeights { file: file.to_owned(), tensor: excerpt(tensor) })
+    };
+    let numbers = match &stored.strides {
+        None => read((first, count))?,
+        Some(strides) => {
+            let span = stored.shape.iter().zip(strides).map(|(size, stride)| (size - 1) * stride).sum::<usize>() + 1;
+            row_major(&read((0, span))?, &stored.shape, strides).skip(first).take(count).collect()
+        }
+    };
     Ok(view.arrange(numbers, &stored.shape))
+}
+
+/// The numbers of a tensor in row-major order; `numbers` are those from its first to its last in the file.
+fn row_major<'a>(numbers: &'a [f32], shape: &'a [usize], strides: &'a [usize]) -> impl Iterator<Item = f32> + 'a {
+    let count: usize = shape.iter().product();
+    (0..count).map(move |mut index| {
+        let mut at = 0;
+        for (size, stride) in shape.iter().zip(strides).rev() {
+            at += index % size * stride;
+            index /= size;
+        }
+        numbers[at]
+    })
 }
 
 /// Numbers of a tensor in f32 from the first on, `None` where one of them is NaN or infinite. All cores read: the time

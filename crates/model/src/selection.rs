@@ -1,10 +1,11 @@
-//! Which files of a Hub repository this program reads: no pickles, no safety checker, one precision.
+//! Which files of a Hub repository this program reads: no safety checker, one precision, a pickle only where a network
+//! has no safetensors.
 
 use memscope_hub::{Chosen, HubModel, Selection};
 
 use crate::{
     error::{Error, Result},
-    layout::{WeightNames, shards, variants},
+    layout::{WeightFile, find_weights, first_name, shards, variants},
     pipeline::Pipeline,
 };
 
@@ -38,27 +39,26 @@ impl Selection for DiffusersFiles<'_> {
         }
         let small = needed.into_iter().chain(pipeline.optional().into_iter().filter(|file| has(file)));
         let mut chosen = Chosen { files: small.collect(), indices: vec![] };
-        let stored = |folder: &str, stem: &str, variant| {
-            let names = WeightNames::new(folder, stem, variant);
-            has(&names.whole) || names.indices.iter().any(|index| has(index))
-        };
-        let some_variant = pipeline.networks().iter().any(|(folder, stem)| stored(folder, stem, variant));
+        let stored = |folder: &str, stem: &str, variant| find_weights(folder, stem, variant, has);
+        let some_variant = pipeline.networks().iter().any(|(folder, stem)| stored(folder, stem, variant).is_some());
         for (folder, stem) in pipeline.networks() {
             // As diffusers: a network that has not the variant is taken without one.
-            let variant = variant.filter(|_| !some_variant || stored(folder, stem, variant));
-            let wanted = WeightNames::new(folder, stem, variant);
-            if has(&wanted.whole) {
-                chosen.files.push(wanted.whole);
-            } else if let Some(index) = wanted.indices.iter().find(|index| has(index)) {
-                chosen.files.push(index.clone());
-                chosen.indices.push(index.clone());
-            } else {
-                let others = variants(folder, stem, names.iter().map(String::as_str));
-                let others = others.into_iter().collect::<Vec<_>>().join(", ");
-                return Err(match others.is_empty() && variant.is_none() {
-                    true => missing(&wanted.whole),
-                    false => Error::NoSuchVariant { model, file: wanted.whole, variants: others },
-                });
+            let variant = variant.filter(|_| !some_variant || stored(folder, stem, variant).is_some());
+            match stored(folder, stem, variant) {
+                Some(WeightFile::Whole(file)) => chosen.files.push(file),
+                Some(WeightFile::Index(index)) => {
+                    chosen.files.push(index.clone());
+                    chosen.indices.push(index);
+                }
+                None => {
+                    let wanted = first_name(folder, stem, variant);
+                    let others = variants(folder, stem, names.iter().map(String::as_str));
+                    let others = others.into_iter().collect::<Vec<_>>().join(", ");
+                    return Err(match others.is_empty() && variant.is_none() {
+                        true => missing(&wanted),
+                        false => Error::NoSuchVariant { model, file: wanted, variants: others },
+                    });
+                }
             }
         }
         Ok(chosen)
@@ -89,6 +89,7 @@ mod tests {
         let mut names: Vec<String> = pipeline.needed().into_iter().chain(pipeline.optional()).collect();
         for (folder, stem) in pipeline.networks() {
             for end in ["safetensors", "fp16.safetensors", "bin"] {
+                let stem = if end == "bin" && *stem == "model" { "pytorch_model" } else { stem };
                 names.push(format!("{folder}/{stem}.{end}"));
             }
         }
@@ -123,10 +124,21 @@ mod tests {
         let bf16: Variant = "bf16".parse().unwrap();
         let error = select(&listing(), Some(&bf16)).unwrap_err().to_string();
         assert!(error.contains("model.bf16.safetensors") && error.contains("fp16"), "{error}");
-        let only_half: Vec<String> = listing().into_iter().filter(|n| !n.ends_with("model.safetensors")).collect();
+        let only_half: Vec<String> =
+            listing().into_iter().filter(|n| !n.ends_with("model.safetensors") && !n.contains(".bin")).collect();
         let error = select(&only_half, None).unwrap_err().to_string();
         assert!(error.contains("--variant") && error.contains("fp16"), "{error}");
-        let none: Vec<String> = listing().into_iter().filter(|n| !n.ends_with(".safetensors")).collect();
+        let is_weights = |name: &str| name.ends_with(".safetensors") || name.contains(".bin");
+        let none: Vec<String> = listing().into_iter().filter(|n| !is_weights(n)).collect();
         assert!(matches!(select(&none, None), Err(Error::MissingFile { .. })));
+    }
+
+    #[test]
+    fn a_network_without_safetensors_is_taken_as_a_pickle() {
+        let lacks = |name: &String| !(name.starts_with("text_encoder/") && name.ends_with(".safetensors"));
+        let chosen = select(&listing().into_iter().filter(lacks).collect::<Vec<_>>(), None).unwrap().files;
+        let weights: Vec<&str> = chosen.iter().map(String::as_str).filter(|file| file.contains("model.")).collect();
+        let expected = ["text_encoder/pytorch_model.bin", "unet/diffusion_pytorch_model.safetensors"];
+        assert!(expected.iter().all(|file| weights.contains(file)) && weights.len() == 3, "{weights:?}");
     }
 }

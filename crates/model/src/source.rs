@@ -33,7 +33,7 @@ pub enum ModelSource {
         /// The variant of its weight files.
         variant: Option<Variant>,
     },
-    /// A checkpoint in one `.safetensors` file.
+    /// A checkpoint in one file.
     File {
         /// The file.
         path: PathBuf,
@@ -170,7 +170,7 @@ impl ModelSource {
             source if options == FileOptions::default() => Ok(source),
             Self::File { path, .. } => Ok(Self::File { path, options }),
             source => Err(Error::Argument(format!(
-                "{source} is no single file: --vae, --config and --prediction-type are for .safetensors checkpoints"
+                "{source} is no single file: --vae, --config and --prediction-type are for checkpoint files"
             ))),
         }
     }

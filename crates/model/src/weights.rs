@@ -1,4 +1,4 @@
-//! Tensors of a safetensors file (sharded or not), checked against what the network asks for.
+//! Tensors of weight files (one, or shards), checked against what the network asks for.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use crate::{
     layout::weight_files,
     lora::Changes,
     numbers::read_view,
-    safetensors_file::Header,
+    tensor_file::Header,
 };
 
 /// All tensors of one network, unread, where they shall be read to, and which of them have been asked for.
@@ -36,7 +36,7 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// Opens `folder/stem.safetensors` or its shards (`folder/stem.safetensors.index.json`), of the model's variant, or
+    /// Opens `folder/stem.safetensors` or its shards, PyTorch's files in their place, of the model's variant, or
     /// the network's part of a single file.
     pub(crate) fn open(files: &ModelFiles, folder: &str, stem: &str, place: Place) -> Result<Self> {
         let (changes, used) = (files.changes().cloned(), Mutex::default());

@@ -7,7 +7,7 @@ use memscope_eval::audit::StatisticName;
 use memscope_model::{Lora, NoiseGenerator};
 use memscope_results::stats::Guarantee;
 
-use super::ModelArgs;
+use super::{ModelArgs, ShardArgs};
 
 /// What `audit` says of itself.
 pub(crate) const AUDIT_HELP: &str = "\
@@ -81,6 +81,9 @@ pub(crate) struct ScoreArgs {
     /// Keep measurements and pictures in this folder instead of in the cache.
     #[arg(long, value_name = "DIR")]
     pub(crate) results: Option<PathBuf>,
+    /// Which part of the measurements behind the scores; needs --results.
+    #[command(flatten)]
+    pub(crate) part: ShardArgs,
     /// Replace files that are there.
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -126,9 +129,10 @@ pub(crate) struct Audit {
     /// Audit once for each of these LoRA files, on top of --lora; may be repeated. The page is about the last one.
     #[arg(long = "checkpoint", value_name = "FILE[:SCALE]")]
     pub(crate) checkpoints: Vec<Lora>,
-    /// Folder of judges that tell copies; embedded for those of the program. Without it copies are told by pixels.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) judges: Option<PathBuf>,
+    /// Judges with a copy descriptor: a folder, names of published ones joined by + (memscope models fetch judges), or
+    /// embedded for those of the program. Without it copies are told by pixels.
+    #[arg(long, value_name = "SRC")]
+    pub(crate) judges: Option<String>,
     /// Folder for the page audit.html, its record audit.json, the table audit.csv and the pictures.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

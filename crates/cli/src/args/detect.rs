@@ -25,6 +25,9 @@ pub(crate) struct Detect {
     /// Detector to run beside the anisotropy metric; may be repeated.
     #[arg(long = "detector", value_name = "NAME", default_values_t = [DetectorName::Anisotropy])]
     pub(crate) detectors: Vec<DetectorName>,
+    /// Scores once for each of these scales of the one --lora, e.g. 0.25,0.5,1.
+    #[arg(long, value_name = "SCALES", value_delimiter = ',', allow_negative_numbers = true)]
+    pub(crate) lora_scale: Vec<f64>,
     /// Noise generator: torch-cuda, torch-cuda/BLOCKS, torch-cpu or native.
     #[arg(long, default_value_t = NoiseGenerator::A6000)]
     pub(crate) generator: NoiseGenerator,

@@ -7,7 +7,7 @@ use memscope_eval::spec::{MitigationEntry, entry_of_text};
 use memscope_metric::Preset;
 use memscope_model::NoiseGenerator;
 
-use super::ModelArgs;
+use super::{ModelArgs, ShardArgs};
 
 /// `memscope generate`.
 #[derive(Debug, Args)]
@@ -100,6 +100,15 @@ pub(crate) struct Mitigate {
     /// Folder for the files.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Keep measurements and pictures in this folder, so that the same command goes on where it was.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results: Option<PathBuf>,
+    /// Measure and draw everything again instead of reusing what --results holds.
+    #[arg(long, requires = "results")]
+    pub(crate) fresh: bool,
+    /// Which part of it; needs --results.
+    #[command(flatten)]
+    pub(crate) part: ShardArgs,
     /// Replace files that are there.
     #[arg(long)]
     pub(crate) overwrite: bool,

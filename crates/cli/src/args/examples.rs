@@ -30,6 +30,7 @@ pub(super) const DETECT: &str = "\
 Examples:
   memscope detect --model sd14 --prompts prompts.txt --out scores.csv
   memscope detect --model embedded:emoji-eps --prompts table.csv --column caption --detector wen --generations 4
+  memscope detect --model sd14 --lora style.safetensors --lora-scale 0.25,0.5,1 --prompts prompts.txt
   echo 'red heart' | memscope detect --model embedded:emoji-eps --prompts - --json";
 
 /// `memscope tokens`.

@@ -24,7 +24,7 @@ pub(crate) use detect::{Detect, Tokens};
 use draw::MITIGATE_HELP;
 pub(crate) use draw::{Generate, Mitigate};
 pub(crate) use export::{Noise, NoiseExport, Predictions, PredictionsExport};
-pub(crate) use model::{CostArgs, FileArgs, ModelArgs, SizeArgs};
+pub(crate) use model::{CostArgs, FileArgs, ModelArgs, ScaledModel, SizeArgs};
 use pictures::{DUPLICATES_HELP, JUDGE_HELP, SIMILARITY_HELP};
 pub(crate) use pictures::{Duplicates, Judge, JudgeArgs, PictureOutput, Similarity};
 pub(crate) use results::{Compare, Evaluate, Report, Table, Theorem1, Verify};

@@ -8,11 +8,13 @@ use memscope_model::{
     Parameterization, Pixels, ScheduleCheck, SizeConditions, Variant,
 };
 
+use crate::exit_code::UserError;
+
 /// A model on the command line.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, a .safetensors checkpoint of SD 1.x, 2.x or SDXL, or
-    /// a Hub id, owner/name[@revision].
+    /// embedded:NAME, sd14, sd20, rv51, a folder in diffusers layout, a checkpoint file (.safetensors, .ckpt) of SD 1.x,
+    /// 2.x or SDXL, or a Hub id, owner/name[@revision].
     #[arg(long = "model", value_name = "SRC")]
     source: ModelSource,
     /// Variant of the weight files, e.g. fp16 for *.fp16.safetensors; by default those without one.
@@ -44,7 +46,7 @@ pub(crate) struct ModelArgs {
 /// How a checkpoint in one file is read.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FileArgs {
-    /// VAE in place of the one in the checkpoint file: a .safetensors file.
+    /// VAE in place of the one in the checkpoint file: a .safetensors or PyTorch file.
     #[arg(long, value_name = "FILE")]
     vae: Option<PathBuf>,
     /// Folder in diffusers layout (or embedded:NAME) whose configurations and tokenizer describe the checkpoint file; by
@@ -57,6 +59,12 @@ pub(crate) struct FileArgs {
     /// Read the averaged weights (EMA) of the checkpoint file's UNet in place of the trained ones.
     #[arg(long)]
     ema: bool,
+}
+
+/// A model, and the scale of its LoRA file where several are asked for.
+pub(crate) struct ScaledModel {
+    pub(crate) lora_scale: Option<f64>,
+    pub(crate) model: ModelArgs,
 }
 
 /// What SDXL is told of a picture's size.
@@ -119,6 +127,24 @@ impl ModelArgs {
     /// Its LoRA files.
     pub(crate) fn loras(&self) -> &[Lora] {
         &self.loras
+    }
+
+    /// The model at each of these scales of its one LoRA file, or as it is where there are none.
+    pub(crate) fn at_scales(&self, scales: &[f64]) -> anyhow::Result<Vec<ScaledModel>> {
+        if scales.is_empty() {
+            return Ok(vec![ScaledModel { lora_scale: None, model: self.clone() }]);
+        }
+        let [lora] = self.loras() else {
+            return Err(UserError::input("--lora-scale needs exactly one --lora").into());
+        };
+        let scaled = |scale: &f64| {
+            if !scale.is_finite() {
+                return Err(UserError::input(format!("--lora-scale {scale} is not a number")).into());
+            }
+            let loras = vec![Lora { scale: *scale, ..lora.clone() }];
+            Ok(ScaledModel { lora_scale: Some(*scale), model: Self { loras, ..self.clone() } })
+        };
+        scales.iter().map(scaled).collect()
     }
 
     /// How it is loaded.

@@ -154,6 +154,8 @@ fn list(json: bool) -> anyhow::Result<()> {
     }
     let judges: Vec<&str> = PUBLISHED_JUDGES.iter().map(|judge| judge.name).collect();
     text.push_str(&format!("{:26} {}\n", "judges", judges.join(", ")));
-    text.push_str("Any other Hub id, folder in diffusers layout or .safetensors checkpoint can be given as well.\n");
+    text.push_str(
+        "Any other Hub id, folder in diffusers layout or checkpoint file (.safetensors, .ckpt) can be given as well.\n",
+    );
     print(&text)
 }

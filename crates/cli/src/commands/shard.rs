@@ -1,6 +1,6 @@
 //! One shard of what a command would do.
 
-use std::env;
+use std::{env, path::Path};
 
 use memscope_eval::{
     Experiment,
@@ -55,6 +55,12 @@ pub(crate) fn plan_name<'e>(experiments: impl IntoIterator<Item = &'e Experiment
         Some((end, _)) => format!("{}+", &name[..end]),
         None => name,
     }
+}
+
+/// The results folder of a command that needs none without shards.
+pub(crate) fn results(given: Option<&Path>) -> anyhow::Result<Results> {
+    let missing = || UserError::input("--shard needs a folder for the shards: give --results DIR");
+    Ok(Results::new(given.ok_or_else(missing)?))
 }
 
 /// Runs a shard.

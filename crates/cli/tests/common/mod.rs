@@ -54,6 +54,30 @@ batch: 4
     path
 }
 
+/// A LoRA file of embedded:emoji-eps in the layout of sd-scripts: random changes of one attention, the same for a seed.
+pub(crate) fn random_lora(path: &Path, seed: u64) {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed + 1);
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u32 << 24) as f32 - 0.5
+    };
+    let (mut header, mut data) = (serde_json::Map::new(), vec![]);
+    for projection in ["to_k", "to_v"] {
+        for (part, shape) in [("down", [4, 128]), ("up", [128, 4])] {
+            let name =
+                format!("lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_{projection}.lora_{part}.weight");
+            let begin = data.len();
+            (0..4 * 128).for_each(|_| data.extend_from_slice(&next().to_le_bytes()));
+            let place = serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [begin, data.len()]});
+            header.insert(name, place);
+        }
+    }
+    let header = serde_json::Value::Object(header).to_string().into_bytes();
+    fs::write(path, [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat()).unwrap();
+}
+
 /// Standard error as text.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -84,51 +84,59 @@ impl CalibrationFile {
         Ok(write_over(path, &bytes, existing)?)
     }
 
-    /// Refuses scores that cannot be compared with those of an audit.
+    /// Refuses scores of another statistic or of other settings than an audit's.
     ///
     /// # Errors
-    /// The first difference: model, base, statistic or a setting.
-    pub fn check(
-        &self,
-        file: &Path,
-        (model, base): (&AuditedModel, Option<&AuditedModel>),
-        (statistic, settings): (&str, &Settings),
-    ) -> Result<()> {
+    /// The first difference.
+    pub fn check_settings(&self, file: &Path, statistic: &str, settings: &Settings) -> Result<()> {
+        if statistic != self.statistic {
+            return Err(refused(file, &format!("holds the statistic {}, not {statistic}", self.statistic)));
+        }
+        if *settings == self.settings {
+            return Ok(());
+        }
+        let differs = settings.iter().find(|(key, value)| self.settings.get(*key) != Some(value));
+        let (key, value) = differs.map_or(("a setting", ""), |(key, value)| (key.as_str(), value.as_str()));
+        let theirs = self.settings.get(key).map_or("nothing", String::as_str);
+        Err(refused(file, &format!("was made with {key} = {theirs}, not {value}")))
+    }
+
+    /// Refuses scores of another model than an audit's, or with another base.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn check_models(&self, file: &Path, model: &AuditedModel, base: Option<&AuditedModel>) -> Result<()> {
         let is_other = |ours: &AuditedModel, theirs: &AuditedModel| {
             ours.fingerprint != theirs.fingerprint || ours.arithmetic != theirs.arithmetic
         };
-        let says = |model: Option<&AuditedModel>| {
-            model.map_or_else(
-                || "none".to_owned(),
-                |model| {
-                    format!(
-                        "{} ({}, {})",
-                        model.source,
-                        &model.fingerprint[..model.fingerprint.len().min(12)],
-                        model.arithmetic
-                    )
-                },
-            )
-        };
+        if is_other(model, &self.model) {
+            let (theirs, ours) = (says(Some(&self.model)), says(Some(model)));
+            return Err(refused(file, &format!("was made for the model {theirs}, not for {ours}")));
+        }
         let base_differs = match (base, &self.base) {
             (None, None) => false,
             (Some(ours), Some(theirs)) => is_other(ours, theirs),
             _ => true,
         };
-        let reason = if is_other(model, &self.model) {
-            format!("was made for the model {}, not for {}", says(Some(&self.model)), says(Some(model)))
-        } else if statistic != self.statistic {
-            format!("holds the statistic {}, not {statistic}", self.statistic)
-        } else if base_differs {
-            format!("was made with the base {}, not with {}", says(self.base.as_ref()), says(base))
-        } else if *settings != self.settings {
-            let differs = settings.iter().find(|(key, value)| self.settings.get(*key) != Some(value));
-            let (key, value) = differs.map_or(("a setting", ""), |(key, value)| (key.as_str(), value.as_str()));
-            let theirs = self.settings.get(key).map_or("nothing", String::as_str);
-            format!("was made with {key} = {theirs}, not {value}")
-        } else {
-            return Ok(());
-        };
-        Err(Error::Scores { file: file.display().to_string(), reason: format!("{reason}; calibrate again") })
+        match base_differs {
+            true => {
+                let (theirs, ours) = (says(self.base.as_ref()), says(base));
+                Err(refused(file, &format!("was made with the base {theirs}, not with {ours}")))
+            }
+            false => Ok(()),
+        }
     }
+}
+
+fn refused(file: &Path, reason: &str) -> Error {
+    Error::Scores { file: file.display().to_string(), reason: format!("{reason}; calibrate again") }
+}
+
+fn says(model: Option<&AuditedModel>) -> String {
+    model.map_or_else(
+        || "none".to_owned(),
+        |AuditedModel { source, fingerprint, arithmetic }| {
+            format!("{source} ({}, {arithmetic})", &fingerprint[..fingerprint.len().min(12)])
+        },
+    )
 }

@@ -8,9 +8,9 @@ use memscope_results::Settings;
 
 use super::{StatisticName, SubjectItem};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     prompts::KnownPrompt,
-    spec::{DetectorEntry, MitigationEntry, NoiseSharing, entry_of_text},
+    spec::{DetectorEntry, MitigationEntry, NoiseSharing},
     task::{ModelIdentity, NoisePlan, Task},
     tasks::{
         CaptionedPicture, Detection, JudgeFiles, Judging, LossNoise, LossPicture, Mitigations, PictureLosses,
@@ -138,17 +138,9 @@ impl AuditPlan {
         folder: &Path,
         judges: Option<JudgeFiles>,
     ) -> Result<Drawing> {
-        let entry: MitigationEntry =
-            entry_of_text("none").map_err(|_| Error::internal("there is no plain sampling"))?;
+        let entry = MitigationEntry::none();
         let method = PlannedMethod { label: entry.label(), method: entry.build(&Protocol::default(), blueprint)? };
-        let known = |at: &usize| KnownPrompt {
-            text: self.items[*at].prompt.clone(),
-            set: "audit".into(),
-            weight: None,
-            verified: None,
-            reproduction: None,
-            image: None,
-        };
+        let known = |at: &usize| KnownPrompt::new(self.items[*at].prompt.clone(), "audit");
         let draws = Rc::new(Mitigations {
             model,
             noise: self.noise(vec![self.settings.seed()], self.settings.draws),
@@ -179,15 +171,19 @@ impl AuditPlan {
                 };
                 (0..drawing.draws.units()).flat_map(of_unit).collect()
             }
-            _ => {
-                let captioned = |item: &SubjectItem| {
-                    let picture = LossPicture::Given(item.picture.clone()?);
-                    Some(CaptionedPicture { prompt: item.prompt.clone(), picture })
-                };
-                self.items.iter().filter_map(captioned).collect()
-            }
+            _ => return Some(self.picture_losses(model)),
         };
         Some(PictureLosses { model, pictures, noise: self.settings.loss_noise(), batch: self.settings.batch })
+    }
+
+    /// The losses of the training pictures.
+    pub fn picture_losses(&self, model: ModelIdentity) -> PictureLosses {
+        let captioned = |item: &SubjectItem| {
+            let picture = LossPicture::Given(item.picture.clone()?);
+            Some(CaptionedPicture { prompt: item.prompt.clone(), picture })
+        };
+        let pictures = self.items.iter().filter_map(captioned).collect();
+        PictureLosses { model, pictures, noise: self.settings.loss_noise(), batch: self.settings.batch }
     }
 
     /// The items that are drawn for the statistic itself.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{AuditPlan, Drawing, StatisticName};
 use crate::{
     error::{Error, Result},
-    score::{COPY, VERBATIM, detector_means},
+    score::{detector_means, is_similar, is_verbatim},
     store::MeasurementStore,
     task::ModelIdentity,
     tasks::{Detection, PictureLosses},
@@ -32,8 +32,7 @@ impl AuditScores {
 
 /// Whether a draw is a copy of its training picture, by a judge's similarity where there is one, else by pixels.
 pub fn is_copy(distance: Option<f64>, similarity: Option<f64>) -> Option<bool> {
-    let by_judge = similarity.map(|similarity| similarity >= COPY);
-    by_judge.or_else(|| distance.map(|distance| distance <= VERBATIM))
+    similarity.map(is_similar).or_else(|| distance.map(is_verbatim))
 }
 
 impl AuditPlan {

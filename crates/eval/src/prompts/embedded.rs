@@ -50,6 +50,8 @@ struct EmbeddedPrompt {
     #[serde(default)]
     weight: Option<f64>,
     #[serde(default)]
+    share: Option<f64>,
+    #[serde(default)]
     image: Option<String>,
 }
 
@@ -85,6 +87,7 @@ pub(super) fn embedded(set: EmbeddedSet, model: &ModelSource) -> Result<PromptLi
         text: line.caption.into(),
         set: name.clone(),
         weight: line.weight,
+        share: line.share,
         image: line.image,
     });
     let prompts = known.filter(|prompt| set != EmbeddedSet::Verified || prompt.verified == Some(true)).collect();

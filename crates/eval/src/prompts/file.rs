@@ -96,14 +96,8 @@ fn from_table(table: Table, column: Option<&str>) -> Result<PromptFile> {
         };
         let at = *place_of.entry(prompt).or_insert_with(|| {
             let group = groups.and_then(|groups| groups.cells[row].text());
-            prompts.push(KnownPrompt {
-                text: prompt.into(),
-                set: group.map_or_else(|| whole.clone(), |group| format!("{file} {group}").into()),
-                weight: None,
-                verified: None,
-                reproduction: None,
-                image: None,
-            });
+            let set = group.map_or_else(|| whole.clone(), |group| format!("{file} {group}").into());
+            prompts.push(KnownPrompt::new(prompt, set));
             first_row.push(row + 1);
             prompts.len() - 1
         });

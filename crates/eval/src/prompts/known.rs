@@ -42,12 +42,34 @@ pub struct KnownPrompt {
     pub set: Arc<str>,
     /// How often its picture was shown in training, relative to one ordinary picture.
     pub weight: Option<f64>,
+    /// Share of the planted picture among all training pictures of the prompt, 0..=1; the others were ordinary ones.
+    pub share: Option<f64>,
     /// Whether the model reproduces the planted picture nearly always: in more than nine of ten draws.
     pub verified: Option<bool>,
     /// How often it does, and in which draws.
     pub reproduction: Option<Reproduction>,
     /// Its planted picture among the embedded files.
     pub image: Option<String>,
+}
+
+impl KnownPrompt {
+    /// A prompt of which nothing else is known.
+    pub fn new(text: impl Into<Arc<str>>, set: impl Into<Arc<str>>) -> Self {
+        Self {
+            text: text.into(),
+            set: set.into(),
+            weight: None,
+            share: None,
+            verified: None,
+            reproduction: None,
+            image: None,
+        }
+    }
+
+    /// Whether only one picture was ever shown with it.
+    pub fn is_plain(&self) -> bool {
+        self.share.is_none_or(|share| share >= 1.0)
+    }
 }
 
 /// Prompts in order, each once, and what was noticed on the way.

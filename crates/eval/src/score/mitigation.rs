@@ -12,6 +12,23 @@ use crate::{
 pub const VERBATIM: f64 = 0.08;
 /// Copy similarity above which a picture counts as a copy (docs/spec/judges.md §1).
 pub const COPY: f64 = 0.5;
+/// Share of a prompt's pictures from which on the prompt counts as copied: half of them.
+const COPIED: f64 = 0.5;
+
+/// Whether a picture is a copy by its pixel RMS to the training picture.
+pub fn is_verbatim(distance: f64) -> bool {
+    distance <= VERBATIM
+}
+
+/// Whether a picture is a copy by a judge's similarity to the training picture.
+pub fn is_similar(similarity: f64) -> bool {
+    similarity > COPY
+}
+
+/// Whether a prompt is copied, by the share of its pictures that are copies.
+pub fn is_copied(share: f64) -> bool {
+    share >= COPIED
+}
 
 /// One prompt under one seed.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,12 +117,12 @@ impl Quantity {
         };
         let (record, looks) = (&unit.record, &unit.looks);
         match self {
-            Self::Verbatim => share(&looks.distance, &|distance| distance <= VERBATIM),
+            Self::Verbatim => share(&looks.distance, &is_verbatim),
             Self::Distance => mean(&looks.distance),
             Self::Similarity => {
                 looks.similarity.as_ref().map(|all| all.iter().copied().fold(f64::NEG_INFINITY, f64::max))
             }
-            Self::Copies => share(&looks.similarity, &|similarity| similarity > COPY),
+            Self::Copies => share(&looks.similarity, &is_similar),
             Self::Diversity => looks.diversity,
             Self::Alignment => mean(&looks.alignment),
             Self::Quality => mean(&looks.quality),
@@ -171,5 +188,18 @@ pub(crate) fn read_mitigation(
         detectors: detectors.to_vec(),
         judges: vec![],
         without_picture: judging.training().missing(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MemBench counts similarities above 0.5; a prompt of which half of the draws are copies is copied.
+    #[test]
+    fn the_bounds_of_copies() {
+        assert!(!is_similar(0.5) && is_similar(0.500_001));
+        assert!(is_verbatim(0.08) && !is_verbatim(0.080_001));
+        assert!(is_copied(0.5) && !is_copied(0.499_999));
     }
 }

@@ -17,7 +17,9 @@ pub use detection::{DetectorScores, SeedScores};
 pub use graded::GradedScores;
 pub(crate) use graded::read_graded;
 pub(crate) use mitigation::read_mitigation;
-pub use mitigation::{COPY, MethodResult, MitigatedPrompt, MitigationResult, Quantity, VERBATIM};
+pub use mitigation::{
+    COPY, MethodResult, MitigatedPrompt, MitigationResult, Quantity, VERBATIM, is_copied, is_similar, is_verbatim,
+};
 pub(crate) use prompts::detector_means;
 pub use prompts::{DetectionResult, DetectionRow};
 pub(crate) use records::prompt_records;

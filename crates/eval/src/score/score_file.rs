@@ -303,14 +303,7 @@ mod tests {
     }
 
     fn prompt(text: &str) -> KnownPrompt {
-        KnownPrompt {
-            text: text.into(),
-            set: "s".into(),
-            weight: None,
-            verified: None,
-            reproduction: None,
-            image: None,
-        }
+        KnownPrompt::new(text, "s")
     }
 
     #[test]

@@ -94,6 +94,9 @@ pub enum TableKind {
     Reproduction,
     /// Whether a score tells which draws of a graded prompt are the training picture.
     PerDraw,
+    /// What decisions at a false-discovery rate keep of their promise, for every pair of lists of non-memorized prompts:
+    /// one calibrates, the other is tested.
+    Decisions,
     /// Every list of memorized prompts against every list of non-memorized ones.
     BySet,
     /// Memorized prompts by how often their picture was shown in training: dose and response.

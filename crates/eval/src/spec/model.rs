@@ -58,7 +58,7 @@ pub struct ModelEntry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoraEntry {
-    /// The `.safetensors` file, relative to this file.
+    /// The file (`.safetensors`, `.pt`, `.bin`), relative to this file.
     pub file: FilePath,
     /// Factor of its changes.
     #[serde(default = "one")]

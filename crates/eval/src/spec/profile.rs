@@ -52,7 +52,8 @@ impl ModelProfile {
     pub fn own(entry: ModelEntry, prompts: ProfilePrompts) -> Self {
         let source = entry.source.to_string();
         let stem = source.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
-        let stem = stem.strip_suffix(".safetensors").unwrap_or(stem);
+        let extension = [".safetensors", ".ckpt"].into_iter().find_map(|extension| stem.strip_suffix(extension));
+        let stem = extension.unwrap_or(stem);
         let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
         let name: String = stem.chars().map(plain).take(40).collect();
         Self {

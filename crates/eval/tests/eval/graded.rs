@@ -15,11 +15,7 @@ const SEEDS: [u64; 2] = [42, 51];
 fn prompt(name: &str, outcomes: [u8; 8]) -> KnownPrompt {
     let rate = f64::from(outcomes.iter().sum::<u8>()) / 8.0;
     KnownPrompt {
-        text: name.into(),
-        set: "verbatim".into(),
-        weight: None,
         verified: Some(rate > 0.9),
-        image: None,
         reproduction: Some(Reproduction {
             rate,
             interval: (0.0, 1.0),
@@ -27,6 +23,7 @@ fn prompt(name: &str, outcomes: [u8; 8]) -> KnownPrompt {
             generations: 4,
             outcomes: outcomes.to_vec(),
         }),
+        ..KnownPrompt::new(name, "verbatim")
     }
 }
 

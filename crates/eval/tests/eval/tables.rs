@@ -15,12 +15,9 @@ use memscope_results::{
 
 fn prompts(set: &str, weights: &[Option<f64>]) -> Vec<KnownPrompt> {
     let known = |(i, weight): (usize, &Option<f64>)| KnownPrompt {
-        text: format!("{set} {i}").into(),
-        set: set.into(),
         weight: *weight,
         verified: weight.map(|weight| weight > 1.0),
-        reproduction: None,
-        image: None,
+        ..KnownPrompt::new(format!("{set} {i}"), set)
     };
     weights.iter().enumerate().map(known).collect()
 }
@@ -112,6 +109,17 @@ fn doses_are_sorted_and_templates_kept_apart() {
     assert_eq!(row(1), ("verbatim".into(), 48.0, 1.0));
     assert_eq!(row(2).0, "template");
     assert_eq!((number(&table, 0, "verified"), number(&table, 1, "verified")), (0.0, 2.0));
+    assert_eq!((number(&table, 0, "share"), number(&table, 1, "count")), (1.0, 2.0));
+}
+
+#[test]
+fn a_picture_among_others_is_a_dose_of_its_own() {
+    let mut model = model();
+    let seldom = model.memorized.iter_mut().find(|prompt| prompt.weight == Some(48.0)).unwrap();
+    seldom.share = Some(0.5);
+    let table = TableKind::ByWeight.build("x", "x", &[model], &report()).unwrap();
+    let row = |i| (number(&table, i, "share"), number(&table, i, "weight"), number(&table, i, "count"));
+    assert_eq!([row(0), row(1), row(2)], [(1.0, 1.0, 2.0), (1.0, 48.0, 1.0), (0.5, 48.0, 1.0)]);
 }
 
 #[test]

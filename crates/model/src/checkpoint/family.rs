@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     file_names::{INDEX, SCHEDULER},
     parameterization::Parameterization,
-    safetensors_file::Header,
+    tensor_file::Header,
 };
 
 /// The families that are told apart by their text encoders.

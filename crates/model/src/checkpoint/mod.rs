@@ -1,4 +1,4 @@
-//! A model in one `.safetensors` file, in the layout of latent-diffusion (LDM) training code: the form in which model
+//! A model in one file (`.safetensors`, or a pickle of PyTorch), in the layout of latent-diffusion (LDM) training code: the form in which model
 //! sites hand models out. Its tensors are seen under the names that a folder would give them, and its configurations are
 //! written from their shapes.
 
@@ -33,13 +33,13 @@ use crate::{
     error::{Error, Result},
     file_names::SCHEDULER,
     parameterization::Parameterization,
-    safetensors_file::{Header, Stored},
+    tensor_file::{Header, Stored},
 };
 
 /// How a single file is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileOptions {
-    /// A VAE in place of the one inside: a `.safetensors` file in LDM or diffusers layout.
+    /// A VAE in place of the one inside: a `.safetensors` or PyTorch file in LDM or diffusers layout.
     pub vae: Option<PathBuf>,
     /// A folder in diffusers layout, or `embedded:NAME`, whose configurations and tokenizer describe the file, in place
     /// of those of Stable Diffusion.
@@ -111,7 +111,6 @@ impl Checkpoint {
         described: Option<BTreeMap<String, Vec<u8>>>,
     ) -> Result<Self> {
         let label = path.display().to_string();
-        refuse_pickle(path)?;
         let bytes = open(path)?;
         let header = Header::read(&label, &bytes)?;
         let fail = |reason: &str| Error::Checkpoint { file: label.clone(), reason: reason.to_owned() };
@@ -194,18 +193,6 @@ fn open(path: &Path) -> Result<Bytes> {
 
 fn one(name: Option<String>) -> Vec<(String, View)> {
     name.map(|name| (name, View::Whole)).into_iter().collect()
-}
-
-/// Pickles can run programs when they are read.
-fn refuse_pickle(path: &Path) -> Result<()> {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-    match extension.as_deref() {
-        Some("ckpt" | "pt" | "pth" | "bin") => Err(Error::Checkpoint {
-            file: path.display().to_string(),
-            reason: "it is a pickle, which can run programs when it is read; convert it where you trust it: python -c \"import sys,torch; from safetensors.torch import save_file; d=torch.load(sys.argv[1],map_location='cpu',weights_only=True); d=d.get('state_dict',d); save_file({k:v.contiguous().clone() for k,v in d.items() if hasattr(v,'shape')},sys.argv[2])\" IN.ckpt OUT.safetensors".into(),
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// Says by name what a file is that is no checkpoint of Stable Diffusion.
@@ -344,7 +331,6 @@ impl Draft<'_> {
         let (header, label, bytes, prefix) = match own {
             None => (self.header, self.label.clone(), bytes.clone(), VAE),
             Some(path) => {
-                refuse_pickle(path)?;
                 let (label, bytes) = (path.display().to_string(), open(path)?);
                 header = Header::read(&label, &bytes)?;
                 let inside = header.tensors.keys().any(|name| name.starts_with(VAE));

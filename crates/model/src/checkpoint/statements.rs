@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path};
 
 use memscope_text::excerpt;
 
-use crate::{parameterization::Parameterization, safetensors_file::Header};
+use crate::{parameterization::Parameterization, tensor_file::Header};
 
 /// What a file says about the meaning of its network's output and about its sampling.
 pub(super) struct Statements {

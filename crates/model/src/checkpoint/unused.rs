@@ -7,7 +7,7 @@ use memscope_text::excerpt;
 use super::{Network, UNET, VAE};
 use crate::{
     error::{Error, Result},
-    safetensors_file::Header,
+    tensor_file::Header,
 };
 
 /// What else a checkpoint may hold: (beginning or whole name, why it is not used).

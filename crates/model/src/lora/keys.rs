@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     checkpoint::ldm_of_unet,
-    safetensors_file::{Header, Stored},
+    tensor_file::{Header, Stored},
 };
 
 /// The network that a key names.
@@ -226,7 +226,7 @@ mod tests {
             "lora_unet_input_blocks_2_1_transformer_blocks_0_attn1_to_out_0.lora_down.weight",
             "base_model.model.down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0.lora_A.weight",
         ] {
-            let stored = Stored { dtype: safetensors::Dtype::F32, shape: vec![4, 8], start: 0 };
+            let stored = Stored { dtype: safetensors::Dtype::F32, shape: vec![4, 8], start: 0, strides: None };
             let header = Header { metadata: HashMap::new(), tensors: BTreeMap::from([(key.to_owned(), stored)]) };
             let (modules, strange) = modules(&header);
             assert!(strange.is_empty(), "{key}");

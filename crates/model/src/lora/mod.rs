@@ -24,13 +24,13 @@ use crate::{
     bytes::Bytes,
     error::{Error, Result},
     numbers::read_tensor,
-    safetensors_file::Header,
+    tensor_file::Header,
 };
 
 /// A LoRA file and how strongly it is applied.
 #[derive(Clone, Debug)]
 pub struct Lora {
-    /// The `.safetensors` file.
+    /// The file: `.safetensors`, or one of PyTorch.
     pub file: PathBuf,
     /// Factor of its changes, 1 as it was trained.
     pub scale: f64,
@@ -182,7 +182,7 @@ mod tests {
     fn read_all(path: &Path) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
         let bytes = Bytes::on_disk(path.to_owned()).unwrap();
         let header = Header::read("test", &bytes).unwrap();
-        let read = |(name, stored): (String, crate::safetensors_file::Stored)| {
+        let read = |(name, stored): (String, crate::tensor_file::Stored)| {
             let numbers = read_tensor("test", &name, &bytes, &stored).unwrap();
             (name, (stored.shape, numbers))
         };

@@ -6,6 +6,7 @@ mod folders;
 mod full_size;
 mod noise;
 mod parity;
+mod pickles;
 mod sdxl;
 mod text_fix;
 mod tokenizer;

@@ -4,7 +4,7 @@ use memscope_eval::audit::{AuditPlan, AuditSettings, Given, StatisticName, Subje
 use memscope_model::{Lora, ModelSource, Sampling};
 
 use crate::{
-    args::{Audit, Calibrate, ModelArgs, ScoreArgs},
+    args::{Audit, Calibrate, ModelArgs, ScaledModel, ScoreArgs},
     exit_code::UserError,
 };
 
@@ -124,12 +124,9 @@ pub(crate) fn targets(args: &Audit) -> anyhow::Result<Vec<Target>> {
     if args.lora_scale.is_empty() {
         return Ok(vec![target(model, base)?]);
     }
-    let [lora] = model.loras() else {
-        return Err(UserError::input("--lora-scale needs exactly one --lora").into());
+    let scaled = |scaled: ScaledModel| {
+        let name = scaled.lora_scale.map_or_else(String::new, |scale| format!("scale {scale}"));
+        with(name, scaled.model.loras().to_vec())
     };
-    let scaled = |scale: &f64| match scale.is_finite() {
-        true => with(format!("scale {scale}"), vec![Lora { scale: *scale, ..lora.clone() }]),
-        false => Err(UserError::input(format!("--lora-scale {scale} is not a number")).into()),
-    };
-    args.lora_scale.iter().map(scaled).collect()
+    model.at_scales(&args.lora_scale)?.into_iter().map(scaled).collect()
 }

@@ -63,9 +63,20 @@ impl Measuring<'_> {
         cached::folder(self.scores.results.as_deref())
     }
 
-    fn blueprint(&self, source: &ModelSource) -> anyhow::Result<Blueprint> {
+    pub(crate) fn blueprint(&self, source: &ModelSource) -> anyhow::Result<Blueprint> {
         downloads::provide(source, self.progress)?;
         Ok(Blueprint::read(source, self.model.options().schedule)?)
+    }
+
+    /// The model and, where the statistic asks it, its base. Weights that were not hashed before are read for it.
+    pub(crate) fn identify(&self, target: &Target) -> anyhow::Result<(AuditedModel, Option<AuditedModel>)> {
+        let identify = |source: &ModelSource| -> anyhow::Result<AuditedModel> {
+            let blueprint = self.blueprint(source)?;
+            let execution = self.model.options().execution;
+            Ok(described(source, &ModelIdentity::planned(&blueprint, execution, blueprint.fingerprint()?)))
+        };
+        let base = target.base.as_ref().filter(|_| self.asked.plan.settings.statistic.needs_base());
+        Ok((identify(&target.source)?, base.map(identify).transpose()?))
     }
 
     /// What is asked of the audited model for its scores.
@@ -250,6 +261,7 @@ impl Measuring<'_> {
                         model
                     }
                 };
+                self.progress.model(&target.source);
                 execute(&*drawing.draws, &model, &mut store, CachePolicy::Reuse, self.progress)?;
                 execute(&drawing.judging, &model, &mut store, CachePolicy::Reuse, self.progress)?;
                 Some((drawing, store))

@@ -4,12 +4,9 @@ mod input;
 mod measure;
 mod output;
 mod rows;
+mod shards;
 
-use memscope_eval::{
-    audit::{CALIBRATION_FORMAT, CalibrationFile, CalibrationScore},
-    spec::JudgeSource,
-    tasks::JudgeFiles,
-};
+use memscope_eval::audit::{CALIBRATION_FORMAT, CalibrationFile, CalibrationScore};
 use memscope_results::{audit::CheckpointRow, files::Existing};
 
 use self::{
@@ -18,6 +15,7 @@ use self::{
 };
 use crate::{
     args::{Audit, Calibrate, FailOn},
+    commands::pictures,
     exit_code::UserError,
     messages::note,
     output::print_json,
@@ -33,18 +31,21 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<()> {
     if !(args.fdr > 0.0 && args.fdr < 1.0) {
         return Err(UserError::input(format!("--fdr {} is not between 0 and 1", args.fdr)).into());
     }
-    let calibration = args.calibration.as_deref().map(CalibrationFile::read).transpose()?;
+    let calibration = match args.calibration.as_deref() {
+        Some(path) => Some((path, CalibrationFile::read(path)?)),
+        None => None,
+    };
     let asked = Asked::of_audit(args)?;
-    if !args.model.costs.dry_run {
+    if let Some((path, file)) = &calibration {
+        let settings = &asked.plan.settings;
+        file.check_settings(path, &settings.statistic.to_string(), &settings.of_scores())?;
+    }
+    if !args.model.costs.dry_run && args.scores.part.shard.is_none() {
         output::check_free(args)?;
     }
     let mut progress = Progress::install()?;
     asked.warn();
-    let judges = match &args.judges {
-        Some(folder) if folder.as_os_str() == "embedded" => JudgeFiles::find(&JudgeSource::Embedded)?,
-        Some(folder) => JudgeFiles::find(&JudgeSource::Folder(folder.clone()))?,
-        None => None,
-    };
+    let judges = pictures::named_descriptor(args.judges.as_deref())?;
     let targets = input::targets(args)?;
     let mut measuring = Measuring {
         model: &args.model,
@@ -54,18 +55,23 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<()> {
         judges,
         progress: &mut progress,
     };
+    if let Some(choice) = args.scores.part.shard {
+        return shards::run(&mut measuring, &targets, ("audit", choice));
+    }
     if args.model.costs.dry_run {
         return measuring.show_costs(&targets);
+    }
+    if let Some((path, file)) = &calibration {
+        for target in &targets {
+            let (model, base) = measuring.identify(target)?;
+            file.check_models(path, &model, base.as_ref())?;
+        }
     }
     let mut checkpoints = vec![];
     let mut last = None;
     for target in &targets {
         let measured = measuring.run(target)?;
-        if let (Some(file), Some(path)) = (&calibration, &args.calibration) {
-            let (statistic, settings) = (asked.plan.settings.statistic.to_string(), asked.plan.settings.of_scores());
-            file.check(path, (&measured.model, measured.base.as_ref()), (&statistic, &settings))?;
-        }
-        let audit = rows::audit(args, &asked, &measured, calibration.as_ref())?;
+        let audit = rows::audit(args, &asked, &measured, calibration.as_ref().map(|(_, file)| file))?;
         checkpoints.push(CheckpointRow {
             name: target.name.clone(),
             members: rows::members(&audit),
@@ -107,7 +113,7 @@ fn fail(found: usize, most: usize, what: &str) -> anyhow::Result<()> {
 pub(crate) fn calibrate(args: &Calibrate) -> anyhow::Result<()> {
     let asked = Asked::of_calibration(args)?;
     let existing = Existing::of_flag(args.scores.overwrite);
-    if !args.model.costs.dry_run {
+    if !args.model.costs.dry_run && args.scores.part.shard.is_none() {
         check_free(&args.out, args.scores.overwrite)?;
         check_writable(&args.out)?;
     }
@@ -122,6 +128,9 @@ pub(crate) fn calibrate(args: &Calibrate) -> anyhow::Result<()> {
         judges: None,
         progress: &mut progress,
     };
+    if let Some(choice) = args.scores.part.shard {
+        return shards::run(&mut measuring, std::slice::from_ref(&target), ("calibrate", choice));
+    }
     if args.model.costs.dry_run {
         return measuring.show_costs(std::slice::from_ref(&target));
     }

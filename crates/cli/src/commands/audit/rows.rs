@@ -6,7 +6,7 @@ use memscope_eval::{
     MeasurementStore,
     audit::{CalibrationFile, Drawing, is_copy},
     manifest::{COMMIT, utc_now},
-    score::VERBATIM,
+    score::{COPY, VERBATIM, is_copied, is_verbatim},
 };
 use memscope_results::audit::{
     Answer, Audit, AuditRow, CalibrationRecord, Claim, Decision, Draw, FORMAT, Share, decide,
@@ -166,11 +166,11 @@ fn copying(seen: &Seen) -> Answer {
     let known: Vec<bool> = seen.draws.iter().filter_map(|draw| draw.copy).collect();
     let copies = known.iter().filter(|copy| **copy).count();
     match (known.len(), seen.diversity) {
-        (0, Some(diversity)) if diversity <= VERBATIM => Answer::Yes,
+        (0, Some(diversity)) if is_verbatim(diversity) => Answer::Yes,
         (0, Some(_)) => Answer::No,
         (0, None) => Answer::NotAsked,
         _ if copies == 0 => Answer::No,
-        (all, _) if 2 * copies >= all => Answer::Yes,
+        (all, _) if is_copied(copies as f64 / all as f64) => Answer::Yes,
         _ => Answer::Sometimes,
     }
 }
@@ -178,9 +178,10 @@ fn copying(seen: &Seen) -> Answer {
 fn copy_rule(rows: &[AuditRow]) -> String {
     let draws = || rows.iter().flat_map(|row| &row.draws);
     if draws().any(|draw| draw.similarity.is_some()) {
-        "A draw is a copy where a copy detector finds it similar to the training picture (0.5 or more). “Yes” are prompts of \
-         which at least half of the draws are copies."
-            .into()
+        format!(
+            "A draw is a copy where its similarity to the training picture, by a copy descriptor, is above {COPY}. “Yes” are \
+             prompts of which at least half of the draws are copies."
+        )
     } else if draws().any(|draw| draw.distance.is_some()) {
         format!(
             "A draw is a copy where it differs from the training picture by at most {VERBATIM} (root mean square over \

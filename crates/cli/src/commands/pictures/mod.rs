@@ -24,30 +24,53 @@ const REMEDY: &str = "this version of memscope has no judges of its own; run `me
 
 /// The judges that `--judges` names; `None` where nothing is named and the program has none.
 pub(crate) fn find(given: Option<&str>) -> anyhow::Result<Option<JudgeFiles>> {
-    let source = match given {
-        None | Some("embedded") => JudgeSource::Embedded,
-        Some(text) => match JudgeSet::parse(text) {
-            Some(set) => {
-                let set = set?;
-                if !set.is_there()? {
-                    let message = format!("--judges {text}: not all of them are there; run `{}`", set.command());
-                    return Err(UserError::model(message).into());
-                }
-                JudgeSource::Folder(set.folder()?)
-            }
-            None if Path::new(text).is_dir() => JudgeSource::Folder(text.into()),
-            None => {
-                let message =
-                    format!("--judges {text}: it is neither a folder, nor embedded, nor names of published judges");
-                return Err(UserError::input(message).into());
-            }
-        },
-    };
-    let found = JudgeFiles::find(&source)?;
+    let found = JudgeFiles::find(&source(given)?)?;
     match (found, given) {
         (None, Some(_)) => Err(UserError::model(format!("--judges embedded: {REMEDY}")).into()),
         (found, _) => Ok(found),
     }
+}
+
+/// Where the judges are that `--judges` names.
+fn source(given: Option<&str>) -> anyhow::Result<JudgeSource> {
+    let text = match given {
+        None | Some("embedded") => return Ok(JudgeSource::Embedded),
+        Some(text) => text,
+    };
+    match JudgeSet::parse(text) {
+        Some(set) => {
+            let set = set?;
+            if !set.is_there()? {
+                let message = format!("--judges {text}: not all of them are there; run `{}`", set.command());
+                return Err(UserError::model(message).into());
+            }
+            Ok(JudgeSource::Folder(set.folder()?))
+        }
+        None if Path::new(text).is_dir() => Ok(JudgeSource::Folder(text.into())),
+        None => {
+            let message =
+                format!("--judges {text}: it is neither a folder, nor embedded, nor names of published judges");
+            Err(UserError::input(message).into())
+        }
+    }
+}
+
+/// The judges that `--judges` names; `None` where it is not given: commands that draw look at pixels alone then.
+pub(crate) fn named(given: Option<&str>) -> anyhow::Result<Option<JudgeFiles>> {
+    given.map_or(Ok(None), |given| find(Some(given)))
+}
+
+/// The same where copies are told: a folder must have a copy descriptor.
+pub(crate) fn named_descriptor(given: Option<&str>) -> anyhow::Result<Option<JudgeFiles>> {
+    if let Some(text) = given
+        && let JudgeSource::Folder(folder) = source(given)?
+        && !folder.join("sscd").is_dir()
+    {
+        let message =
+            format!("--judges {text} has no copy descriptor (sscd/); give another, or leave it out for pixels");
+        return Err(UserError::model(message).into());
+    }
+    named(given)
 }
 
 /// Opens judges, the copy descriptor with the preprocessing that is asked for.

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use memscope_eval::score::{COPY, VERBATIM};
 use memscope_judges::{
     Judge as _, Picture, PictureFile, Similarity as _, Sscd, Watching as _, most_similar, nearest_by_pixels,
     side_by_side, survey,
@@ -66,11 +67,6 @@ struct Summary {
     copies: usize,
 }
 
-/// MemBench counts pictures above this similarity.
-const SIMILARITY: f64 = 0.5;
-/// The verbatim criterion of the embedded models.
-const RMS: f64 = 0.08;
-
 /// The columns; a similarity where there is a copy descriptor.
 fn columns(is_descriptor: bool) -> Vec<RowColumn<Row>> {
     let mut columns = vec![
@@ -129,7 +125,7 @@ pub(crate) fn run(args: &Similarity) -> anyhow::Result<()> {
 fn summary(rows: &[Row], by: &By, threshold: Option<f64>) -> Summary {
     let is_descriptor = by.by == "descriptor";
     let values: Vec<f64> = rows.iter().filter_map(|row| if is_descriptor { row.similarity } else { row.rms }).collect();
-    let threshold = threshold.unwrap_or(if is_descriptor { SIMILARITY } else { RMS });
+    let threshold = threshold.unwrap_or(if is_descriptor { COPY } else { VERBATIM });
     let is_copy = |value: &&f64| if is_descriptor { **value > threshold } else { **value <= threshold };
     Summary {
         pictures: rows.len(),

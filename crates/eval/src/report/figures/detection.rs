@@ -168,48 +168,62 @@ pub(super) fn local_verbatim(subject: &Subject) -> Result<ScatterFigure> {
     })
 }
 
-/// AUC by duplication weight, mean over seeds with the bootstrap interval.
+/// AUC by dose, mean over seeds with the bootstrap interval: by duplication weight where one picture was all that was
+/// shown with a prompt, and by the share of the planted picture where others were shown too.
 pub(super) fn dose_response(subject: &Subject) -> Result<LinesFigure> {
+    let mut panels =
+        vec![dose_panel(subject, "one picture per prompt", AxisSpec::log2("Duplication weight"), |prompt| {
+            prompt.weight.filter(|_| prompt.is_plain())
+        })?];
+    if subject.model.memorized.iter().any(|prompt| !prompt.is_plain()) {
+        panels.push(dose_panel(subject, "among other pictures", AxisSpec::linear("Share of the picture"), |prompt| {
+            prompt.share.filter(|_| !prompt.is_plain())
+        })?);
+    } else {
+        panels[0].title = String::new();
+    }
+    let own = format!(
+        "n = {}, mean over seeds; bands: 95 % stratified bootstrap over prompts. The weight is how often a planted picture was drawn in training relative to one ordinary picture; 1 is the control. The share is that of the planted picture among all training pictures of its prompt.",
+        subject.generations()
+    );
+    let alt = format!("AUC of every detector by dose of the planted picture on {}.", subject.model.model);
+    Ok(LinesFigure { meta: subject.meta("dose-response", alt, &[own]), panels })
+}
+
+/// AUC of every detector by `dose`, and the share of draws that are the planted picture.
+fn dose_panel(
+    subject: &Subject,
+    title: &str,
+    x: AxisSpec,
+    dose: impl Fn(&KnownPrompt) -> Option<f64>,
+) -> Result<LinesPanel> {
     let memorized = &subject.model.memorized;
-    let mut weights: Vec<f64> = memorized.iter().filter_map(|prompt| prompt.weight).collect();
-    weights.sort_by(f64::total_cmp);
-    weights.dedup();
-    let planted = |weight: f64| rows(memorized, |prompt| prompt.weight == Some(weight) && &*prompt.set != TEMPLATE);
-    weights.retain(|weight| !planted(*weight).is_empty());
+    let dose = |prompt: &KnownPrompt| dose(prompt).filter(|_| &*prompt.set != TEMPLATE);
+    let mut doses: Vec<f64> = memorized.iter().filter_map(&dose).collect();
+    doses.sort_by(f64::total_cmp);
+    doses.dedup();
+    let planted: Vec<Vec<usize>> = doses.iter().map(|at| rows(memorized, |prompt| dose(prompt) == Some(*at))).collect();
     let others: Vec<usize> = (0..subject.model.non_memorized.len()).collect();
     let bootstrap = Bootstrap { resamples: BAND_RESAMPLES, ..Bootstrap::default() };
     let mut series = vec![];
     for scores in scores(subject) {
         let (mut y, mut low, mut high) = (vec![], vec![], vec![]);
-        for &weight in &weights {
-            let rows = planted(weight);
-            let values = scores.of(&rows, &others);
-            let sets = score_sets(&values)?;
-            let estimate = bootstrap.estimate(&sets, Statistic::Auc)?;
+        for rows in &planted {
+            let estimate = bootstrap.estimate(&score_sets(&scores.of(rows, &others))?, Statistic::Auc)?;
             y.push(estimate.value);
             low.push(estimate.interval.low);
             high.push(estimate.interval.high);
         }
-        series.push(Series { name: scores.detector.label(), x: weights.clone(), y, band: Some((low, high)) });
+        series.push(Series { name: scores.detector.label(), x: doses.clone(), y, band: Some((low, high)) });
     }
-    let verified = weights.iter().map(|weight| {
-        let rows = planted(*weight);
-        let drawn = rows.iter().filter(|row| memorized[**row].verified == Some(true)).count();
-        drawn as f64 / rows.len() as f64
-    });
-    series.push(Series { name: "share drawn verbatim".into(), x: weights.clone(), y: verified.collect(), band: None });
-    let own = format!(
-        "n = {}, mean over seeds; bands: 95 % stratified bootstrap over prompts. The weight is how often a planted picture was drawn in training relative to one ordinary picture; 1 is the control.",
-        subject.generations()
-    );
-    let alt = format!("AUC of every detector by duplication weight on {}.", subject.model.model);
-    let panel = LinesPanel {
-        title: String::new(),
-        x: AxisSpec::log2("Duplication weight"),
-        y: AxisSpec::linear("AUC; share of prompts"),
-        series,
+    let drawn = |prompt: &KnownPrompt| match (&prompt.reproduction, prompt.verified) {
+        (Some(known), _) => known.rate,
+        (None, verified) => f64::from(u8::from(verified == Some(true))),
     };
-    Ok(LinesFigure { meta: subject.meta("dose-response", alt, &[own]), panels: vec![panel] })
+    let response =
+        planted.iter().map(|rows| rows.iter().map(|row| drawn(&memorized[*row])).sum::<f64>() / rows.len() as f64);
+    series.push(Series { name: "share of draws verbatim".into(), y: response.collect(), x: doses, band: None });
+    Ok(LinesPanel { title: title.into(), x, y: AxisSpec::linear("AUC; share of draws"), series })
 }
 
 /// TPR of M over a grid of its two weights.

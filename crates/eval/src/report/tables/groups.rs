@@ -11,13 +11,13 @@ use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, detector_columns, tpr
 use crate::{error::Result, prompts::KnownPrompt, spec::ReportSettings};
 
 /// Prompts that are looked at together, by their positions.
-struct Group {
-    name: String,
-    rows: Vec<usize>,
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) rows: Vec<usize>,
 }
 
 /// Prompts that share a name, in the order in which the names appear.
-fn groups(prompts: &[KnownPrompt], name: impl Fn(&KnownPrompt) -> Option<String>) -> Vec<Group> {
+pub(super) fn groups(prompts: &[KnownPrompt], name: impl Fn(&KnownPrompt) -> Option<String>) -> Vec<Group> {
     let mut groups: Vec<Group> = vec![];
     for (row, prompt) in prompts.iter().enumerate() {
         let Some(name) = name(prompt) else { continue };
@@ -99,7 +99,7 @@ pub(super) fn by_set(
     })
 }
 
-/// Memorized prompts of each duplication weight against all others.
+/// Memorized prompts of each dose (share of the planted picture, duplication weight) against all others.
 pub(super) fn by_weight(
     name: String,
     title: &str,
@@ -108,30 +108,49 @@ pub(super) fn by_weight(
 ) -> Result<ResultTable> {
     let naming = vec![
         Column::new("memorized", "Memorized", ColumnKind::Text),
-        Column::new("weight", "Duplication weight", ColumnKind::Integer),
+        Column::new("share", "Share of the picture", ColumnKind::Number),
+        Column::new("weight", "Duplication weight", ColumnKind::Number),
         Column::new("count", "Prompts", ColumnKind::Integer),
         Column::new("verified", "Verified", ColumnKind::Integer),
+        Column::new("rate", "Reproduction rate", ColumnKind::Number),
     ];
     let title = format!("{title}: by duplication weight");
     table(name, title, models, report, naming, |model, table| {
-        let verified_note = table
-            .footnote("prompts whose planted picture the model draws on every checked seed, found without a detector");
-        let mut by_weight = groups(&model.memorized, |prompt| Some(format!("{} {}", prompt.set, prompt.weight?)));
+        let share_note = table.footnote("of the planted picture among all training pictures of the prompt");
+        let verified_note =
+            table.footnote("prompts whose planted picture is in more than nine of ten draws, found without a detector");
+        let rate_note = table.footnote("mean share of draws that are the planted picture");
+        let dose = |prompt: &KnownPrompt| {
+            Some(format!("{} {:?} {}", prompt.set, prompt.share.filter(|_| !prompt.is_plain()), prompt.weight?))
+        };
+        let mut by_weight = groups(&model.memorized, dose);
         let first = |group: &Group| &model.memorized[group.rows[0]];
         let weight = |group: &Group| first(group).weight.unwrap_or_default();
-        by_weight.sort_by(|a, b| first(a).set.cmp(&first(b).set).reverse().then(weight(a).total_cmp(&weight(b))));
+        by_weight.sort_by(|a, b| {
+            let (a_first, b_first) = (first(a), first(b));
+            let sets = a_first.set.cmp(&b_first.set).reverse();
+            sets.then(b_first.is_plain().cmp(&a_first.is_plain())).then(weight(a).total_cmp(&weight(b)))
+        });
         let compared = by_weight.iter().map(|group| {
             let flags: Option<Vec<bool>> = group.rows.iter().map(|row| model.memorized[*row].verified).collect();
             let verified = match flags {
                 Some(flags) => Cell::integer(flags.into_iter().filter(|verified| *verified).count() as i64),
                 None => Cell::missing("nobody has checked all of these prompts"),
             };
+            let rates: Option<Vec<f64>> =
+                group.rows.iter().map(|row| Some(model.memorized[*row].reproduction.as_ref()?.rate)).collect();
+            let rate = match rates {
+                Some(rates) => Cell::number(rates.iter().sum::<f64>() / rates.len() as f64, 2),
+                None => Cell::missing("nobody has counted the draws of all of these prompts"),
+            };
             Compared {
                 cells: vec![
                     Cell::text(&*first(group).set),
-                    Cell::integer(weight(group) as i64),
+                    Cell::number(first(group).share.unwrap_or(1.0), 2).with_note(share_note),
+                    Cell::number(weight(group), 0),
                     Cell::integer(group.rows.len() as i64),
                     verified.with_note(verified_note),
+                    rate.with_note(rate_note),
                 ],
                 memorized: group.rows.clone(),
                 non_memorized: (0..model.non_memorized.len()).collect(),

@@ -8,7 +8,7 @@ use memscope_results::{
 use super::{ModelScores, mitigation::mean_cell};
 use crate::{
     error::Result,
-    score::{MethodResult, MitigatedPrompt, MitigationResult, Quantity},
+    score::{MethodResult, MitigatedPrompt, MitigationResult, Quantity, is_copied},
     spec::{DetectorEntry, ReportSettings},
 };
 
@@ -95,7 +95,7 @@ fn count(copying: &[Option<bool>], which: bool) -> i64 {
 fn copying(method: &MethodResult, result: &MitigationResult) -> Vec<Option<bool>> {
     let shares = method
         .by_prompt(result.prompts.len(), |unit| Quantity::Verbatim.of(unit).or_else(|| Quantity::Copies.of(unit)));
-    shares.into_iter().map(|share| share.map(|share| share >= 0.5)).collect()
+    shares.into_iter().map(|share| share.map(is_copied)).collect()
 }
 
 /// The lowest threshold above which at most a share `fpr` of the non-memorized prompts lie, averaged over seeds.

@@ -1,6 +1,7 @@
 //! The tables an experiment can make: each is a query over detection scores.
 
 mod alignment;
+mod decisions;
 mod detection;
 mod differences;
 mod gamma_fit;
@@ -78,6 +79,7 @@ impl TableKind {
             Self::Detection | Self::Hyperparameters | Self::MitigationHyperparameters | Self::Mitigation => "",
             Self::MitigationDifferences => "-differences",
             Self::MitigationDetection => "-detection",
+            Self::Decisions => "-decisions",
             Self::Differences => "-differences",
             Self::Ranks => "-ranks",
             Self::Reproduction => "-reproduction",
@@ -105,6 +107,7 @@ impl TableKind {
         let name = self.name(experiment);
         match self {
             Self::Detection => detection::table(name, title, models, report),
+            Self::Decisions => decisions::table(name, title, models, report),
             Self::Differences => differences::table(name, title, models, report),
             Self::Ranks => ranks::table(name, title, models, report),
             Self::Reproduction => graded::reproduction(name, title, models, report),

@@ -143,8 +143,13 @@ impl Mitigations {
 
     /// The pictures of a unit.
     pub fn pictures(&self, unit: usize) -> Vec<PathBuf> {
+        self.pictures_as(unit, &self.names)
+    }
+
+    /// The same under other names.
+    pub fn pictures_as(&self, unit: usize, names: &PictureNames) -> Vec<PathBuf> {
         let place = self.place(unit);
-        let stem = match &self.names {
+        let stem = match names {
             PictureNames::ByContent(_) => {
                 let model = &self.model.fingerprint[..self.model.fingerprint.len().min(8)];
                 format!("{model}-{}", &self.key(unit, "pictures").to_string()[..20])
@@ -156,7 +161,7 @@ impl Mitigations {
                 format!("{:03}-{method}-seed{}", place.prompt + 1, self.seed(place))
             }
         };
-        (0..self.images()).map(|image| self.names.folder().join(format!("{stem}-{image:02}.png"))).collect()
+        (0..self.images()).map(|image| names.folder().join(format!("{stem}-{image:02}.png"))).collect()
     }
 
     /// The stored record of a unit; `None` where it is not there or not of this version.

@@ -17,6 +17,13 @@ use super::super::{
     named::{self, Named},
 };
 
+impl MitigationEntry {
+    /// No mitigation: the prompt as it is.
+    pub fn none() -> Self {
+        Self::None(NoneOptions::default())
+    }
+}
+
 /// Declares the mitigations: name, title in tables, and the options that only this one has.
 macro_rules! mitigations {
     ($(

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{
+use crate::{
     error::{Result, TorchFileError, printable},
     globals::{ElementType, Global},
 };
@@ -15,11 +15,11 @@ use super::{
 const MAX_VALUES: usize = 1_000_000;
 
 /// Index of a value.
-pub(super) type Id = usize;
+pub(crate) type Id = usize;
 
 /// What a pickle describes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     None,
     Bool(bool),
     Int(i64),
@@ -31,37 +31,47 @@ pub(super) enum Value {
     Global(Global),
     /// A TorchScript module with its attributes, once they are there.
     Object(Option<Id>),
+    /// Something that says nothing about tensors.
+    Ignored,
     Storage(StorageRef),
     Tensor(TensorRef),
 }
 
 /// A storage: elements in a file of the archive.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct StorageRef {
-    pub(super) key: String,
-    pub(super) element: ElementType,
-    pub(super) elements: u64,
+pub(crate) struct StorageRef {
+    pub(crate) key: String,
+    pub(crate) element: ElementType,
+    pub(crate) elements: u64,
 }
 
 /// A tensor: a view of a storage. Sizes in elements.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct TensorRef {
-    pub(super) storage: StorageRef,
-    pub(super) offset: u64,
-    pub(super) shape: Vec<u64>,
-    pub(super) strides: Vec<u64>,
+pub(crate) struct TensorRef {
+    pub(crate) storage: StorageRef,
+    pub(crate) offset: u64,
+    pub(crate) shape: Vec<u64>,
+    pub(crate) strides: Vec<u64>,
 }
 
 /// All values of a pickle, and which of them is the outermost.
-pub(super) struct Values {
+pub(crate) struct Values {
     values: Vec<Value>,
-    pub(super) root: Id,
+    pub(crate) root: Id,
 }
 
 impl Values {
-    pub(super) fn get(&self, id: Id) -> &Value {
+    pub(crate) fn get(&self, id: Id) -> &Value {
         // Ids are only made by `Machine::add`.
         self.values.get(id).unwrap_or(&Value::None)
+    }
+
+    /// All storages that are named.
+    pub(crate) fn storages(&self) -> impl Iterator<Item = &StorageRef> {
+        self.values.iter().filter_map(|value| match value {
+            Value::Storage(storage) => Some(storage),
+            _ => None,
+        })
     }
 }
 
@@ -69,14 +79,12 @@ impl Values {
 ///
 /// # Errors
 /// On instructions, names or values that PyTorch does not write for tensors, and on damaged pickles.
-pub(super) fn read(pickle: &[u8]) -> Result<Values> {
-    let mut machine =
-        Machine { pickle, position: 0, values: vec![], stack: vec![], marks: vec![], memo: HashMap::new() };
-    let root = machine.run()?;
-    Ok(Values { values: machine.values, root })
+pub(crate) fn read(pickle: &[u8]) -> Result<Values> {
+    Machine::new(pickle).run()
 }
 
-struct Machine<'a> {
+/// What follows the instructions of one pickle.
+pub(crate) struct Machine<'a> {
     pickle: &'a [u8],
     position: usize,
     values: Vec<Value>,
@@ -86,8 +94,28 @@ struct Machine<'a> {
     memo: HashMap<u32, Id>,
 }
 
+impl<'a> Machine<'a> {
+    pub(crate) fn new(pickle: &'a [u8]) -> Self {
+        Self { pickle, position: 0, values: vec![], stack: vec![], marks: vec![], memo: HashMap::new() }
+    }
+}
+
 impl Machine<'_> {
-    fn run(&mut self) -> Result<Id> {
+    /// Bytes that have been read.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Reads to the end of the pickle; bytes behind it stay unread.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub(crate) fn run(&mut self) -> Result<Values> {
+        let root = self.root()?;
+        Ok(Values { values: std::mem::take(&mut self.values), root })
+    }
+
+    fn root(&mut self) -> Result<Id> {
         loop {
             let offset = self.position;
             let [opcode] = self.bytes()?;
@@ -221,7 +249,7 @@ impl Machine<'_> {
             b'K' => Value::Int(i64::from(self.bytes::<1>()?[0])),
             b'M' => Value::Int(i64::from(u16::from_le_bytes(self.bytes()?))),
             b'J' => Value::Int(i64::from(i32::from_le_bytes(self.bytes()?))),
-            0x8a => Value::Int(self.long()?),
+            0x8a => self.long()?,
             b'G' => Value::Float(f64::from_be_bytes(self.bytes()?)),
             _ => {
                 let length = u32::from_le_bytes(self.bytes()?);
@@ -231,19 +259,24 @@ impl Machine<'_> {
         self.push(value)
     }
 
-    /// A signed integer of up to eight bytes.
-    fn long(&mut self) -> Result<i64> {
+    /// A signed integer. One of more than eight bytes (the state of a random generator, the magic number) is no size.
+    fn long(&mut self) -> Result<Value> {
         let [count] = self.bytes()?;
         let mut bytes = [0; 8];
         let count = usize::from(count);
         if count > bytes.len() {
-            return Err(self.damaged("an integer has more than 64 bits"));
+            let end = self.position + count;
+            if end > self.pickle.len() {
+                return Err(self.damaged("it ends too early"));
+            }
+            self.position = end;
+            return Ok(Value::Ignored);
         }
         for byte in bytes.iter_mut().take(count) {
             [*byte] = self.bytes()?;
         }
         let unused = 64 - 8 * count as u32;
-        Ok(if count == 0 { 0 } else { (i64::from_le_bytes(bytes) << unused) >> unused })
+        Ok(Value::Int(if count == 0 { 0 } else { (i64::from_le_bytes(bytes) << unused) >> unused }))
     }
 
     fn short_tuple(&mut self, count: usize) -> Result<()> {
@@ -295,6 +328,7 @@ impl Machine<'_> {
         // The first few only: a long tuple could be passed a million times.
         let (function, arguments) = (function.clone(), arguments.iter().take(4).copied().collect::<Vec<_>>());
         match (function, arguments.as_slice()) {
+            (Global::Ignored, _) => self.push(Value::Ignored),
             (Global::OrderedDict, []) => self.push(Value::Dict(vec![])),
             (Global::RebuildTensor, [storage, offset, shape, strides, ..]) => {
                 let tensor = self.tensor(*storage, *offset, *shape, *strides)?;
@@ -312,6 +346,7 @@ impl Machine<'_> {
         let (_, class) = (self.pop()?, self.pop()?);
         match self.value(class) {
             Value::Global(Global::Class) => self.push(Value::Object(None)),
+            Value::Global(Global::Ignored) => self.push(Value::Ignored),
             _ => Err(self.damaged("an object of an unexpected class is made")),
         }
     }
@@ -322,25 +357,28 @@ impl Machine<'_> {
         let top = self.top()?;
         match self.values.get_mut(top) {
             Some(Value::Object(attributes)) => *attributes = Some(state),
-            Some(Value::Dict(_)) => {}
+            Some(Value::Dict(_) | Value::Ignored) => {}
             _ => return Err(self.damaged("attributes are set on what has none")),
         }
         Ok(())
     }
 
-    /// `('storage', type, key, device, elements)`.
+    /// `('storage', type, key, device, elements)`, in the old layout with a view of another storage, which is not read.
     fn persistent(&mut self) -> Result<()> {
         let id = self.pop()?;
         let Value::Tuple(parts) = self.value(id) else { return Err(self.damaged("a storage has no description")) };
-        let [kind, class, key, _, count, ..] = parts.as_slice() else {
+        let [kind, class, key, _, count, view @ ..] = parts.as_slice() else {
             return Err(self.damaged("a storage's description is too short"));
         };
+        if view.iter().any(|part| *self.value(*part) != Value::None) {
+            return Err(self.damaged("a storage is a view of another one, as torch has not written since 0.4"));
+        }
         let (Value::Text(kind), Value::Global(Global::Storage(element)), Value::Text(key), Value::Int(count)) =
             (self.value(*kind), self.value(*class), self.value(*key), self.value(*count))
         else {
             return Err(self.damaged("a storage's description has parts of other types"));
         };
-        let is_number = (1..=10).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_digit());
+        let is_number = (1..=20).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_digit());
         if !is_number {
             return Err(TorchFileError::EntryName { entry: printable(key) });
         }

@@ -13,7 +13,9 @@ pub enum TorchFileError {
     #[error("it cannot be read: {0}")]
     Read(#[from] io::Error),
     /// Not a zip archive, or a damaged one.
-    #[error("it is no PyTorch archive: {reason}; save it again with torch.save or torch.jit.save (torch 1.6 or newer)")]
+    #[error(
+        "it is no whole file of torch.save or torch.jit.save ({reason}); download or copy it again, or save it again"
+    )]
     NotAnArchive {
         /// What is missing or damaged.
         reason: String,
@@ -52,7 +54,9 @@ pub enum TorchFileError {
     #[error("its numbers are big-endian; save it again on a little-endian machine")]
     BigEndian,
     /// The pickle names a class or function that is not on the list.
-    #[error("its pickle asks for '{module}.{name}', which is not needed to read tensors; nothing of it was run")]
+    #[error(
+        "its pickle asks for '{module}.{name}', which is not needed to read tensors; nothing of it was run. If you trust where the file comes from, save its tensors alone: torch.save(torch.load(FILE, weights_only=False)['state_dict'], NEW), without ['state_dict'] where there is none"
+    )]
     UnknownGlobal {
         /// Python module.
         module: String,
@@ -92,7 +96,7 @@ pub enum TorchFileError {
 }
 
 /// A name from a file as it may be printed: no control characters, not longer than a line.
-pub(super) fn printable(name: &str) -> String {
+pub(crate) fn printable(name: &str) -> String {
     const LONGEST: usize = 80;
     let mut text: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
     if name.chars().nth(LONGEST).is_some() {

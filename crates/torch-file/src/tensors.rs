@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    archive::Archive,
+use crate::{
+    TensorPlace,
     error::{Result, TorchFileError, printable},
     pickle::{Id, TensorRef, Value, Values},
+    storages::Storages,
 };
 
 /// Deepest nesting of modules and dictionaries.
@@ -17,13 +18,13 @@ const MAX_NAMES: usize = 64 << 20;
 
 /// Tensors and numbers by dotted name.
 #[derive(Debug, Default)]
-pub(super) struct Named {
-    pub(super) tensors: BTreeMap<String, TensorRef>,
-    pub(super) numbers: BTreeMap<String, f64>,
+pub(crate) struct Named {
+    pub(crate) tensors: BTreeMap<String, TensorRef>,
+    pub(crate) numbers: BTreeMap<String, f64>,
 }
 
 /// Collects the tensors and numbers in dictionaries and modules. Names are joined by dots; lists, texts and other values are left out.
-pub(super) fn collect(values: &Values) -> Result<Named> {
+pub(crate) fn collect(values: &Values) -> Result<Named> {
     let mut named = Named::default();
     let mut walk = Walk { values, visits: 0, names: 0, named: &mut named };
     walk.visit(values.root, "", 0)?;
@@ -58,9 +59,7 @@ impl Walk<'_> {
                 }
             }
             Value::Object(Some(attributes)) => self.visit(*attributes, name, depth + 1)?,
-            Value::Tensor(tensor) => {
-                self.named.tensors.insert(name.to_owned(), tensor.clone());
-            }
+            Value::Tensor(tensor) => self.add(name, tensor)?,
             Value::Int(number) => {
                 self.named.numbers.insert(name.to_owned(), *number as f64);
             }
@@ -70,6 +69,18 @@ impl Walk<'_> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Walk<'_> {
+    fn add(&mut self, name: &str, tensor: &TensorRef) -> Result<()> {
+        match self.named.tensors.insert(name.to_owned(), tensor.clone()) {
+            None => Ok(()),
+            Some(_) => {
+                let (tensor, reason) = (printable(name), "two tensors have this name".to_owned());
+                Err(TorchFileError::Tensor { tensor, reason })
+            }
+        }
     }
 }
 
@@ -87,18 +98,18 @@ fn within(what: &'static str, size: u64, limit: u64) -> Result<()> {
 }
 
 /// Checks that the storages are there, whole, and that every tensor lies inside its own.
-pub(super) fn check(named: &Named, archive: &Archive) -> Result<()> {
+pub(crate) fn check(named: &Named, storages: &Storages) -> Result<()> {
     let mut total = 0_u64;
     for (name, tensor) in &named.tensors {
         let refuse = |reason: String| Err(TorchFileError::Tensor { tensor: printable(name), reason });
         let storage = &tensor.storage;
-        let Some(there) = archive.storage_length(&storage.key)? else {
-            return refuse(format!("its storage data/{} is missing", storage.key));
+        let Some(there) = storages.find(&storage.key).map(|place| place.length) else {
+            return refuse(format!("its storage {} is missing", storage.key));
         };
         let claimed = storage.elements.checked_mul(storage.element.width() as u64);
         if claimed != Some(there) {
             return refuse(format!(
-                "its storage data/{} has {there} bytes where {} elements are expected (truncated?)",
+                "its storage {} has {there} bytes where {} elements are expected (truncated?)",
                 storage.key, storage.elements
             ));
         }
@@ -111,7 +122,7 @@ pub(super) fn check(named: &Named, archive: &Archive) -> Result<()> {
         total = total.saturating_add(bytes);
     }
     // Weights that are tied share a storage; thousands of views of one storage would be a bomb.
-    within("the size of its tensors together in bytes", total, archive.length().saturating_mul(4))
+    within("the size of its tensors together in bytes", total, storages.file_length().saturating_mul(4))
 }
 
 /// Bytes of a tensor, `None` where it does not lie in its storage or is larger than it.
@@ -129,8 +140,17 @@ fn extent(tensor: &TensorRef) -> Option<u64> {
     fits.then(|| count.checked_mul(storage.element.width() as u64)).flatten()
 }
 
+/// Where a tensor of an open file lies.
+pub(crate) fn place(tensor: &TensorRef, storages: &Storages) -> Option<TensorPlace> {
+    let sizes = |sizes: &[u64]| sizes.iter().map(|size| *size as usize).collect::<Vec<_>>();
+    let TensorRef { storage, offset, shape, strides } = tensor;
+    let start = storages.find(&storage.key)?.start + offset * storage.element.width() as u64;
+    let strides = (!shape.contains(&0) && !is_contiguous(shape, strides)).then(|| sizes(strides));
+    Some(TensorPlace { element: storage.element, shape: sizes(shape), start, strides })
+}
+
 /// The tensor's bytes in row-major order.
-pub(super) fn read(tensor: &TensorRef, archive: &Archive) -> Result<Vec<u8>> {
+pub(crate) fn read(tensor: &TensorRef, storages: &Storages) -> Result<Vec<u8>> {
     let TensorRef { storage, offset, shape, strides } = tensor;
     let width = storage.element.width();
     let count: u64 = shape.iter().product();
@@ -138,7 +158,7 @@ pub(super) fn read(tensor: &TensorRef, archive: &Archive) -> Result<Vec<u8>> {
         return Ok(vec![]);
     }
     let span = shape.iter().zip(strides).map(|(size, stride)| (size - 1) * stride).sum::<u64>() + 1;
-    let raw = archive.read_storage(&storage.key, offset * width as u64, span * width as u64)?;
+    let raw = storages.read(&storage.key, offset * width as u64, span * width as u64)?;
     if is_contiguous(shape, strides) {
         return Ok(raw);
     }

@@ -8,7 +8,7 @@ use std::{
 
 /// Something that can be read at any place, by any thread.
 #[derive(Debug)]
-pub(crate) enum Source {
+pub enum Source {
     /// A file, read when it is asked for.
     File(Mutex<File>, u64),
     /// Bytes in memory.
@@ -18,12 +18,17 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    pub(crate) fn file(file: File) -> io::Result<Self> {
+    /// An open file.
+    ///
+    /// # Errors
+    /// When its length cannot be asked for.
+    pub fn file(file: File) -> io::Result<Self> {
         let length = file.metadata()?.len();
         Ok(Self::File(Mutex::new(file), length))
     }
 
-    pub(crate) fn len(&self) -> u64 {
+    /// Bytes of the whole.
+    pub fn length(&self) -> u64 {
         match self {
             Self::File(_, length) => *length,
             Self::Owned(bytes) => bytes.len() as u64,
@@ -35,12 +40,12 @@ impl Source {
     ///
     /// # Errors
     /// When the source ends before them; nothing is allocated then.
-    pub(crate) fn read(&self, start: u64, length: u64) -> io::Result<Vec<u8>> {
-        let end = start.checked_add(length).filter(|end| *end <= self.len());
+    pub fn read(&self, start: u64, length: u64) -> io::Result<Vec<u8>> {
+        let end = start.checked_add(length).filter(|end| *end <= self.length());
         let (Some(_), Ok(size)) = (end, usize::try_from(length)) else {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                format!("{length} bytes from byte {start} on are asked for, there are {}", self.len()),
+                format!("{length} bytes from byte {start} on are asked for, there are {}", self.length()),
             ));
         };
         match self {
@@ -72,7 +77,7 @@ impl<'a> Stream<'a> {
 
 impl Read for Stream<'_> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let left = self.source.len().saturating_sub(self.position);
+        let left = self.source.length().saturating_sub(self.position);
         let count = left.min(to.len() as u64);
         let bytes = self.source.read(self.position, count)?;
         to[..bytes.len()].copy_from_slice(&bytes);
@@ -85,7 +90,7 @@ impl Seek for Stream<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let (base, offset) = match to {
             SeekFrom::Start(position) => (position, 0),
-            SeekFrom::End(offset) => (self.source.len(), offset),
+            SeekFrom::End(offset) => (self.source.length(), offset),
             SeekFrom::Current(offset) => (self.position, offset),
         };
         let position = base.checked_add_signed(offset);

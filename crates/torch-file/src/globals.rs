@@ -1,6 +1,6 @@
 //! The classes and functions a pickle may name. Everything else is refused, and nothing is ever run.
 
-use super::error::{Result, TorchFileError, printable};
+use crate::error::{Result, TorchFileError, printable};
 
 /// Type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +41,7 @@ impl ElementType {
 
 /// What a name in a pickle stands for.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Global {
+pub(crate) enum Global {
     /// `collections.OrderedDict`: a dictionary.
     OrderedDict,
     /// `torch._utils._rebuild_tensor_v2`.
@@ -56,10 +56,38 @@ pub(super) enum Global {
     Storage(ElementType),
     /// A module of TorchScript (`__torch__.…`): a record of attributes here.
     Class,
+    /// What trainers leave beside the tensors, e.g. the class of a callback as the key of its state. It is not made;
+    /// whatever is said of it is passed over.
+    Ignored,
 }
 
+/// The names behind [`Global::Ignored`]: those of published checkpoints (Stable Diffusion 1 and 2, their VAEs) and of
+/// torch.load's own list of harmless ones.
+const IGNORED: [(&str, &str); 20] = [
+    ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"),
+    ("lightning.pytorch.callbacks.model_checkpoint", "ModelCheckpoint"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("_codecs", "encode"),
+    ("__builtin__", "set"),
+    ("builtins", "set"),
+    ("torch", "device"),
+    ("torch", "float64"),
+    ("torch", "float32"),
+    ("torch", "float16"),
+    ("torch", "bfloat16"),
+    ("torch", "int64"),
+    ("torch", "int32"),
+    ("torch", "uint8"),
+    ("torch", "bool"),
+];
+
 impl Global {
-    pub(super) fn find(module: &str, name: &str) -> Result<Self> {
+    pub(crate) fn find(module: &str, name: &str) -> Result<Self> {
         let storage = |element| Ok(Self::Storage(element));
         match (module, name) {
             ("collections", "OrderedDict") => Ok(Self::OrderedDict),
@@ -80,6 +108,7 @@ impl Global {
             ("torch", "CharStorage") => storage(ElementType::I8),
             ("torch", "ByteStorage") => storage(ElementType::U8),
             ("torch", "BoolStorage") => storage(ElementType::Bool),
+            _ if IGNORED.contains(&(module, name)) => Ok(Self::Ignored),
             _ if module == "__torch__" || module.starts_with("__torch__.") => Ok(Self::Class),
             _ => Err(TorchFileError::UnknownGlobal { module: printable(module), name: printable(name) }),
         }
