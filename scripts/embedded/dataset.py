@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,7 +134,8 @@ def write_prompts(pictures, split: Split, output: Path) -> None:
 
     frozen = planted_pictures(pictures, split)
     folder = output / "ground_truth"
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     rows = []
 
     def save(name, array):

@@ -39,10 +39,11 @@ fn planted_prompts_are_flagged_and_prompts_never_seen_are_not() {
     };
     let (planted, unseen) = (of("embedded:verified"), of("embedded:unseen"));
     let rows = |audit: &Value| audit["rows"].as_array().unwrap().len();
-    assert!(2 * flagged(&planted) > rows(&planted), "{} of {}", flagged(&planted), rows(&planted));
+    // Wen's norm finds 29 % of them at a false-positive rate of 1 % (results/reference/table1).
+    assert!(4 * flagged(&planted) > rows(&planted), "{} of {}", flagged(&planted), rows(&planted));
     // All of them are null: whatever is flagged is false. One run is a draw, not the expectation.
     assert!(5 * flagged(&unseen) <= rows(&unseen), "{} of {}", flagged(&unseen), rows(&unseen));
-    assert_eq!(planted["claim"]["calibration"], 150);
+    assert_eq!(planted["claim"]["calibration"], 160);
     // The scores are those of this model, statistic and these settings alone.
     for (option, value) in [("--statistic", "membench"), ("--generations", "2"), ("--model", "embedded:emoji-v")] {
         let mut other = [&DETECTOR[..], &["embedded:unseen", "--calibration", kept.to_str().unwrap()]].concat();

@@ -112,7 +112,7 @@ fn the_stochastic_estimate_covers_the_exact_variance() {
         let columns = Columns(products.jacobian(ScoreKind::Conditional).apply(&units).unwrap());
         let variance = exact(&columns, BATCH).unwrap().variances.symmetrized;
         let covers = |seed: &u64| {
-            let vectors = ProbeVectors { count: 32, batch: BATCH, seed: *seed };
+            let vectors = ProbeVectors { count: 128, batch: BATCH, seed: *seed };
             let estimate = stochastic(&columns, vectors).unwrap().variances.symmetrized;
             (estimate.low..=estimate.high).contains(&variance)
         };
