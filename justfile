@@ -15,7 +15,7 @@ fixtures:
     bash scripts/fixtures/make_all.sh
 
 # What results/reference holds.
-reference := "table1 table2 table3 table4 table5 table6 table7 table8 detectors groups presets"
+reference := "table1 table2 table3 table4 table5 table6 table7 table8 detectors groups presets decisions"
 
 # Replays the committed outcome in results/reference and compares it cell by cell.
 verify DIR="target/verify":
