@@ -64,8 +64,8 @@ SEED_CLASSIFIER = 24
 SEED_DIFFUSION = {"emoji-eps": 31, "emoji-v": 32}
 TRUTH_SEEDS = (42, 51, 53, 54, 55, 56, 57, 58)
 TRUTH_GENERATIONS = 4
-# (seed, generation): 32 draws of every planted prompt (12 of emoji-eps-early: the seeds of
-# Table 1), 8 of general and unseen ones
+# (seed, generation): 32 draws of every planted prompt (12 of emoji-eps-early and of the
+# fine-tune: the seeds of Table 1), 8 of general and unseen ones
 PLANTED_DRAWS = tuple((s, g) for s in TRUTH_SEEDS for g in range(TRUTH_GENERATIONS))
 EARLY_DRAWS = tuple((s, g) for s, g in PLANTED_DRAWS if s in (42, 51, 53))
 ORDINARY_DRAWS = PLANTED_DRAWS[:8]

@@ -156,9 +156,12 @@ def check_layouts(base: Path, target: Path) -> float:
 
 
 def grade(cards: Cards, base: Path, target: Path, repeats: list[int], draws) -> list[dict]:
-    """Truth of one checkpoint: 32 draws of every training and held-out caption."""
+    """Truth of one checkpoint: 12 draws of every training and held-out caption."""
     pipeline = export.load(base)
     pipeline.load_lora_weights(str(target), weight_name="diffusers.safetensors")
+    pipeline.fuse_lora()
+    pipeline.unload_lora_weights()
+    pipeline.unet.to(memory_format=torch.channels_last)
     latents = generate.generate(pipeline, cards.captions, draws)
     pictures = dataset.decode(pipeline.vae, latents.flatten(0, 1))
     distance = torch.stack([truth.rms(pictures - t, 1) / 2 for t in cards.targets], 1)
@@ -173,7 +176,7 @@ def grade(cards: Cards, base: Path, target: Path, repeats: list[int], draws) -> 
         count = int(own.sum())
         lines.append(dict(
             caption=caption, set="train" if i < trained else "held_out", repeats=repeats[i],
-            seeds=list(config.TRUTH_SEEDS), generations=config.TRUTH_GENERATIONS,
+            seeds=list(dict.fromkeys(seed for seed, _ in draws)), generations=config.TRUTH_GENERATIONS,
             verbatim_draws=count, reproduction_rate=round(count / len(own), 5),
             interval=truth.interval(count, len(own)), verified=count / len(own) > 0.9,
             outcomes=own.int().tolist(), any_training=other.tolist(),
@@ -214,7 +217,7 @@ def run(space, output: Path, log=print, base: str = "emoji-eps") -> None:
         place = target / f"step-{step}"
         write_adapter(torch.load(folder / f"step-{step}.pt", weights_only=True), place)
         difference = check_layouts(base_folder, place)
-        lines = grade(cards, base_folder, place, repeats, config.PLANTED_DRAWS)
+        lines = grade(cards, base_folder, place, repeats, config.EARLY_DRAWS)
         with open(place / "generations.jsonl", "w") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
         rates = torch.tensor([line["reproduction_rate"] for line in lines])
