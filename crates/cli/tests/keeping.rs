@@ -94,6 +94,25 @@ fn scores_stand_beside_the_columns_of_the_input() {
     assert_eq!(numbers(lines[1]), numbers(lines[4]));
 }
 
+/// The fine-tune that lies beside the embedded models, as diffusers and as kohya write it.
+#[test]
+fn the_planted_fine_tune_has_the_same_scores_in_both_layouts() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("in.txt"), "emojione style, red apple\nbanana\n").unwrap();
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/embedded/emoji-eps-lora/step-3000");
+    let scores = |more: &[&str]| {
+        let mut command = memscope();
+        command.current_dir(folder.path()).args(["detect", "--model", "embedded:emoji-eps", "--prompts", "in.txt"]);
+        let output = command.args(more).arg("--json").output().unwrap();
+        assert!(output.status.success(), "{more:?}: {}", stderr(&output));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["results"].clone()
+    };
+    let layout = |name: &str| scores(&["--lora", &format!("{place}/{name}.safetensors")]);
+    assert_eq!(layout("diffusers"), layout("kohya"));
+    assert_ne!(layout("diffusers"), scores(&[]));
+}
+
 #[test]
 fn scores_at_several_scales_of_a_lora_are_those_of_each_alone() {
     let folder = tempfile::tempdir().unwrap();
