@@ -117,6 +117,58 @@ fn mitigate_writes_pictures_losses_and_a_summary_and_replaces_nothing() {
     assert_eq!(again["001-ren-seed42-01.png"], made["001-ren-seed42-01.png"]);
 }
 
+/// `mitigate` without a results folder keeps what it draws in the cache: killed, it goes on from there.
+#[test]
+fn a_killed_mitigate_goes_on_from_its_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cache, whole, resumed) = (folder.path().join("cache"), folder.path().join("whole"), folder.path().join("out"));
+    let fixed = ["mitigate", "--model", "embedded:emoji-eps", "--prompt", "letter n", "--prompt", "a green fish"];
+    let more = ["--method", "ren", "--count", "2", "--steps", "4", "--out"];
+    memscope().args(fixed).args(more).arg(&whole).assert().success();
+    let drawn = cache.join("measurements/pictures");
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("memscope"))
+        .args(fixed)
+        .args(more)
+        .arg(&resumed)
+        .env("MEMSCOPE_CACHE", &cache)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_mins(2);
+    // The two pictures of the first prompt and method, and one more.
+    while files(&drawn).len() < 3 && child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "nothing is drawn");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let calls = || {
+        let dry = memscope()
+            .args(fixed)
+            .args(more)
+            .arg(&resumed)
+            .args(["--dry-run", "--json"])
+            .env("MEMSCOPE_CACHE", &cache)
+            .assert()
+            .success();
+        let report: serde_json::Value = serde_json::from_slice(&dry.get_output().stdout).unwrap();
+        report["models"][0]["drawing_calls"].as_u64().unwrap()
+    };
+    // Two prompts, two methods, two pictures, four steps, with and without the prompt.
+    let whole_price = 2 * 2 * 2 * 4 * 2;
+    assert!(calls() < whole_price, "the pictures of the killed run are there");
+    memscope().args(fixed).args(more).arg(&resumed).arg("--overwrite").env("MEMSCOPE_CACHE", &cache).assert().success();
+    assert_eq!(calls(), 0);
+    let pictures = |folder: &Path| {
+        let mut all = files(folder);
+        all.retain(|name, _| name.ends_with(".png"));
+        all
+    };
+    assert_eq!(pictures(&resumed).len(), 8);
+    assert_eq!(pictures(&resumed), pictures(&whole));
+}
+
 #[test]
 fn what_cannot_be_is_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -127,9 +179,12 @@ fn what_cannot_be_is_told() {
         (vec!["--method", "{name: wen, iterations: 0}"], 3, "iterations"),
         (vec!["--method", "{name: detector, loss: {name: jeon}}"], 3, "gradient"),
         (vec!["--method", "wen", "--method", "wen"], 3, "label"),
+        (vec!["--method", "{name: wen, label: é}", "--method", "{name: ren, label: è}"], 3, "ASCII"),
         (vec!["--method", "wen", "--training-pictures", "/nowhere"], 3, "pictures.csv"),
         (vec!["--method", "wen", "--judges", "/nowhere"], 3, "/nowhere"),
         (vec!["--method", "wen", "--prompts", "paper:nothing"], 3, "nothing"),
+        (vec!["--method", "wen", "--prompts", "embedded:planted"], 3, "verbatim"),
+        (vec!["--method", "wen", "--guidance", "NaN"], 2, "not a number"),
     ] {
         let assert = mitigate(&out, &arguments).failure().code(code);
         let said = stderr(assert.get_output());

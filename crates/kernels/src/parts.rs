@@ -10,9 +10,18 @@ use std::{
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Samples of one part. A small network spends more on handing work to other cores than on the work, so each core takes
-/// whole samples; the number is fixed for results that do not depend on how many cores there are.
+/// Most samples of one part. A small network spends more on handing work to other cores than on the work, so each core
+/// takes whole samples.
 pub const SAMPLES: usize = 8;
+
+/// Parts that a batch makes at least, if it has as many samples: what is drawn for one prompt keeps several cores busy.
+const PARTS: usize = 4;
+
+/// Samples of each part but the last of a batch. It depends on the batch alone, so that results do not depend on how many
+/// cores there are.
+pub fn size(samples: usize) -> usize {
+    samples.div_ceil(PARTS).clamp(1, SAMPLES)
+}
 
 /// Pools of one thread each, so that the operations of a part stay on its thread.
 fn workers() -> &'static [ThreadPool] {
@@ -24,28 +33,33 @@ fn workers() -> &'static [ThreadPool] {
     })
 }
 
+/// The smallest batch that gives every core parts of [`SAMPLES`] and nothing else.
+pub fn full_batch() -> usize {
+    rayon::current_num_threads().max(PARTS) * SAMPLES
+}
+
 /// How many parts of `samples` run at the same time.
 pub fn parallel(samples: usize) -> usize {
-    samples.div_ceil(SAMPLES).min(rayon::current_num_threads()).max(1)
+    samples.div_ceil(size(samples)).min(rayon::current_num_threads()).max(1)
 }
 
 /// How much longer `samples` take than if all cores were busy all the time, at least 1.
 pub fn idle_factor(samples: usize) -> f64 {
     let samples = samples.max(1);
     let cores = rayon::current_num_threads().max(1);
-    let rounds = samples.div_ceil(SAMPLES).div_ceil(cores);
-    (rounds * samples.min(SAMPLES) * cores) as f64 / samples as f64
+    let rounds = samples.div_ceil(size(samples)).div_ceil(cores);
+    (rounds * size(samples) * cores) as f64 / samples as f64
 }
 
-/// Splits `samples` into parts of [`SAMPLES`], calls `f` with the range of each in parallel, and returns the results in
+/// Splits `samples` into at least four parts of at most [`SAMPLES`], calls `f` with the range of each in parallel, and returns the results in
 /// order.
 ///
 /// # Errors
 ///
 /// The first error of `f`, by the order of the parts.
 pub fn map<R: Send, E: Send>(samples: usize, f: impl Fn(Range<usize>) -> Result<R, E> + Sync) -> Result<Vec<R>, E> {
-    let ranges: Vec<Range<usize>> =
-        (0..samples).step_by(SAMPLES).map(|start| start..samples.min(start + SAMPLES)).collect();
+    let part = size(samples);
+    let ranges: Vec<Range<usize>> = (0..samples).step_by(part).map(|start| start..samples.min(start + part)).collect();
     let workers = &workers()[..workers().len().min(ranges.len())];
     if workers.len() < 2 {
         return ranges.into_iter().map(f).collect();
@@ -74,9 +88,16 @@ mod tests {
     #[test]
     fn a_full_batch_keeps_all_cores_busy() {
         let cores = rayon::current_num_threads();
-        assert_eq!(idle_factor(SAMPLES * cores), 1.0);
+        assert_eq!(idle_factor(PARTS * SAMPLES * cores), 1.0);
         assert_eq!(idle_factor(1), cores as f64);
-        assert_eq!((parallel(1), parallel(SAMPLES * cores + 1)), (1, cores));
+        assert_eq!((parallel(1), parallel(PARTS * SAMPLES * cores)), (1, cores));
+    }
+
+    #[test]
+    fn a_small_batch_makes_four_parts_and_a_large_one_parts_of_eight() {
+        let lengths = |samples| map(samples, |range| Ok::<_, ()>(range.len())).unwrap();
+        assert_eq!((lengths(1), lengths(3), lengths(8)), (vec![1], vec![1; 3], vec![2; 4]));
+        assert_eq!((lengths(10), lengths(32), lengths(40)), (vec![3, 3, 3, 1], vec![8; 4], vec![8; 5]));
     }
 
     #[test]
@@ -85,7 +106,7 @@ mod tests {
         assert_eq!(parts.concat(), (0..2 * SAMPLES + 3).collect::<Vec<_>>());
         assert!(parts.iter().all(|part| part.len() <= SAMPLES));
         let second = |range: Range<usize>| if range.contains(&SAMPLES) { Err(range.start) } else { Ok(()) };
-        assert_eq!(map(SAMPLES + 3, second), Err(SAMPLES));
+        assert_eq!(map(PARTS * SAMPLES, second), Err(SAMPLES));
         assert_eq!(map(0, |_| Ok::<_, ()>(())), Ok(vec![]));
     }
 }

@@ -5,9 +5,32 @@ use std::path::PathBuf;
 use clap::Args;
 use memscope_eval::spec::{MitigationEntry, entry_of_text};
 use memscope_metric::Preset;
-use memscope_model::NoiseGenerator;
+use memscope_model::{NoiseGenerator, Sampling};
 
 use super::{ModelArgs, ShardArgs};
+
+/// How a picture is drawn.
+#[derive(Debug, Args)]
+pub(crate) struct SamplingArgs {
+    /// DDIM steps of a picture.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
+    pub(crate) steps: u16,
+    /// Guidance weight of a picture.
+    #[arg(long, default_value_t = 7.5, value_parser = finite, allow_negative_numbers = true)]
+    pub(crate) guidance: f64,
+}
+
+impl SamplingArgs {
+    /// The same for the model.
+    pub(crate) fn sampling(&self) -> Sampling {
+        Sampling { steps: usize::from(self.steps), guidance: self.guidance }
+    }
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| "this is not a number such as 7.5".to_owned())
+}
 
 /// `memscope generate`.
 #[derive(Debug, Args)]
@@ -24,12 +47,9 @@ pub(crate) struct Generate {
     /// Noise generator: torch-cuda, torch-cuda/BLOCKS, torch-cpu or native.
     #[arg(long, default_value_t = NoiseGenerator::A6000)]
     pub(crate) generator: NoiseGenerator,
-    /// DDIM steps.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
-    pub(crate) steps: u16,
-    /// Guidance weight.
-    #[arg(long, default_value_t = 7.5, allow_negative_numbers = true)]
-    pub(crate) guidance: f64,
+    /// How pictures are drawn.
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
     /// Images to draw.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub(crate) count: u16,
@@ -81,12 +101,9 @@ pub(crate) struct Mitigate {
     /// Noise generator: torch-cuda, torch-cuda/BLOCKS, torch-cpu or native.
     #[arg(long, default_value_t = NoiseGenerator::A6000)]
     pub(crate) generator: NoiseGenerator,
-    /// DDIM steps.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) steps: u16,
-    /// Guidance weight.
-    #[arg(long, default_value_t = 7.5)]
-    pub(crate) guidance: f64,
+    /// How pictures are drawn.
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
     /// Images to draw for each prompt and method.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) count: u16,
@@ -100,11 +117,11 @@ pub(crate) struct Mitigate {
     /// Folder for the files.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Keep measurements and pictures in this folder, so that the same command goes on where it was.
+    /// Keep measurements and pictures in this folder instead of in the cache; the same command goes on where it was.
     #[arg(long, value_name = "DIR")]
     pub(crate) results: Option<PathBuf>,
-    /// Measure and draw everything again instead of reusing what --results holds.
-    #[arg(long, requires = "results")]
+    /// Measure and draw everything again instead of reusing what is kept.
+    #[arg(long)]
     pub(crate) fresh: bool,
     /// Which part of it; needs --results.
     #[command(flatten)]

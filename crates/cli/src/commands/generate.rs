@@ -5,16 +5,12 @@ use memscope_eval::{
     task::CachePolicy,
     tasks::Generate as GenerateTask,
 };
-use memscope_model::Sampling;
 use memscope_results::files::Existing;
 
 use crate::{args::Generate, costs, exit_code::UserError, loading, output::print_data, progress::Progress};
 
 /// `memscope generate`.
 pub(crate) fn run(args: &Generate) -> anyhow::Result<()> {
-    if !args.guidance.is_finite() {
-        return Err(UserError::input(format!("--guidance {} is not a number", args.guidance)).into());
-    }
     let mut progress = Progress::install()?;
     let task = task(args)?;
     if !args.overwrite && !args.model.costs.dry_run {
@@ -60,7 +56,7 @@ fn task(args: &Generate) -> anyhow::Result<GenerateTask> {
         generator: args.generator,
         seed: args.seed,
         count: usize::from(args.count),
-        sampling: Sampling { steps: usize::from(args.steps), guidance: args.guidance },
+        sampling: args.sampling.sampling(),
         model: format!("{} {}", args.model.source()?, args.model.options().execution.dtype),
         folder: args.out.clone(),
         existing: Existing::of_flag(args.overwrite),

@@ -45,8 +45,12 @@ fn table(status: &PlanStatus) -> anyhow::Result<ResultTable> {
     let count = |state| status.shards.iter().filter(|shard| shard.state == state).count();
     let counts = ShardState::ALL.map(|state| format!("{} {}", count(state), state.name()));
     table.set_provenance("shards", counts.join(", "));
-    let left = status.seconds_left.map_or_else(|| "not known".to_owned(), duration);
-    table.set_provenance("running", format!("{:.2} a second together, {left} left", status.rate));
+    if count(ShardState::Running) > 0 {
+        let left = status
+            .seconds_left
+            .map_or_else(|| "time left not known yet".to_owned(), |seconds| format!("{} left", duration(seconds)));
+        table.set_provenance("running", format!("{:.2} a second together, {left}", status.rate));
+    }
     for (i, hardware) in status.hardware.iter().enumerate() {
         table.set_provenance(format!("hardware {}", i + 1), hardware.to_string());
     }

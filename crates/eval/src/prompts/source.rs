@@ -66,7 +66,10 @@ impl FromStr for PromptSource {
             Some(("paper", list)) => list.parse().map(Self::Paper),
             Some(("embedded", set)) => match EmbeddedSet::ALL.iter().find(|known| known.to_string() == set) {
                 Some(set) => Ok(Self::Embedded(*set)),
-                None => Err(format!("there is no embedded set '{set}'")),
+                None => {
+                    let known = EmbeddedSet::ALL.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                    Err(format!("there is no embedded set '{set}'; there are {known}"))
+                }
             },
             _ => Err(format!("'{given}' is no prompt source: write paper:LIST, embedded:SET or {{file: PATH}}")),
         }

@@ -174,7 +174,7 @@ impl Bench {
         if self.is_small {
             let part = Tensor::cat(&[sample; parts::SAMPLES], 0)?;
             let all = |samples| parts::map(samples, |_| run(&part)).map(drop);
-            let first = rayon::current_num_threads() * parts::SAMPLES;
+            let first = parts::full_batch();
             let warm_up = Instant::now();
             all(first)?;
             let rounds = (self.budget.as_secs_f64() / warm_up.elapsed().as_secs_f64()).clamp(1.0, MOST_ROUNDS) as usize;

@@ -46,7 +46,7 @@ impl Blueprint {
             return self.unet_tally(tally(group.pass, samples, storage)).peak();
         }
         let samples = work.samples(group);
-        let part = Tally::new(group.pass, samples.min(parts::SAMPLES), 1, storage != DType::F32);
+        let part = Tally::new(group.pass, parts::size(samples), 1, storage != DType::F32);
         self.unet_tally(part).peak() * parts::parallel(samples) as u64
     }
 

@@ -4,18 +4,19 @@ mod output;
 mod plan;
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     rc::Rc,
 };
 
 use memscope_eval::{
-    Error as EvalError, MeasurementStore, Result as EvalResult,
-    plan::{ModelPlan, StoredMeasurements},
+    Error as EvalError, Result as EvalResult,
+    plan::ModelPlan,
     prompts::KnownPrompt,
     run::execute,
     shard::{ShardPlan, Work},
-    task::{CachePolicy, ModelIdentity, Task},
+    task::{ModelIdentity, Task},
     tasks::{JudgeFiles, Judging, Mitigations, PictureNames, TrainingPictures},
 };
 use memscope_model::{Blueprint, Execution, memory::size};
@@ -27,7 +28,7 @@ use memscope_results::{
 };
 
 use self::plan::{check_labels, read_prompts, task};
-use super::shard;
+use super::{run::policy, shard};
 use crate::{
     args::Mitigate,
     cached,
@@ -45,9 +46,6 @@ const PICTURE_LIMIT: u64 = 256 << 20;
 
 /// `memscope mitigate`.
 pub(crate) fn run(args: &Mitigate) -> anyhow::Result<()> {
-    if !args.guidance.is_finite() {
-        return Err(UserError::input(format!("--guidance {} is not a number", args.guidance)).into());
-    }
     check_labels(args)?;
     let prompts = read_prompts(args)?;
     let training = TrainingPictures::find(&prompts, args.training_pictures.as_deref())?;
@@ -57,44 +55,34 @@ pub(crate) fn run(args: &Mitigate) -> anyhow::Result<()> {
         let blueprint = loading::blueprint(&args.model, &progress)?;
         return run_shard(&Shared { args, blueprint, prompts, training, judges }, choice, &mut progress);
     }
-    let kept = args.results.as_ref().map(Results::new);
-    let plan = || -> anyhow::Result<ModelPlan> {
+    let kept = Kept::new(args)?;
+    let plan = || -> anyhow::Result<(ModelPlan, Mitigations)> {
         let (blueprint, execution) = (loading::blueprint(&args.model, &progress)?, args.model.options().execution);
-        let (store, stored, model) = match &kept {
-            Some(results) => cached::peek(&blueprint, execution, &results.answers())?,
-            None => {
-                let model = ModelIdentity::planned(&blueprint, execution, String::new());
-                (MeasurementStore::in_memory(), StoredMeasurements::Known, model)
-            }
-        };
-        let task = task(args, &blueprint, prompts.clone(), model, names(args, kept.as_ref()))?;
-        Ok(ModelPlan::of_task(&blueprint, execution, &task, (&store, stored), policy(args)))
+        let (store, stored, model) = cached::peek(&blueprint, execution, &kept.answers)?;
+        let task = task(args, &blueprint, prompts.clone(), model, kept.names())?;
+        let plan = ModelPlan::of_task(&blueprint, execution, &task, (&store, stored), policy(args.fresh));
+        Ok((plan, task))
     };
     if args.model.costs.dry_run {
-        return costs::show_one(&args.model, args.json, plan);
+        return costs::show_one(&args.model, args.json, || Ok(plan()?.0));
     }
-    let planned = plan()?;
+    let (planned, names) = plan()?;
+    check_free(args, &names)?;
     say_costs(&planned)?;
     let model = loading::open(&args.model, &planned)?;
     let identity = ModelIdentity::of(&model);
-    let task = Rc::new(task(args, model.blueprint(), prompts, identity, names(args, kept.as_ref()))?);
-    check_free(args, &task)?;
+    let task = Rc::new(task(args, model.blueprint(), prompts, identity, kept.names())?);
     for known in &task.prompts {
         if let Some(cut) = model.tokenizer().encode(&known.text).cut {
             tracing::warn!("the model does not read the end of the prompt: '{cut}'");
         }
     }
     let judging = Judging::new(task.clone(), training, judges);
-    let mut store = match &kept {
-        Some(results) => cached::open(&model, &results.answers())?,
-        None => MeasurementStore::in_memory(),
-    };
-    execute(&*task, &model, &mut store, policy(args), &mut progress)?;
-    execute(&judging, &model, &mut store, policy(args), &mut progress)?;
+    let mut store = cached::open(&model, &kept.answers)?;
+    execute(&*task, &model, &mut store, policy(args.fresh), &mut progress)?;
+    execute(&judging, &model, &mut store, policy(args.fresh), &mut progress)?;
     let plain = PictureNames::Plain(args.out.clone());
-    if kept.is_some() {
-        copy_pictures(&task, &plain)?;
-    }
+    copy_pictures(&task, &plain)?;
     let reports = output::reports(&task, &judging, &plain, &store);
     reports.iter().for_each(output::warn);
     output::write_losses(args, &model, &reports)?;
@@ -104,17 +92,26 @@ pub(crate) fn run(args: &Mitigate) -> anyhow::Result<()> {
     if args.json { print_json(&reports) } else { print_table(&summary) }
 }
 
-/// Pictures are kept by what determines them where results are, and else have names for people at once.
-fn names(args: &Mitigate, kept: Option<&Results>) -> PictureNames {
-    match kept {
-        Some(results) => PictureNames::ByContent(results.pictures()),
-        None => PictureNames::Plain(args.out.clone()),
-    }
+/// Where measurements and pictures are kept, so that the same command goes on where it was.
+struct Kept {
+    answers: PathBuf,
+    pictures: PathBuf,
 }
 
-/// Stored records count where results are kept; pictures for people alone are drawn anew.
-fn policy(args: &Mitigate) -> CachePolicy {
-    if args.results.is_some() && !args.fresh { CachePolicy::Reuse } else { CachePolicy::Replace }
+impl Kept {
+    /// Below the results folder that is given, or in the cache.
+    fn new(args: &Mitigate) -> anyhow::Result<Self> {
+        let answers = cached::folder(args.results.as_deref())?;
+        let pictures = match &args.results {
+            Some(results) => Results::new(results).pictures(),
+            None => answers.join("pictures"),
+        };
+        Ok(Self { answers, pictures })
+    }
+
+    fn names(&self) -> PictureNames {
+        PictureNames::ByContent(self.pictures.clone())
+    }
 }
 
 /// What several processes share.
@@ -178,20 +175,24 @@ fn say_costs(plan: &ModelPlan) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses to replace files; removes them where that is wanted, so that they are made anew.
+/// Refuses to replace files, and labels of methods that make the same file names.
 fn check_free(args: &Mitigate, task: &Mitigations) -> anyhow::Result<()> {
     let plain = PictureNames::Plain(args.out.clone());
     let others = ["loss.csv", "loss.svg", "summary.csv", "summary.md"].map(|name| args.out.join(name));
     let pictures = (0..task.units()).flat_map(|unit| task.pictures_as(unit, &plain));
+    let mut seen = HashSet::new();
     for path in pictures.chain(others) {
-        if fs::symlink_metadata(&path).is_err() {
-            continue;
-        }
-        if !args.overwrite {
+        if !args.overwrite && fs::symlink_metadata(&path).is_ok() {
             let message = format!("{} is there; give another --out, or --overwrite", path.display());
             return Err(UserError::output(message).into());
         }
-        fs::remove_file(&path).map_err(|source| EvalError::Write { path, source })?;
+        if !seen.insert(path.clone()) {
+            let message = format!(
+                "--method: two labels make the file name {}; let them differ in letters or digits of ASCII",
+                path.display()
+            );
+            return Err(UserError::input(message).into());
+        }
     }
     Ok(())
 }

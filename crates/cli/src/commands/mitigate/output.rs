@@ -183,7 +183,8 @@ pub(super) fn summary(
     }
     table.set_provenance("model", format!("{}, {}", model.source(), model.weights_label()));
     table.set_provenance("noise", format!("{}, seed {}, {} pictures a prompt", args.generator, args.seed, args.count));
-    table.set_provenance("sampling", format!("{} DDIM steps, guidance {}", args.steps, args.guidance));
+    table
+        .set_provenance("sampling", format!("{} DDIM steps, guidance {}", args.sampling.steps, args.sampling.guidance));
     table.set_provenance("judges", if judges.is_empty() { "none".to_owned() } else { judges.join("; ") });
     Ok(table)
 }

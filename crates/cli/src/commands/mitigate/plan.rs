@@ -8,7 +8,7 @@ use memscope_eval::{
     tasks::{Mitigations, PictureNames, PlannedMethod},
 };
 use memscope_metric::Protocol;
-use memscope_model::{Blueprint, NoisePrecision, Sampling};
+use memscope_model::{Blueprint, NoisePrecision};
 
 use crate::{args::Mitigate, exit_code::UserError};
 
@@ -84,7 +84,7 @@ pub(super) fn task(
         },
         methods,
         prompts,
-        sampling: Sampling { steps: usize::from(args.steps), guidance: args.guidance },
+        sampling: args.sampling.sampling(),
         detectors: vec![],
         names,
     })
