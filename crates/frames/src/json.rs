@@ -293,8 +293,8 @@ mod tests {
         let of_array = |text: &str| read_array("t", text).unwrap_err().to_string();
         assert!(of_array("{\n \"prompts\": []\n}").contains("one JSON object"));
         assert!(of_array("[{\"a\": 1}, 2]").contains("row 2: a number"));
-        assert!(of_array("[{\"a\": 1}, 2").contains("line 1, column 14"));
-        assert!(of_array("[{\"a\": 1}] x").contains("line 1, column 13"));
+        assert!(of_array("[{\"a\": 1}, 2").contains("line 1, column 12"));
+        assert!(of_array("[{\"a\": 1}] x").contains("line 1, column 12"));
         for text in ["5", "\"a\"", "true", "null", "-1.5"] {
             assert!(of_array(text).contains("is not a JSON array"), "{text}");
         }
