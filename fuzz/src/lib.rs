@@ -2,6 +2,8 @@
 //! to the same functions with a stable compiler. A function returns whatever the input; it panics where memscope
 //! breaks a promise.
 
+pub mod folders;
+
 use std::{
     error::Error,
     fs,
@@ -65,9 +67,13 @@ fn load_with(folder: &TempDir, file: &str, bytes: &[u8]) {
 
 /// The model of the parity fixtures whose weight files are smallest.
 pub fn tiny_model() -> PathBuf {
+    repository().join("crates/model/tests/fixtures/parity/models/tiny-sd1")
+}
+
+/// The repository's folder.
+fn repository() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let fixture = "crates/model/tests/fixtures/parity/models/tiny-sd1";
-    here.ancestors().map(|root| root.join(fixture)).find(|folder| folder.is_dir()).expect("the repository's fixtures")
+    here.ancestors().find(|root| root.join("data/embedded").is_dir()).expect("the repository").to_owned()
 }
 
 fn copy(from: &Path, to: &Path) {

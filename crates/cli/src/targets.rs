@@ -19,6 +19,11 @@ pub(crate) fn check_free(path: &Path, overwrite: bool) -> anyhow::Result<()> {
     Err(UserError::output(message).into())
 }
 
+/// Whether two paths lead to one file that is there.
+pub(crate) fn is_same_file(first: &Path, second: &Path) -> bool {
+    fs::canonicalize(first).is_ok_and(|first| fs::canonicalize(second).is_ok_and(|second| first == second))
+}
+
 /// Finds out whether a file can be written before anything is measured for it; an existing file is left as it is.
 pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
     let fail = |source| EvalError::Write { path: path.to_owned(), source };

@@ -214,9 +214,11 @@ fn unusable_score_files() {
     assert_eq!(report["auc"], 0.75);
     assert_eq!(report["tpr_at_1_fpr"], 0.5);
     // Scores of two detectors are no sample of one: pooled, these would give 0.5.
-    write("detector,memorized,score\nwen,1,0.9\nwen,0,0.8\njeon,1,0.2\njeon,0,0.1\n");
-    let output = evaluate().arg("--json").output().unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let of = |i: usize| (report["groups"][i]["group"]["detector"].clone(), report["groups"][i]["auc"].clone());
-    assert_eq!((of(0), of(1)), (("wen".into(), 1.0.into()), ("jeon".into(), 1.0.into())));
+    for header in ["detector,memorized,score", "Detector,Memorized,SCORE"] {
+        write(&format!("{header}\nwen,1,0.9\nwen,0,0.8\njeon,1,0.2\njeon,0,0.1\n"));
+        let output = evaluate().arg("--json").output().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let of = |i: usize| (report["groups"][i]["group"]["detector"].clone(), report["groups"][i]["auc"].clone());
+        assert_eq!((of(0), of(1)), (("wen".into(), 1.0.into()), ("jeon".into(), 1.0.into())), "{header}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Inputs that nobody would write on purpose, made from valid ones with a fixed seed: each is read or refused, within
-//! ten seconds. The functions are those of the fuzz targets.
+//! ten seconds and a gigabyte. The functions are those of the fuzz targets.
 
+mod common;
 #[path = "../../../fuzz/src/lib.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is the library of the fuzz targets too")]
 mod drivers;
@@ -8,12 +9,17 @@ mod drivers;
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     time::{Duration, Instant},
 };
+
+use drivers::folders::{self, Folder};
 
 /// Inputs for each target.
 const COUNT: u64 = 250;
 const LONGEST: Duration = Duration::from_secs(10);
+/// Bytes that all tests together may hold.
+const MOST_MEMORY: u64 = 1 << 30;
 
 /// SplitMix64: numbers that stay the same whatever libraries do.
 struct Random(u64);
@@ -95,8 +101,15 @@ fn change(valid: &[u8], reach: usize, random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+/// The most bytes that this process has held; 0 where the system does not say.
+fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map_or(0, |kilobytes| kilobytes * 1024)
+}
+
 #[track_caller]
-fn survives(valid: &[&[u8]], reach: usize, run: fn(&[u8])) {
+fn survives(valid: &[&[u8]], reach: usize, run: impl Fn(&[u8])) {
     for input in valid {
         run(input);
     }
@@ -108,7 +121,16 @@ fn survives(valid: &[&[u8]], reach: usize, run: fn(&[u8])) {
         let shown = String::from_utf8_lossy(&input[..input.len().min(reach).min(600)]).into_owned();
         assert!(outcome.is_ok(), "input {number}: {shown:?}");
         assert!(start.elapsed() < LONGEST, "input {number} took {:?}: {shown:?}", start.elapsed());
+        let peak = peak_memory();
+        assert!(peak < MOST_MEMORY, "{peak} bytes after input {number}: {shown:?}");
     }
+}
+
+/// The same with the files of a folder in turns.
+#[track_caller]
+fn survive(folder: &Folder, reach: usize, run: impl Fn(&[u8])) {
+    let inputs = folder.inputs();
+    survives(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), reach, run);
 }
 
 #[test]
@@ -161,4 +183,74 @@ fn exports() {
     let plain = "Title\0first\0second\0s\0a note\0cell\0other cell\0why it is missing";
     let marked = "T|i\\te\0<b>\0a & b\0%\0[x](y)\0`c`\0= 1 + 1\0$x$";
     survives(&[plain.as_bytes(), marked.as_bytes()], usize::MAX, drivers::export);
+}
+
+#[test]
+fn configurations() {
+    survive(folders::configurations_of(), usize::MAX, folders::configurations);
+}
+
+#[test]
+fn tokenizers() {
+    survive(folders::tokenizers_of(), 2_000, folders::tokenizers);
+}
+
+#[test]
+fn loras() {
+    survive(folders::loras_of(), 6_000, folders::loras);
+}
+
+#[test]
+fn checkpoints() {
+    survive(folders::checkpoints_of(), 6_000, folders::checkpoints);
+}
+
+#[test]
+fn judges() {
+    survive(folders::judges_of(), 2_000, folders::judges);
+}
+
+#[test]
+fn score_files() {
+    survive(folders::scores_of(), usize::MAX, folders::scores);
+}
+
+#[test]
+fn calibration_files() {
+    let valid = serde_json::to_vec_pretty(&folders::calibration_file()).unwrap();
+    let odd = String::from_utf8(valid.clone()).unwrap().replace("0123456789abcdef", &"é".repeat(20));
+    survives(&[&valid, odd.as_bytes()], usize::MAX, folders::calibration);
+}
+
+#[test]
+fn pictures_with_captions() {
+    survive(folders::pictures_of(), usize::MAX, folders::pictures);
+}
+
+/// A run with figures and pictures.
+fn finished(folder: &Path) {
+    let yaml = common::small_experiment(folder);
+    let figures = "figures: [roc, scores]\n";
+    fs::write(&yaml, fs::read_to_string(&yaml).unwrap() + figures).unwrap();
+    common::memscope().arg("run").arg(&yaml).arg("--results").arg(folder.join("results")).assert().success();
+}
+
+#[test]
+fn results_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    finished(folder.path());
+    let folder = folders::results_of(&folder.path().join("results"));
+    survive(&folder, usize::MAX, |bytes| folders::results(&folder, bytes));
+}
+
+#[test]
+fn shards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (yaml, results) = (common::small_experiment(folder.path()), folder.path().join("results"));
+    for shard in ["1/2", "2/2"] {
+        let mut command = common::memscope();
+        command.arg("run").arg(&yaml).args(["--shard", shard, "--results"]).arg(&results).assert().success();
+    }
+    let folder = folders::results_of(&results);
+    survive(&folder, usize::MAX, |bytes| folders::results(&folder, bytes));
 }

@@ -35,6 +35,28 @@ fn results_of_other_settings_are_not_replaced_unasked() {
     assert_ne!(tables(&results), before);
 }
 
+/// A number changed by hand is said where the folder is compared, whatever the comparison finds.
+#[test]
+fn changed_results_are_said_when_they_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (yaml, results) = (small_experiment(folder.path()), folder.path().join("results"));
+    assert!(run(&yaml, &results, &[]).status.success());
+    let compare = |more: &[&str]| {
+        let output = memscope().arg("compare").arg(&results).arg(&results).args(more).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    assert!(!compare(&[]).contains("warning"));
+    for (file, more) in [("tables/small.json", &[][..]), ("prompts.json", &["--paired"])] {
+        let path = results.join("small").join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{text} ")).unwrap();
+        let said = compare(more);
+        assert!(said.contains(file) && said.contains("was changed after the run"), "{said}");
+        fs::write(&path, text).unwrap();
+    }
+}
+
 #[test]
 fn pictures_are_not_replaced_unasked() {
     let folder = tempfile::tempdir().unwrap();
@@ -92,6 +114,26 @@ fn scores_stand_beside_the_columns_of_the_input() {
     assert_eq!(lines.len(), 5);
     let numbers = |line: &str| line.rsplit(',').take(3).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(numbers(lines[1]), numbers(lines[4]));
+}
+
+#[test]
+fn scores_do_not_replace_the_prompts() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.csv");
+    fs::write(&input, "prompt\nred apple\n").unwrap();
+    let mut command = memscope();
+    command.current_dir(folder.path()).args([
+        "detect",
+        "--model",
+        "embedded:emoji-eps",
+        "--prompts",
+        "in.csv",
+        "--out",
+    ]);
+    let output = command.arg(&input).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert!(stderr(&output).contains("would replace the prompts"), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(&input).unwrap(), "prompt\nred apple\n");
 }
 
 /// The fine-tune that lies beside the embedded models, as diffusers and as kohya write it.

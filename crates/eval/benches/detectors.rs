@@ -6,6 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use memscope_bench_support::criterion;
 use memscope_eval::{
     MeasurementStore,
+    prompts::PromptTexts,
     run::execute,
     score::DetectionResult,
     spec::{DetectorEntry, DetectorName, NoiseSharing},
@@ -31,7 +32,7 @@ const PROMPTS: [&str; 10] =
 fn detectors(c: &mut Criterion) {
     let model = LatentDiffusion::load(&ModelSource::Embedded("emoji-eps".into())).expect("an embedded model");
     let protocol = Protocol::default().resolve(model.schedule().parameterization()).expect("the default protocol");
-    let prompts = PROMPTS.map(std::sync::Arc::from);
+    let prompts: PromptTexts = PROMPTS.iter().collect();
     let mut group = c.benchmark_group("detect 10 prompts");
     for &name in DetectorName::ALL {
         group.bench_function(name.to_string(), |b| {

@@ -207,18 +207,20 @@ pub fn read_labelled_scores(path: &Path, label: &str, score: &str) -> Result<Vec
     let table = memscope_frames::read_table(path, Columns::Only(&columns))?;
     let scores = table.column(score, "--score")?.numbers(&table)?;
     let labels = table.column(label, "--label")?.labels(&table)?;
+    let is = |column: &memscope_frames::Column, name: &&str| column.name.eq_ignore_ascii_case(name);
     let differs = |column: &&memscope_frames::Column| {
-        GROUP_COLUMNS.contains(&column.name.as_str())
-            && ![label, score].contains(&column.name.as_str())
-            && column.cells.iter().any(|cell| *cell != column.cells[0])
+        GROUP_COLUMNS.iter().any(|name| is(column, name))
+            && ![label, score].iter().any(|name| is(column, name))
+            && column.cells.iter().any(|cell| cell != column.cells.get(0))
     };
     let by: Vec<_> = table.columns.iter().filter(differs).collect();
     let mut groups: Vec<LabelledScores> = vec![];
     let mut place: HashMap<Vec<&str>, usize> = HashMap::new();
     for (row, (label, score)) in labels.into_iter().zip(scores).enumerate() {
-        let values: Vec<&str> = by.iter().map(|column| column.cells[row].text().unwrap_or_default()).collect();
+        let values: Vec<&str> = by.iter().map(|column| column.cells.get(row).text().unwrap_or_default()).collect();
         let at = *place.entry(values.clone()).or_insert_with(|| {
-            let group = by.iter().zip(values).map(|(column, value)| (column.name.clone(), value.to_owned()));
+            let group =
+                by.iter().zip(values).map(|(column, value)| (column.name.to_ascii_lowercase(), value.to_owned()));
             groups.push(LabelledScores { group: group.collect(), ..LabelledScores::default() });
             groups.len() - 1
         });

@@ -4,8 +4,9 @@
 use memscope_text::excerpt;
 
 use crate::{
+    cells::{Cell, Cells},
     error::{Error, Result},
-    table::{Cell, Column, Table},
+    table::{Column, PROMPT_NAMES, Table},
 };
 
 /// Delimiters, the likeliest first.
@@ -16,7 +17,8 @@ const MOST_COLUMNS: usize = 10_000;
 
 /// Reads a table with a header. `delimiter`: the one to use, or `None` to find it in the header.
 pub(crate) fn read(file: &str, text: &str, delimiter: Option<u8>) -> Result<Table> {
-    let delimiter = match delimiter {
+    let (text, said) = without_hint(text);
+    let delimiter = match delimiter.or(said) {
         Some(delimiter) => delimiter,
         None => find_delimiter(file, text)?,
     };
@@ -35,7 +37,7 @@ pub(crate) fn read(file: &str, text: &str, delimiter: Option<u8>) -> Result<Tabl
     if header.len() > MOST_COLUMNS {
         return Err(Error::form(file, format!("the header has {} cells, more than {MOST_COLUMNS}", header.len())));
     }
-    let mut columns: Vec<Vec<Cell>> = vec![vec![]; header.len()];
+    let mut columns = vec![Cells::default(); header.len()];
     for (i, record) in rows.enumerate() {
         let record = record.map_err(wrong)?;
         if let Some(extra) = record.iter().skip(header.len()).find(|cell| !cell.trim().is_empty()) {
@@ -54,7 +56,7 @@ pub(crate) fn read(file: &str, text: &str, delimiter: Option<u8>) -> Result<Tabl
         for (at, column) in columns.iter_mut().enumerate() {
             column.push(match record.get(at) {
                 None | Some("") => Cell::Empty,
-                Some(text) => Cell::Text(text.to_owned()),
+                Some(text) => Cell::Text(text),
             });
         }
     }
@@ -69,6 +71,16 @@ fn delimiter_name(delimiter: u8) -> &'static str {
         b'\t' => "tab",
         b';' => ";",
         _ => ",",
+    }
+}
+
+/// The text after a first line `sep=;`, with which Excel is told the delimiter, and that delimiter.
+fn without_hint(text: &str) -> (&str, Option<u8>) {
+    let first = crate::text::lines(text).next().unwrap_or_default();
+    let said = first.trim_matches('"').strip_prefix("sep=").filter(|said| said.len() == 1);
+    match said.map(|said| said.as_bytes()[0]).filter(|said| DELIMITERS.contains(said)) {
+        Some(said) => (text[first.len()..].trim_start_matches(['\r', '\n']), Some(said)),
+        None => (text, None),
     }
 }
 
@@ -113,6 +125,34 @@ fn is_even(text: &str, delimiter: u8) -> bool {
         csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
     let lengths: Vec<usize> = reader.into_records().take(100).flatten().map(|record| record.len()).collect();
     lengths.first().is_some_and(|first| *first > 1 && lengths.iter().all(|length| length == first))
+}
+
+/// Refuses a list of prompts that is a table.
+pub(crate) fn refuse_table(file: &str, text: &str) -> Result<()> {
+    match looks_like_a_table(text) {
+        None => Ok(()),
+        Some(ending) => {
+            let reason = format!("looks like a table with a header, not like one prompt a line; name it {ending}");
+            Err(Error::form(file, reason))
+        }
+    }
+}
+
+/// The ending that a list should have whose first line is the header of a table: names without a blank, one of them of prompts,
+/// and as many cells in every line. A prompt may well be `text, logo`.
+fn looks_like_a_table(text: &str) -> Option<&'static str> {
+    let mut filled = crate::text::lines(text).filter(|line| !line.trim().is_empty());
+    let header = filled.next()?;
+    filled.next()?;
+    let is_header = |delimiter: char| {
+        let names: Vec<&str> = header.split(delimiter).map(|name| name.trim_matches('"')).collect();
+        names.len() > 1
+            && names.iter().all(|name| !name.is_empty() && !name.contains(char::is_whitespace))
+            && names.iter().any(|name| PROMPT_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)))
+    };
+    [(',', ".csv"), (';', ".csv"), ('\t', ".tsv")]
+        .into_iter()
+        .find_map(|(delimiter, ending)| (is_header(delimiter) && is_even(text, delimiter as u8)).then_some(ending))
 }
 
 /// The row (0: the header) of a cell that begins with a quote which nothing closes.
@@ -171,6 +211,7 @@ mod tests {
         assert_eq!(column("prompt;score\nred, round apple;0,5\n", "prompt"), ["red, round apple"]);
         assert_eq!(column("prompt\tscore\nred; apple\t1\n", "prompt"), ["red; apple"]);
         assert_eq!(column("prompt\nred; apple\n", "prompt"), ["red; apple"]);
+        assert_eq!(column("sep=;\r\nprompt;n\r\nred, apple;1\r\n", "prompt"), ["red, apple"]);
         assert_eq!(column("a;b,prompt\n1;2,red\n3;4,blue; dark\n", "prompt"), ["red", "blue; dark"]);
         let error = read("t.csv", "a;b,c\n1;2,3\n", None).unwrap_err().to_string();
         assert!(error.contains("several delimiters"), "{error}");
@@ -188,5 +229,22 @@ mod tests {
         assert!(message.contains("row 2 has 3 cells where the header has 2"), "{message}");
         let message = error("prompt,n\nred,1\n\"black cat,2\nblue,3\n");
         assert!(message.contains("row 2") && message.contains("never closed"), "{message}");
+    }
+
+    #[test]
+    fn a_header_is_no_prompt() {
+        for text in ["prompt,source\nred apple,web\n", "n;Caption\r\n1;red\r\n", "\"id\"\t\"text\"\n1\tred apple\n"] {
+            assert!(looks_like_a_table(text).is_some(), "{text}");
+        }
+        for text in [
+            "text, logo\nblurry, text\n",
+            "text,logo\nred apple\n",
+            "prompt\nred\n",
+            "red,blue\na,b\n",
+            "text,logo\n",
+            "",
+        ] {
+            assert!(looks_like_a_table(text).is_none(), "{text}");
+        }
     }
 }

@@ -1,26 +1,33 @@
 //! JSON as Python writes it: also NaN, Infinity and unpaired surrogates.
 
+use std::{collections::HashMap, fmt};
+
 use serde_json::{Map, Value};
 
 use crate::{
+    cells::{Cell, Cells},
     error::{Error, Result},
-    table::{Cell, Column, Table},
+    table::{Column, Table},
     text::lines,
     values::is_beyond_64_bits,
 };
 
-/// Reads one object or text a line; blank lines are passed over.
+/// Reads one object or text a line; blank lines are passed over. A line cannot be a list, so that a file that begins with one
+/// is read as an array.
 pub(crate) fn read_lines(file: &str, text: &str) -> Result<Table> {
-    let mut rows = vec![];
+    if text.trim_start().starts_with('[') {
+        return read_array(file, text);
+    }
+    let mut rows = Rows::new(file);
     for (i, line) in lines(text).enumerate() {
         let line = line.trim();
         if line.is_empty() {
             continue;
         }
         let value = parse(line).map_err(|e| Error::form(file, format!("line {}: {}", i + 1, reason(&e))))?;
-        rows.push(value);
+        rows.push(value)?;
     }
-    table(file, rows)
+    Ok(rows.table())
 }
 
 /// Reads an array of objects or texts; a file that begins with an object is read as JSON lines.
@@ -36,9 +43,14 @@ pub(crate) fn read_array(file: &str, text: &str) -> Result<Table> {
             _ => read_lines(file, text),
         };
     }
-    match parse(start) {
-        Ok(Value::Array(rows)) => table(file, rows),
-        Ok(_) => Err(Error::form(file, "is not a JSON array of objects or of texts")),
+    let mut rows = Rows::new(file);
+    let read = match standard(start) {
+        Some(standard) => rows.read_array(&standard),
+        None => rows.read_array(start),
+    };
+    match read {
+        Ok(wrong) => wrong.map_or_else(|| Ok(rows.table()), Err),
+        Err(error) if error.is_data() => Err(Error::form(file, "is not a JSON array of objects or of texts")),
         Err(error) => {
             Err(Error::form(file, format!("line {}, column {}: {}", error.line(), error.column(), reason(&error))))
         }
@@ -136,48 +148,97 @@ fn escape(text: &str) -> (&str, usize) {
     }
 }
 
-/// Columns in the order in which their names first appear.
-fn table(file: &str, rows: Vec<Value>) -> Result<Table> {
-    let mut columns: Vec<Column> = vec![];
-    let mut place: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
-    let count = rows.len();
-    for (row, value) in rows.into_iter().enumerate() {
+/// Most different fields of a table.
+const MOST_FIELDS: usize = 10_000;
+
+/// The rows of a table as they are read: columns in the order in which their names first appear.
+struct Rows<'f> {
+    file: &'f str,
+    columns: Vec<(String, Cells)>,
+    place: HashMap<String, usize>,
+    count: usize,
+}
+
+impl<'f> Rows<'f> {
+    fn new(file: &'f str) -> Self {
+        Self { file, columns: vec![], place: HashMap::new(), count: 0 }
+    }
+
+    fn push(&mut self, value: Value) -> Result<()> {
+        let row = self.count;
         let object = match value {
             Value::Object(object) => object,
             text @ Value::String(_) => Map::from_iter([("prompt".to_owned(), text)]),
             other => {
                 let what = kind(&other);
                 let reason = format!("row {}: {what} where an object or a text belongs", row + 1);
-                return Err(Error::form(file, reason));
+                return Err(Error::form(self.file, reason));
             }
         };
         for (name, value) in object {
-            let at = match place.get(&name) {
+            let at = match self.place.get(&name) {
                 Some(at) => *at,
-                None if columns.len() == 10_000 => {
-                    return Err(Error::form(file, format!("row {}: more than 10000 different fields", row + 1)));
+                None if self.columns.len() == MOST_FIELDS => {
+                    let reason = format!("row {}: more than {MOST_FIELDS} different fields", row + 1);
+                    return Err(Error::form(self.file, reason));
                 }
                 None => {
-                    columns.push(Column::new(&name, vec![]));
-                    place.insert(name, columns.len() - 1);
-                    columns.len() - 1
+                    self.columns.push((name.clone(), Cells::default()));
+                    self.place.insert(name, self.columns.len() - 1);
+                    self.columns.len() - 1
                 }
             };
-            columns[at].cells.resize(row, Cell::Empty);
-            columns[at].cells.push(cell(value));
+            let cells = &mut self.columns[at].1;
+            cells.fill(row);
+            match value {
+                Value::Null => cells.push(Cell::Empty),
+                Value::String(text) => cells.push(Cell::Text(&text)),
+                Value::Bool(flag) => cells.push(Cell::Bare(&flag.to_string())),
+                Value::Number(number) => cells.push(Cell::Bare(&number.to_string())),
+                nested => cells.push(Cell::Nested(&nested.to_string())),
+            }
         }
+        self.count += 1;
+        Ok(())
     }
-    columns.iter_mut().for_each(|column| column.cells.resize(count, Cell::Empty));
-    Ok(Table::new(file, columns))
+
+    /// Reads the rows of an array one after the other; the first of them that is none, if there is one.
+    fn read_array(&mut self, text: &str) -> serde_json::Result<Option<Error>> {
+        use serde::Deserializer;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let wrong = reader.deserialize_any(ArrayOf(self))?;
+        reader.end()?;
+        Ok(wrong)
+    }
+
+    fn table(self) -> Table {
+        let Self { file, columns, count, .. } = self;
+        let column = |(name, mut cells): (String, Cells)| {
+            cells.fill(count);
+            Column::new(&name, cells)
+        };
+        Table::new(file, columns.into_iter().map(column).collect())
+    }
 }
 
-fn cell(value: Value) -> Cell {
-    match value {
-        Value::Null => Cell::Empty,
-        Value::String(text) => Cell::Text(text),
-        Value::Bool(flag) => Cell::Bare(flag.to_string()),
-        Value::Number(number) => Cell::Bare(number.to_string()),
-        nested => Cell::Nested(nested.to_string()),
+/// An array whose elements are rows.
+struct ArrayOf<'r, 'f>(&'r mut Rows<'f>);
+
+impl<'de> serde::de::Visitor<'de> for ArrayOf<'_, '_> {
+    type Value = Option<Error>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut elements: A) -> std::result::Result<Self::Value, A::Error> {
+        let mut wrong = None;
+        while let Some(element) = elements.next_element()? {
+            if wrong.is_none() {
+                wrong = self.0.push(element).err();
+            }
+        }
+        Ok(wrong)
     }
 }
 
@@ -200,27 +261,27 @@ mod tests {
     fn what_python_adds_to_json_is_read() {
         let text = "{\"caption\": \"NaN \\ud83d\\ude00 \\ud83d!\", \"score\": NaN, \"x\": [-Infinity, Infinity]}\n";
         let table = read_lines("t.jsonl", text).unwrap();
-        assert_eq!(table.columns[0].cells[0], Cell::Text("NaN \u{1f600} \u{fffd}!".into()));
-        assert_eq!(table.columns[1].cells[0], Cell::Text("NaN".into()));
+        assert_eq!(table.columns[0].cells.get(0), Cell::Text("NaN \u{1f600} \u{fffd}!"));
+        assert_eq!(table.columns[1].cells.get(0), Cell::Text("NaN"));
     }
 
     #[test]
     fn arrays_lines_and_texts_give_the_same_table() {
         for text in ["[\"red apple\", \"black cat\"]", "\"red apple\"\n\"black cat\"\n"] {
-            let table = if text.starts_with('[') { read_array("t", text) } else { read_lines("t", text) }.unwrap();
-            assert_eq!(table.columns[0].name, "prompt");
-            assert_eq!(table.columns[0].cells[1], Cell::Text("black cat".into()));
+            for table in [read_array("t", text), read_lines("t", text)].into_iter().flatten() {
+                assert_eq!(table.columns[0].name, "prompt");
+                assert_eq!(table.columns[0].cells.get(1), Cell::Text("black cat"));
+            }
+            assert!(read_lines("t", text).is_ok(), "{text}");
         }
     }
 
     #[test]
     fn a_field_that_rows_lack_is_empty_there() {
         let table = read_lines("t", "{\"a\": 1}\n{\"b\": true}\n{\"a\": 99999999999999999999999}").unwrap();
-        assert_eq!(
-            table.columns[0].cells,
-            [Cell::Bare("1".into()), Cell::Empty, Cell::Text("99999999999999999999999".into())]
-        );
-        assert_eq!(table.columns[1].cells, [Cell::Empty, Cell::Bare("true".into()), Cell::Empty]);
+        let column = |at: usize| table.columns[at].cells.iter().collect::<Vec<_>>();
+        assert_eq!(column(0), [Cell::Bare("1"), Cell::Empty, Cell::Text("99999999999999999999999")]);
+        assert_eq!(column(1), [Cell::Empty, Cell::Bare("true"), Cell::Empty]);
     }
 
     #[test]
@@ -229,6 +290,13 @@ mod tests {
         let message = read_lines("t.jsonl", &deep).unwrap_err().to_string();
         assert!(message.contains("line 2") && message.contains("nested too deeply"), "{message}");
         assert!(read_lines("t", "{\"a\": 1}\n[1]").unwrap_err().to_string().contains("row 2: a list"));
-        assert!(read_array("t", "{\n \"prompts\": []\n}").unwrap_err().to_string().contains("one JSON object"));
+        let of_array = |text: &str| read_array("t", text).unwrap_err().to_string();
+        assert!(of_array("{\n \"prompts\": []\n}").contains("one JSON object"));
+        assert!(of_array("[{\"a\": 1}, 2]").contains("row 2: a number"));
+        assert!(of_array("[{\"a\": 1}, 2").contains("line 1, column 12"));
+        assert!(of_array("[{\"a\": 1}] x").contains("line 1, column 12"));
+        for text in ["5", "\"a\"", "true", "null", "-1.5"] {
+            assert!(of_array(text).contains("is not a JSON array"), "{text}");
+        }
     }
 }

@@ -16,6 +16,7 @@
 //! # Ok::<(), memscope_frames::Error>(())
 //! ```
 
+mod cells;
 mod csv_text;
 mod error;
 mod format;
@@ -27,12 +28,13 @@ mod text;
 mod values;
 mod write;
 
+pub use cells::{Cell, Cells};
 pub use error::{Error, Result};
 pub use format::Format;
 pub use read::{MOST_BYTES, read_bytes, read_table};
-pub use table::{Cell, Column, Columns, PROMPT_NAMES, Table, prompt_column};
+pub use table::{Column, Columns, PROMPT_NAMES, Table, prompt_column};
 pub use values::{DecimalComma, label, number};
-pub use write::{FrameWriter, OutputFormat, column_of};
+pub use write::{FrameWriter, InputColumn, OutputFormat, column_of};
 
 /// The data frames of polars, for callers that build their own columns.
 pub use polars::prelude::Column as FrameColumn;

@@ -9,11 +9,12 @@ use std::{
     },
 };
 
-use polars::prelude::{Column as Series, DataType, ParquetReader, PolarsResult, SerReader};
+use polars::prelude::{ArrowDataType, Column as Series, DataType, ParquetReader, PolarsResult, SerReader};
 
 use crate::{
+    cells::{Cell, Cells},
     error::{Error, Result},
-    table::{Cell, Column, Columns, Table},
+    table::{Column, Columns, Table, is_alike},
 };
 
 /// Rows that are read at most.
@@ -54,12 +55,11 @@ fn read_contained(file: &str, handle: File, columns: Columns) -> Result<Table> {
     let schema = reader.schema().map_err(damaged)?;
     let wanted = |name: &str| match columns {
         Columns::All => true,
-        Columns::Only(names) => names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)),
+        Columns::Only(names) => names.iter().any(|wanted| is_alike(wanted, name)),
     };
-    let (readable, nested): (Vec<_>, Vec<_>) =
-        schema.iter_values().partition(|field| !is_nested(&DataType::from_arrow_field(field)));
+    let (readable, other): (Vec<_>, Vec<_>) = schema.iter_values().partition(|field| is_readable(field.dtype()));
     let names: Vec<String> = readable.iter().map(|f| f.name.to_string()).filter(|name| wanted(name)).collect();
-    let all = readable.iter().map(|field| Column::new(&field.name, vec![]));
+    let all = readable.iter().map(|field| Column::new(&field.name, Cells::default()));
     let mut table = match names.is_empty() {
         // So that a message can say which there are.
         true => Table::new(file, all.collect()),
@@ -69,29 +69,61 @@ fn read_contained(file: &str, handle: File, columns: Columns) -> Result<Table> {
             Table::new(file, columns.map_err(damaged)?)
         }
     };
-    table.left_out = nested.iter().map(|field| field.name.to_string()).collect();
+    table.left_out = other.iter().map(|field| field.name.to_string()).collect();
     Ok(table)
 }
 
-fn is_nested(kind: &DataType) -> bool {
-    kind.is_nested() || matches!(kind, DataType::Binary | DataType::Null | DataType::Unknown(_))
+/// Whether a column holds text, numbers, truth values or times. Decided by the file's own types, as polars panics on some of
+/// those that it was built without.
+fn is_readable(kind: &ArrowDataType) -> bool {
+    use ArrowDataType as Kind;
+    match kind {
+        Kind::Dictionary(_, values, _) => is_readable(values),
+        Kind::Boolean | Kind::Utf8 | Kind::LargeUtf8 | Kind::Utf8View => true,
+        Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64 => true,
+        Kind::UInt8 | Kind::UInt16 | Kind::UInt32 | Kind::UInt64 => true,
+        Kind::Float16 | Kind::Float32 | Kind::Float64 => true,
+        Kind::Timestamp(..) | Kind::Date32 | Kind::Date64 | Kind::Time32(_) | Kind::Time64(_) | Kind::Duration(_) => {
+            true
+        }
+        _ => false,
+    }
 }
 
 /// The cells of a column: floats with all their digits, categories and times as text.
 fn column(series: &Series) -> PolarsResult<Column> {
     let kind = series.dtype();
-    let cells = if kind.is_float() {
+    let cells: Cells = if kind.is_float() {
         let wide = series.cast(&DataType::Float64)?;
-        wide.f64()?.iter().map(|value| value.map_or(Cell::Empty, |value| Cell::Bare(value.to_string()))).collect()
+        let mut cells = Cells::default();
+        for value in wide.f64()?.iter() {
+            match value {
+                Some(value) => cells.push(Cell::Bare(&value.to_string())),
+                None => cells.push(Cell::Empty),
+            }
+        }
+        cells
     } else {
         let bare = kind.is_integer() || kind.is_bool();
-        let text = series.cast(&DataType::String)?;
-        let cell = |text: Option<&str>| match text {
-            None | Some("") => Cell::Empty,
-            Some(text) if bare => Cell::Bare(text.to_owned()),
-            Some(text) => Cell::Text(text.to_owned()),
+        // Times of a zone and spans have no text of their own here: the time in UTC, and the number of units.
+        let (plain, suffix) = match kind {
+            DataType::Datetime(unit, Some(_)) => {
+                (series.to_physical_repr().cast(&DataType::Datetime(*unit, None))?, " UTC".to_owned())
+            }
+            DataType::Duration(unit) => (series.to_physical_repr(), format!(" {unit}")),
+            _ => (series.clone(), String::new()),
         };
-        text.str()?.iter().map(cell).collect()
+        let text = plain.cast(&DataType::String)?;
+        let mut cells = Cells::default();
+        for text in text.str()?.iter() {
+            match text {
+                None | Some("") => cells.push(Cell::Empty),
+                Some(text) if bare => cells.push(Cell::Bare(text)),
+                Some(text) if suffix.is_empty() => cells.push(Cell::Text(text)),
+                Some(text) => cells.push(Cell::Text(&format!("{text}{suffix}"))),
+            }
+        }
+        cells
     };
     Ok(Column::new(series.name(), cells))
 }

@@ -28,7 +28,7 @@ pub fn read_table(path: &Path, columns: Columns) -> Result<Table> {
     if format == Format::Parquet {
         return parquet::read(&name, file, columns);
     }
-    let mut bytes = vec![];
+    let mut bytes = Vec::with_capacity(length as usize);
     // A file may grow while it is read.
     file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     read_bytes(&name, &bytes, format)
@@ -41,7 +41,10 @@ pub fn read_table(path: &Path, columns: Columns) -> Result<Table> {
 pub fn read_bytes(file: &str, bytes: &[u8], format: Format) -> Result<Table> {
     let text = text::decode(file, bytes, format)?;
     match format {
-        Format::Lines => text::list(file, &text),
+        Format::Lines => {
+            csv_text::refuse_table(file, &text)?;
+            text::list(file, &text)
+        }
         Format::Csv => csv_text::read(file, &text, None),
         Format::Tsv => csv_text::read(file, &text, Some(b'\t')),
         Format::JsonLines => json::read_lines(file, &text),

@@ -1,8 +1,13 @@
 //! A table: named columns of cells.
 
+use std::sync::Arc;
+
 use memscope_text::excerpt;
 
-use crate::error::{Error, Result};
+use crate::{
+    cells::{Cell, Cells},
+    error::{Error, Result},
+};
 
 /// Which columns are wanted. A format that stores columns apart (Parquet) reads no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,42 +18,20 @@ pub enum Columns<'a> {
     Only(&'a [&'a str]),
 }
 
-/// One value, as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cell {
-    /// Nothing, or null.
-    Empty,
-    /// Text.
-    Text(String),
-    /// A number or a truth value of a format that tells them from text.
-    Bare(String),
-    /// A list or an object of JSON.
-    Nested(String),
-}
-
-impl Cell {
-    /// What was written; `None` for an empty cell.
-    pub fn text(&self) -> Option<&str> {
-        match self {
-            Self::Empty => None,
-            Self::Text(text) | Self::Bare(text) | Self::Nested(text) => Some(text),
-        }
-    }
-}
-
 /// A named column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// Its name, as written.
     pub name: String,
     /// One cell a row.
-    pub cells: Vec<Cell>,
+    pub cells: Arc<Cells>,
 }
 
 impl Column {
     /// A column.
-    pub fn new(name: &str, cells: Vec<Cell>) -> Self {
-        Self { name: name.to_owned(), cells }
+    pub fn new(name: &str, mut cells: Cells) -> Self {
+        cells.shrink_to_fit();
+        Self { name: name.to_owned(), cells: Arc::new(cells) }
     }
 }
 
@@ -67,6 +50,11 @@ pub struct Table {
 
 /// Names that a column of prompts has, in any case.
 pub const PROMPT_NAMES: [&str; 3] = ["prompt", "caption", "text"];
+
+/// Whether two names are spelled alike in any case.
+pub(crate) fn is_alike(a: &str, b: &str) -> bool {
+    a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
+}
 
 /// Names listed in a message at most.
 const MOST_NAMES: usize = 20;
@@ -89,7 +77,7 @@ impl Table {
     /// [`Error::NoColumn`] or [`Error::SeveralColumns`], with the names there are.
     pub fn column(&self, name: &str, flag: &str) -> Result<&Column> {
         let exact: Vec<&Column> = self.columns.iter().filter(|column| column.name == name).collect();
-        let alike = || self.columns.iter().filter(|column| column.name.eq_ignore_ascii_case(name)).collect();
+        let alike = || self.columns.iter().filter(|column| is_alike(&column.name, name)).collect();
         let found: Vec<&Column> = if exact.is_empty() { alike() } else { exact };
         match found.as_slice() {
             [column] => Ok(column),
@@ -110,6 +98,15 @@ impl Table {
     }
 
     fn no_column(&self, wanted: &str, flag: &str) -> Error {
+        let named = |name: &&String| is_alike(&format!("'{}'", excerpt(name)), wanted);
+        if let Some(name) = self.left_out.iter().find(named) {
+            let reason = format!(
+                "column '{}' holds lists, decimals or another kind of values that is not read; write it as text, float64 or \
+                 int64",
+                excerpt(name)
+            );
+            return Error::form(&self.file, reason);
+        }
         let mut columns = Self::names(&self.columns);
         if !self.left_out.is_empty() {
             columns.push_str(&format!(" (and {} that hold no text or numbers)", self.left_out.len()));
@@ -124,68 +121,85 @@ impl Table {
 }
 
 /// The cells of the prompts: of the column that is asked for, or of the one called `prompt`, `caption` or `text` in any
-/// case. Where rows of a file name the field differently, each row's only one counts. A prompt is `None` where the cell
-/// is empty.
+/// case. Where rows of a file name the field differently, each row's only one counts.
 ///
 /// # Errors
 /// No such column, several of them in one row, or a cell that holds a list, an object or a truth value.
-pub fn prompt_column(table: &Table, chosen: Option<&str>) -> Result<Vec<Option<String>>> {
+pub fn prompt_column(table: &Table, chosen: Option<&str>) -> Result<Arc<Cells>> {
     const FLAG: &str = "--column";
     let columns = match chosen {
         Some(name) => vec![table.column(name, FLAG)?],
-        None => table.columns.iter().filter(|c| PROMPT_NAMES.iter().any(|n| c.name.eq_ignore_ascii_case(n))).collect(),
+        None => table.columns.iter().filter(|c| PROMPT_NAMES.iter().any(|n| is_alike(&c.name, n))).collect(),
     };
     if columns.is_empty() {
         return Err(table.no_column("'prompt', 'caption' or 'text'", FLAG));
     }
-    (0..table.rows())
-        .map(|row| {
-            let filled: Vec<&Column> = columns.iter().copied().filter(|c| c.cells[row] != Cell::Empty).collect();
-            match filled.as_slice() {
-                [] => Ok(None),
-                [column] => match &column.cells[row] {
-                    Cell::Nested(found) => Err(Error::Value {
-                        file: table.file.clone(),
-                        row: row + 1,
-                        column: excerpt(&column.name),
-                        found: format!("'{}' is a list or an object", excerpt(found)),
-                        expected: "a prompt".into(),
-                    }),
-                    cell => Ok(cell.text().map(str::to_owned)),
-                },
-                several => Err(table.several(several, FLAG)),
+    let nested = |column: &Column, row: usize, found: &str| Error::Value {
+        file: table.file.clone(),
+        row: row + 1,
+        column: excerpt(&column.name),
+        found: format!("'{}' is a list or an object", excerpt(found)),
+        expected: "a prompt".into(),
+    };
+    if let [column] = columns.as_slice() {
+        for (row, cell) in column.cells.iter().enumerate() {
+            if let Cell::Nested(found) = cell {
+                return Err(nested(column, row, found));
             }
-        })
-        .collect()
+        }
+        return Ok(column.cells.clone());
+    }
+    let of_row = |row: usize| {
+        let mut filled = columns.iter().copied().filter(|column| column.cells.get(row) != Cell::Empty);
+        let Some(column) = filled.next() else { return Ok(Cell::Empty) };
+        if let Some(second) = filled.next() {
+            let several: Vec<&Column> = [column, second].into_iter().chain(filled).collect();
+            return Err(table.several(&several, FLAG));
+        }
+        match column.cells.get(row) {
+            Cell::Nested(found) => Err(nested(column, row, found)),
+            cell => Ok(cell),
+        }
+    };
+    Ok(Arc::new((0..table.rows()).map(of_row).collect::<Result<Cells>>()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn cell(text: &str) -> Cell<'_> {
+        if text.is_empty() { Cell::Empty } else { Cell::Text(text) }
+    }
+
+    fn prompts(table: &Table, chosen: Option<&str>) -> std::result::Result<Vec<Option<String>>, String> {
+        let cells = prompt_column(table, chosen).map_err(|e| e.to_string())?;
+        Ok(cells.iter().map(|cell| cell.text().map(str::to_owned)).collect())
+    }
+
     fn table(columns: &[(&str, &[&str])]) -> Table {
-        let cell = |text: &&str| if text.is_empty() { Cell::Empty } else { Cell::Text((*text).to_owned()) };
-        let column = |(name, cells): &(&str, &[&str])| Column::new(name, cells.iter().map(cell).collect());
+        let column = |(name, cells): &(&str, &[&str])| Column::new(name, cells.iter().map(|text| cell(text)).collect());
         Table::new("t.csv", columns.iter().map(column).collect())
     }
 
     #[test]
     fn the_prompts_column_is_found_in_any_case_or_asked_for() {
-        let of = |name: &str| prompt_column(&table(&[("n", &["1", "2"]), (name, &["red", ""])]), None).unwrap();
+        let of = |name: &str| prompts(&table(&[("n", &["1", "2"]), (name, &["red", ""])]), None).unwrap();
         for name in ["prompt", "Prompt", "CAPTION", "Text"] {
             assert_eq!(of(name), [Some("red".to_owned()), None]);
         }
         let two = table(&[("prompt", &["a"]), ("caption", &["b"])]);
-        let message = prompt_column(&two, None).unwrap_err().to_string();
+        let message = prompts(&two, None).unwrap_err();
         assert!(message.contains("'prompt', 'caption'") && message.contains("--column"), "{message}");
-        assert_eq!(prompt_column(&two, Some("caption")).unwrap(), [Some("b".to_owned())]);
-        let message = prompt_column(&two, Some("title")).unwrap_err().to_string();
+        assert_eq!(prompts(&table(&[("Überschrift", &["a"])]), Some("überschrift")).unwrap(), [Some("a".to_owned())]);
+        assert_eq!(prompts(&two, Some("caption")).unwrap(), [Some("b".to_owned())]);
+        let message = prompts(&two, Some("title")).unwrap_err();
         assert!(message.contains("no column 'title'"), "{message}");
     }
 
     #[test]
     fn rows_may_name_the_field_differently() {
         let mixed = table(&[("caption", &["a", ""]), ("prompt", &["", "b"])]);
-        assert_eq!(prompt_column(&mixed, None).unwrap(), [Some("a".to_owned()), Some("b".to_owned())]);
+        assert_eq!(prompts(&mixed, None).unwrap(), [Some("a".to_owned()), Some("b".to_owned())]);
     }
 }

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use crate::{
+    cells::Cell,
     error::{Error, Result},
     format::Format,
-    table::{Cell, Column, Table},
+    table::{Column, Table},
 };
 
 /// The text of a file: UTF-8 with or without a byte-order mark; UTF-16 with one, as spreadsheets save it, for tables.
@@ -26,7 +27,10 @@ pub(crate) fn decode<'b>(file: &str, bytes: &'b [u8], format: Format) -> Result<
             }
             let units = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
             let text: std::result::Result<String, _> = char::decode_utf16(units).collect();
-            text.map(Cow::Owned).map_err(|_| Error::form(file, "is damaged UTF-16 text; save it as UTF-8"))
+            match text {
+                Ok(text) if !text.contains('\0') => Ok(Cow::Owned(text)),
+                _ => Err(Error::form(file, "is no UTF-16 text that can be read; save it as UTF-8")),
+            }
         }
         Some(_) => Err(Error::form(file, "line 1 is not UTF-8 (the file is UTF-16); save the file as UTF-8")),
         None => {
@@ -71,7 +75,7 @@ pub(crate) fn list(file: &str, text: &str) -> Result<Table> {
     }
     let cells = lines(text).map(|line| match line.trim() {
         "" => Cell::Empty,
-        prompt => Cell::Text(prompt.to_owned()),
+        prompt => Cell::Text(prompt),
     });
     Ok(Table::new(file, vec![Column::new("prompt", cells.collect())]))
 }
@@ -81,7 +85,9 @@ fn looks_like_json(text: &str) -> bool {
     let text = text.trim_start();
     let first = lines(text).next().unwrap_or_default().trim();
     let object = first.starts_with('{') && serde_json::from_str::<serde_json::Map<_, _>>(first).is_ok();
-    object || (matches!(first, "[" | "{") && text.trim_end().ends_with([']', '}']))
+    let values = first.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(['"', '{']))
+        && serde_json::from_str::<Vec<serde_json::Value>>(first).is_ok();
+    object || values || (matches!(first, "[" | "{") && text.trim_end().ends_with([']', '}']))
 }
 
 #[cfg(test)]
@@ -101,5 +107,7 @@ mod tests {
         assert!(!looks_like_json("[red] apple\n{black} cat"));
         assert!(looks_like_json("{\"caption\": \"red apple\"}\n{}"));
         assert!(looks_like_json("[\n \"red apple\"\n]\n"));
+        assert!(looks_like_json("[\"red apple\", \"black cat\"]"));
+        assert!(!looks_like_json("[1] red apple"));
     }
 }

@@ -3,8 +3,9 @@
 use memscope_text::excerpt;
 
 use crate::{
+    cells::Cell,
     error::{Error, Result},
-    table::{Cell, Column, Table},
+    table::{Column, Table},
 };
 
 /// A number as written; `comma`: a comma between digits is a decimal comma. NaN and infinities are numbers here; a whole
@@ -55,7 +56,7 @@ pub fn label(text: &str) -> Option<bool> {
 
 impl Column {
     fn wrong(&self, table: &Table, row: usize, expected: &str) -> Error {
-        let found = match &self.cells[row] {
+        let found = match self.cells.get(row) {
             Cell::Empty => "the cell is empty".to_owned(),
             Cell::Nested(text) => format!("'{}' is a list or an object", excerpt(text)),
             Cell::Text(text) | Cell::Bare(text) => format!("found '{}'", excerpt(text)),
@@ -75,7 +76,7 @@ impl Column {
             return Err(self.wrong(table, row, "one decimal sign in the whole column, a comma or a point"));
         }
         let comma = if comma { DecimalComma::Yes } else { DecimalComma::No };
-        let of = |(row, cell): (usize, &Cell)| {
+        let of = |(row, cell): (usize, Cell)| {
             let value = match cell {
                 Cell::Nested(_) => None,
                 cell => cell.text().and_then(|text| number(text, comma)),
@@ -95,14 +96,14 @@ impl Column {
     /// [`Error::Value`] for the first cell that names no class, and where both −1 and 0 occur.
     pub fn labels(&self, table: &Table) -> Result<Vec<bool>> {
         const EXPECTED: &str = "a class: 1 or 0 (or 1 and -1), true or false, yes or no, memorized or non_memorized";
-        let is = |cell: &Cell, value: f64| cell.text().and_then(|t| t.trim().parse::<f64>().ok()) == Some(value);
+        let is = |cell: Cell, value: f64| cell.text().and_then(|t| t.trim().parse::<f64>().ok()) == Some(value);
         if self.cells.iter().any(|cell| is(cell, -1.0))
             && let Some(row) = self.cells.iter().position(|cell| is(cell, 0.0))
         {
             return Err(self.wrong(table, row, "1 and -1, or 1 and 0, but not both -1 and 0"));
         }
         let of =
-            |(row, cell): (usize, &Cell)| cell.text().and_then(label).ok_or_else(|| self.wrong(table, row, EXPECTED));
+            |(row, cell): (usize, Cell)| cell.text().and_then(label).ok_or_else(|| self.wrong(table, row, EXPECTED));
         self.cells.iter().enumerate().map(of).collect()
     }
 }
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     fn table(decimal_comma: bool, cells: &[&str]) -> Table {
-        let cells = cells.iter().map(|text| if text.is_empty() { Cell::Empty } else { Cell::Text((*text).into()) });
+        let cells = cells.iter().map(|text| if text.is_empty() { Cell::Empty } else { Cell::Text(text) });
         Table { decimal_comma, ..Table::new("s.csv", vec![Column::new("score", cells.collect())]) }
     }
 

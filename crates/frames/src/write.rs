@@ -1,6 +1,6 @@
 //! Writing tables, by polars.
 
-use std::{fs::File, io, path::Path};
+use std::{fs::File, io, path::Path, str::FromStr};
 
 use polars::{
     io::{csv::write::BatchedWriter as BatchedCsv, parquet::write::BatchedWriter as BatchedParquet},
@@ -8,8 +8,9 @@ use polars::{
 };
 
 use crate::{
+    cells::Cell,
     error::{Error, Result},
-    table::{Cell, Column},
+    table::Column,
 };
 
 /// A form that is written, by the ending of the file's name.
@@ -108,27 +109,57 @@ fn io_error(error: PolarsError) -> io::Error {
     }
 }
 
-/// A column of a table as it was read, for the rows at these places. A column of bare numbers or truth values stays such;
-/// all others are text.
-pub fn column_of(column: &Column, rows: &(impl Iterator<Item = usize> + Clone)) -> Series {
-    let cells = || rows.clone().map(|row| &column.cells[row]);
-    let name = column.name.as_str().into();
-    let texts = || cells().map(Cell::text);
-    if cells().all(|cell| matches!(cell, Cell::Empty | Cell::Bare(_))) {
-        if let Some(values) = parsed::<i64>(texts()) {
-            return Series::new(name, values);
-        }
-        if let Some(values) = parsed::<f64>(texts()) {
-            return Series::new(name, values);
-        }
-        if let Some(values) = parsed::<bool>(texts()) {
-            return Series::new(name, values);
-        }
-    }
-    Series::new(name, texts().collect::<Vec<Option<&str>>>())
+/// A column of a table as it was read, to be written again. A column of bare numbers or truth values stays such; all others
+/// are text.
+pub struct InputColumn<'c> {
+    column: &'c Column,
+    kind: Kind,
 }
 
-/// All values of one type, if they are.
-fn parsed<'t, T: std::str::FromStr>(texts: impl Iterator<Item = Option<&'t str>>) -> Option<Vec<Option<T>>> {
-    texts.map(|text| text.map(|text| text.parse().ok()).map_or(Some(None), |value| value.map(Some))).collect()
+#[derive(Clone, Copy)]
+enum Kind {
+    Integer,
+    Number,
+    Truth,
+    Text,
+}
+
+impl<'c> InputColumn<'c> {
+    /// Finds what all cells of the column are.
+    pub fn new(column: &'c Column) -> Self {
+        let bare = |cell: Cell| matches!(cell, Cell::Empty | Cell::Bare(_));
+        let kind = match column.cells.iter().all(bare) {
+            true if all::<i64>(column) => Kind::Integer,
+            true if all::<f64>(column) => Kind::Number,
+            true if all::<bool>(column) => Kind::Truth,
+            _ => Kind::Text,
+        };
+        Self { column, kind }
+    }
+
+    /// The cells of some rows.
+    pub fn take(&self, rows: impl Iterator<Item = usize>) -> Series {
+        let name = self.column.name.as_str().into();
+        let texts = rows.map(|row| self.column.cells.get(row).text());
+        match self.kind {
+            Kind::Integer => Series::new(name, parsed::<i64>(texts)),
+            Kind::Number => Series::new(name, parsed::<f64>(texts)),
+            Kind::Truth => Series::new(name, parsed::<bool>(texts)),
+            Kind::Text => Series::new(name, texts.collect::<Vec<Option<&str>>>()),
+        }
+    }
+}
+
+/// A column of a table as it was read, for the rows at these places, see [`InputColumn`].
+pub fn column_of(column: &Column, rows: &(impl Iterator<Item = usize> + Clone)) -> Series {
+    InputColumn::new(column).take(rows.clone())
+}
+
+/// Whether all values are of one type.
+fn all<T: FromStr>(column: &Column) -> bool {
+    column.cells.iter().filter_map(Cell::text).all(|text| text.parse::<T>().is_ok())
+}
+
+fn parsed<'t, T: FromStr>(texts: impl Iterator<Item = Option<&'t str>>) -> Vec<Option<T>> {
+    texts.map(|text| text.and_then(|text| text.parse().ok())).collect()
 }

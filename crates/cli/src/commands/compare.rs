@@ -1,7 +1,9 @@
 use memscope_results::{
-    Comparison, ResultTable,
-    compare::{self, Difference, experiments},
+    Comparison, Folder, Manifest, ResultTable,
+    compare::{self, Difference, TABLE_LIMIT, experiments},
     export::FlatTable,
+    files,
+    manifest::Integrity,
     paired::{Paired, pair_of, paired},
     table::{Cell, Column, ColumnKind},
 };
@@ -10,6 +12,7 @@ use serde::Serialize;
 use crate::{
     args::Compare,
     exit_code::UserError,
+    messages::note,
     output::{print_json, print_table},
 };
 
@@ -27,6 +30,7 @@ pub(crate) fn run(args: &Compare) -> anyhow::Result<()> {
         return Err(UserError::input(format!("--tolerance {} must be zero or more", args.tolerance)).into());
     }
     let (first, second) = (experiments(&args.first)?, experiments(&args.second)?);
+    warn_of_changes(first.values().chain(second.values()));
     let nothing_common = !first.keys().any(|name| second.contains_key(name));
     match pair_of(&first, &second) {
         Some((a, b)) if args.paired || nothing_common => {
@@ -38,6 +42,23 @@ pub(crate) fn run(args: &Compare) -> anyhow::Result<()> {
             Err(UserError::input(message).into())
         }
         _ => cells(&compare::compare(&args.first, &args.second, args.tolerance)?, args),
+    }
+}
+
+/// Says which of the files that are compared are not what the runs wrote.
+fn warn_of_changes<'a>(experiments: impl Iterator<Item = &'a (Folder, Manifest)>) {
+    for (folder, manifest) in experiments {
+        let tables = Folder::files(&folder.tables(), ".json");
+        for path in tables.into_iter().chain([folder.prompts()]) {
+            let Ok(bytes) = files::read_file(&path, TABLE_LIMIT) else { continue };
+            let name = path.strip_prefix(folder.path()).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            let remark = match manifest.integrity(&name, &bytes) {
+                Integrity::Intact | Integrity::Unknown => continue,
+                Integrity::Changed => "was changed after the run: its hash does not match the manifest",
+                Integrity::Unlisted => "is not among the files that the run wrote",
+            };
+            note(&format!("warning: {} {remark}", path.display()));
+        }
     }
 }
 
@@ -53,7 +74,7 @@ fn show_paired(found: Paired, json: bool) -> anyhow::Result<()> {
         differing.push_row([&setting.what, &setting.first, &setting.second].map(Cell::text).to_vec())?;
     }
     print_table(&differing)?;
-    unmatched.iter().for_each(|text| crate::messages::note(text));
+    unmatched.iter().for_each(|text| note(text));
     print_table(&table)
 }
 

@@ -7,6 +7,7 @@ use memscope_results::{
     audit::AuditedModel,
     files::{Existing, read_json, write_over},
 };
+use memscope_text::excerpt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -90,15 +91,15 @@ impl CalibrationFile {
     /// The first difference.
     pub fn check_settings(&self, file: &Path, statistic: &str, settings: &Settings) -> Result<()> {
         if statistic != self.statistic {
-            return Err(refused(file, &format!("holds the statistic {}, not {statistic}", self.statistic)));
+            return Err(refused(file, &format!("holds the statistic {}, not {statistic}", excerpt(&self.statistic))));
         }
         if *settings == self.settings {
             return Ok(());
         }
         let differs = settings.iter().find(|(key, value)| self.settings.get(*key) != Some(value));
         let (key, value) = differs.map_or(("a setting", ""), |(key, value)| (key.as_str(), value.as_str()));
-        let theirs = self.settings.get(key).map_or("nothing", String::as_str);
-        Err(refused(file, &format!("was made with {key} = {theirs}, not {value}")))
+        let theirs = self.settings.get(key).map_or_else(|| "nothing".to_owned(), |theirs| excerpt(theirs));
+        Err(refused(file, &format!("was made with {key} = {theirs}, not {}", excerpt(value))))
     }
 
     /// Refuses scores of another model than an audit's, or with another base.
@@ -136,7 +137,8 @@ fn says(model: Option<&AuditedModel>) -> String {
     model.map_or_else(
         || "none".to_owned(),
         |AuditedModel { source, fingerprint, arithmetic }| {
-            format!("{source} ({}, {arithmetic})", &fingerprint[..fingerprint.len().min(12)])
+            let fingerprint = fingerprint.get(..12).unwrap_or(fingerprint);
+            format!("{} ({}, {})", excerpt(source), excerpt(fingerprint), excerpt(arithmetic))
         },
     )
 }

@@ -77,10 +77,12 @@ impl Subject {
             ORDINARY => prompts::parse(ORDINARY, ORDINARY_CAPTIONS)?,
             path => prompts::read_file(Path::new(path), column)?,
         };
-        let warnings = file.list.warnings.iter().map(ToString::to_string).collect();
+        let (table, rows) = (file.table.clone(), file.rows.iter().collect());
+        let list = file.into_list();
+        let warnings = list.warnings.iter().map(ToString::to_string).collect();
         let item = |prompt: KnownPrompt| SubjectItem { prompt: prompt.text, picture: None };
-        let items = file.list.prompts.into_iter().map(item).collect();
-        Ok(Self { name: source.to_owned(), items, table: Some(file.table), rows: file.rows, warnings })
+        let items = list.prompts.into_iter().map(item).collect();
+        Ok(Self { name: source.to_owned(), items, table: Some(table), rows, warnings })
     }
 
     /// Reads pictures with captions: a folder with `x.png` and `x.txt`, or with a table `metadata.jsonl` or `metadata.csv`;
@@ -121,7 +123,9 @@ impl Subject {
 
     /// Whether a row of the table holds nothing.
     pub fn is_blank(&self, row: usize) -> bool {
-        self.table.as_ref().is_none_or(|table| table.columns.iter().all(|column| column.cells[row].text().is_none()))
+        self.table
+            .as_ref()
+            .is_none_or(|table| table.columns.iter().all(|column| column.cells.get(row).text().is_none()))
     }
 
     fn of_table(source: &str, table: Table, folder: &Path, column: Option<&str>) -> Result<Self> {
@@ -132,8 +136,8 @@ impl Subject {
         };
         let (mut items, mut rows, mut blank) = (vec![], vec![], 0);
         for (row, caption) in captions.iter().enumerate() {
-            let caption = caption.as_deref().map(str::trim).filter(|caption| !caption.is_empty());
-            let (Some(caption), Some(file)) = (caption, files.cells[row].text()) else {
+            let caption = caption.text().map(str::trim).filter(|caption| !caption.is_empty());
+            let (Some(caption), Some(file)) = (caption, files.cells.get(row).text()) else {
                 rows.push(None);
                 blank += 1;
                 continue;

@@ -1,6 +1,6 @@
 //! An experiment's part on one model, known before its weights are read.
 
-use std::{collections::HashSet, path::Path, rc::Rc};
+use std::{path::Path, rc::Rc};
 
 use memscope_metric::{Detector, ResolvedProtocol};
 use memscope_model::{Blueprint, ModelSource, NoisePrecision};
@@ -12,7 +12,7 @@ use crate::{
     prompts::{KnownPrompt, PromptList},
     score::ScoreFile,
     spec::{DetectorEntry, Experiment, MitigationSettings, ModelEntry, TableKind, noise_precision},
-    task::{Measures, ModelIdentity, NoisePlan, RunPrompt, Task},
+    task::{Measures, ModelIdentity, NoisePlan, RunPrompts, Task},
     tasks::{
         Gallery, JudgeFiles, Judging, MeasurementPlan, Mitigations, PictureNames, PlannedMethod, TimedDetector, Timing,
         TrainingPictures,
@@ -217,14 +217,8 @@ impl ResolvedTask {
         Ok((task.clone(), Judging::new(task, training, judges)))
     }
 
-    fn prompts(&self) -> Vec<RunPrompt> {
-        let mut prompts = RunPrompt::class(&self.memorized.prompts);
-        let mut known: HashSet<&str> = self.memorized.prompts.iter().map(|prompt| &*prompt.text).collect();
-        for list in [&self.non_memorized, &self.graded] {
-            let new = RunPrompt::class(&list.prompts).into_iter().zip(&list.prompts);
-            prompts.extend(new.filter(|(_, listed)| known.insert(&*listed.text)).map(|(prompt, _)| prompt));
-        }
-        prompts
+    fn prompts(&self) -> RunPrompts {
+        RunPrompts::classes(&[&self.memorized.prompts, &self.non_memorized.prompts, &self.graded.prompts])
     }
 
     fn measurements(&self, experiment: &Experiment, model: &ModelIdentity) -> Vec<(NoisePrecision, MeasurementPlan)> {

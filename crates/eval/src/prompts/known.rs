@@ -82,11 +82,6 @@ pub struct PromptList {
 }
 
 impl PromptList {
-    /// The texts alone.
-    pub fn into_texts(self) -> Vec<Arc<str>> {
-        self.prompts.into_iter().map(|prompt| prompt.text).collect()
-    }
-
     /// The prompts as texts.
     pub fn texts(&self) -> Vec<String> {
         self.prompts.iter().map(|prompt| prompt.text.to_string()).collect()

@@ -215,7 +215,7 @@ impl PromptSource {
     pub fn load(&self, model: &ModelSource) -> Result<PromptList> {
         match self {
             Self::Embedded(set) => embedded(*set, model),
-            Self::Paper(list) => Ok(published(*list, None)?.list),
+            Self::Paper(list) => Ok(published(*list, None)?.into_list()),
             Self::File(path) => read(path),
         }
     }

@@ -1,6 +1,6 @@
 //! Scores for prompts of unknown class.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use memscope_frames::FrameColumn as Column;
 use memscope_model::{LatentDiffusion, WeightsOrigin};
@@ -9,6 +9,7 @@ use memscope_results::Warning;
 use super::{StoredPlan, stored::Scorer};
 use crate::{
     error::Result,
+    prompts::PromptTexts,
     spec::DetectorName,
     store::MeasurementStore,
     task::{ModelIdentity, truncation_warnings},
@@ -16,10 +17,10 @@ use crate::{
 };
 
 /// The scores, and what was noticed: a row for each prompt under each seed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DetectionResult<'p> {
+#[derive(Clone, Debug)]
+pub struct DetectionResult {
     /// The prompts.
-    pub prompts: &'p [Arc<str>],
+    pub prompts: PromptTexts,
     /// The seeds.
     pub seeds: Vec<u64>,
     /// Names of the numbers, in column order: `norm`, `cosine` and `score` of the anisotropy metric; other detectors under
@@ -44,7 +45,7 @@ pub struct DetectionRow<'p> {
     pub at: usize,
 }
 
-impl<'p> DetectionResult<'p> {
+impl DetectionResult {
     /// Reads the scores of prompts that were measured on a model.
     ///
     /// # Errors
@@ -52,10 +53,11 @@ impl<'p> DetectionResult<'p> {
     pub fn read(
         detection: &Detection,
         model: &LatentDiffusion,
-        prompts: &'p [Arc<str>],
+        prompts: impl Into<PromptTexts>,
         store: &MeasurementStore,
     ) -> Result<Self> {
-        let plan = detection.task(ModelIdentity::of(model), prompts);
+        let prompts = prompts.into();
+        let plan = detection.task(ModelIdentity::of(model), &prompts);
         let stored = StoredPlan::new(&plan, store);
         let scorers = detection.detectors.iter();
         let scorers = scorers.map(|(name, detector)| Ok((*name, stored.scorer(name.as_str(), detector.as_ref())?)));
@@ -64,7 +66,7 @@ impl<'p> DetectionResult<'p> {
         let rows = prompts.len() * seeds.len();
         let mut columns: Vec<String> = vec![];
         let mut values: Vec<Vec<Option<f64>>> = vec![];
-        let noises = prompts.iter().flat_map(|prompt| seeds.iter().map(move |seed| (prompt, *seed)));
+        let noises = (0..prompts.len()).flat_map(|prompt| seeds.iter().map(move |seed| (prompt, *seed)));
         for (row, (prompt, seed)) in noises.enumerate() {
             for (name, scorer) in &scorers {
                 for (column, value) in numbers(*name, scorer, prompt, (seed, detection.noise.generations))? {
@@ -77,14 +79,13 @@ impl<'p> DetectionResult<'p> {
                 }
             }
         }
-        let warnings = truncation_warnings(model, prompts.iter().map(|prompt| &**prompt));
+        let warnings = truncation_warnings(model, prompts.iter());
         Ok(Self { prompts, seeds, columns, values, weights: model.weights_origin(), warnings })
     }
 
     /// The rows in order.
-    pub fn rows(&self) -> impl Iterator<Item = DetectionRow<'p>> {
-        let prompts = self.prompts;
-        let noises = prompts.iter().flat_map(|prompt| self.seeds.iter().map(move |seed| (prompt, *seed)));
+    pub fn rows(&self) -> impl Iterator<Item = DetectionRow<'_>> {
+        let noises = self.prompts.iter().flat_map(|prompt| self.seeds.iter().map(move |seed| (prompt, *seed)));
         noises.enumerate().map(|(at, (prompt, seed))| DetectionRow { prompt, seed, at })
     }
 
@@ -121,21 +122,21 @@ pub(crate) fn detector_means(
     };
     let scorer = stored.scorer(name.as_str(), detector.as_ref())?;
     let (seeds, generations) = (&detection.noise.seeds, detection.noise.generations);
-    let mean = |prompt: &String| {
-        let scores = seeds.iter().map(|seed| Ok(scorer.score(prompt, *seed, generations)?.value));
+    let mean = |prompt| {
+        let scores = seeds.iter().map(|seed| Ok(scorer.score_at(prompt, *seed, generations)?.value));
         Ok(scores.sum::<Result<f64>>()? / seeds.len() as f64)
     };
-    prompts.iter().map(mean).collect()
+    (0..prompts.len()).map(mean).collect()
 }
 
 /// The columns of a detector with their numbers: its score under its name; of the anisotropy metric its parts and `score`.
 fn numbers(
     name: DetectorName,
     scorer: &Scorer,
-    prompt: &str,
+    prompt: usize,
     (seed, generations): (u64, usize),
 ) -> Result<Vec<(Cow<'static, str>, f64)>> {
-    let score = scorer.score(prompt, seed, generations)?;
+    let score = scorer.score_at(prompt, seed, generations)?;
     Ok(match name {
         DetectorName::Anisotropy => {
             let parts = score.parts.iter().map(|(part, value)| (Cow::Borrowed(*part), *value));

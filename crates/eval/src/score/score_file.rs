@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use memscope_frames::{Cell, Columns, Table, prompt_column};
+use memscope_frames::{Cell, Cells, Columns, Table, prompt_column};
 use memscope_metric::Score;
 use memscope_results::{Warning, files, manifest::ScoreFileRecord};
 use memscope_text::excerpt;
@@ -72,7 +72,7 @@ impl ScoreFile {
         let (seeds, generations) = (whole(&table, "seed")?, whole(&table, "generation")?);
         let mut read: HashMap<String, HashMap<Noise, f64>> = HashMap::new();
         for row in rows {
-            let prompt = prompts[row].as_deref().map(str::trim).filter(|prompt| !prompt.is_empty());
+            let prompt = prompts.get(row).text().map(str::trim).filter(|prompt| !prompt.is_empty());
             let prompt = prompt.ok_or_else(|| fail(format!("row {} has no prompt", row + 1)))?;
             let noise = (seeds.as_ref().map(|all| all[row]), generations.as_ref().map(|all| all[row]));
             let of_prompt = read.entry(prompt.to_owned()).or_default();
@@ -235,13 +235,13 @@ impl ScoreFile {
     }
 }
 
-fn cells<'t>(table: &'t Table, name: &str) -> Option<&'t [Cell]> {
+fn cells<'t>(table: &'t Table, name: &str) -> Option<&'t Cells> {
     table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).map(|column| &*column.cells)
 }
 
 /// The values of a column, in order of their names.
 fn names<'t>(table: &'t Table, column: &str) -> BTreeSet<&'t str> {
-    cells(table, column).into_iter().flatten().filter_map(Cell::text).collect()
+    cells(table, column).into_iter().flat_map(Cells::iter).filter_map(Cell::text).collect()
 }
 
 /// The rows about the model.
@@ -253,7 +253,7 @@ fn rows_of(table: &Table, wanted: &Wanted) -> Result<Vec<usize>> {
             false => fail("has no column model, and the experiment has several models".into()),
         };
     };
-    let rows: Vec<usize> = (0..table.rows()).filter(|row| cells[*row].text() == Some(wanted.model)).collect();
+    let rows: Vec<usize> = (0..table.rows()).filter(|row| cells.get(*row).text() == Some(wanted.model)).collect();
     if rows.is_empty() {
         let known: Vec<String> =
             names(table, "model").iter().take(5).map(|name| format!("'{}'", excerpt(name))).collect();

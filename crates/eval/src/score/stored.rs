@@ -1,13 +1,13 @@
 //! The stored numbers of a measurement plan.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use memscope_metric::{Detector, Quantity, Score};
 
 use crate::{
     error::{Error, Result},
     store::MeasurementStore,
-    task::{Located, PlannedMeasure, RunPrompt},
+    task::{Located, PlannedMeasure},
     tasks::MeasurementPlan,
 };
 
@@ -15,7 +15,8 @@ use crate::{
 pub struct StoredPlan<'a> {
     plan: &'a MeasurementPlan,
     store: &'a MeasurementStore,
-    prompts: HashMap<&'a str, &'a RunPrompt>,
+    /// The positions of the prompts, in the order of their texts.
+    by_text: Vec<u32>,
 }
 
 /// The stored values of one measure.
@@ -37,8 +38,15 @@ pub struct StoredValues<'a> {
 impl<'a> StoredPlan<'a> {
     /// Reads what `plan` has put into `store`.
     pub fn new(plan: &'a MeasurementPlan, store: &'a MeasurementStore) -> Self {
-        let prompts = plan.prompts().iter().map(|prompt| (&*prompt.text, prompt)).collect();
-        Self { plan, store, prompts }
+        let mut by_text: Vec<u32> = (0..plan.prompts().len() as u32).collect();
+        by_text.sort_unstable_by_key(|position| plan.prompts().get(*position as usize));
+        Self { plan, store, by_text }
+    }
+
+    fn position(&self, prompt: &str) -> Option<usize> {
+        let text = |position: &u32| self.plan.prompts().get(*position as usize);
+        let at = self.by_text.binary_search_by_key(&prompt, text).ok()?;
+        Some(self.by_text[at] as usize)
     }
 
     /// Makes ready to read some quantities of every prompt; `name` says whose they are.
@@ -65,7 +73,7 @@ impl<'a> StoredPlan<'a> {
     pub fn try_for_each(&self, prompts: &[String], mut visit: impl FnMut(&StoredValues) -> Result<()>) -> Result<()> {
         let noise = self.plan.noise();
         for prompt in prompts {
-            let Some(known) = self.prompts.get(prompt.as_str()) else { continue };
+            let Some(known) = self.position(prompt) else { continue };
             for &seed in &noise.seeds {
                 for generation in 0..noise.generations {
                     for PlannedMeasure { id, names, .. } in self.plan.under(seed) {
@@ -97,10 +105,18 @@ impl StoredQuantities<'_> {
     /// # Errors
     /// When one has not been measured.
     pub(crate) fn read(&self, prompt: &str, seed: u64, generations: usize) -> Result<Vec<Vec<f64>>> {
-        let known = self.stored.prompts.get(prompt).ok_or_else(|| missing(&self.name, prompt))?;
+        let position = self.stored.position(prompt).ok_or_else(|| missing(&self.name, prompt))?;
+        self.read_at(position, seed, generations)
+    }
+
+    /// The same of the prompt at a position of the plan.
+    ///
+    /// # Errors
+    /// When one has not been measured.
+    fn read_at(&self, position: usize, seed: u64, generations: usize) -> Result<Vec<Vec<f64>>> {
         let values: Option<Vec<Vec<f64>>> =
-            (0..generations).map(|generation| self.of_generation(known, seed, generation)).collect();
-        values.ok_or_else(|| missing(&self.name, prompt))
+            (0..generations).map(|generation| self.of_generation(position, seed, generation)).collect();
+        values.ok_or_else(|| missing(&self.name, self.stored.plan.prompts().get(position)))
     }
 
     /// The quantities of a prompt for one latent.
@@ -108,11 +124,11 @@ impl StoredQuantities<'_> {
     /// # Errors
     /// When one has not been measured.
     pub(crate) fn read_one(&self, prompt: &str, seed: u64, generation: usize) -> Result<Vec<f64>> {
-        let known = self.stored.prompts.get(prompt).ok_or_else(|| missing(&self.name, prompt))?;
+        let known = self.stored.position(prompt).ok_or_else(|| missing(&self.name, prompt))?;
         self.of_generation(known, seed, generation).ok_or_else(|| missing(&self.name, prompt))
     }
 
-    fn of_generation(&self, prompt: &RunPrompt, seed: u64, generation: usize) -> Option<Vec<f64>> {
+    fn of_generation(&self, prompt: usize, seed: u64, generation: usize) -> Option<Vec<f64>> {
         let StoredPlan { plan, store, .. } = self.stored;
         // Quantities of one measure stand in one record, which is looked up once.
         let mut record: Option<(usize, Cow<[f64]>)> = None;
@@ -141,6 +157,14 @@ impl Scorer<'_> {
     /// When a number has not been measured.
     pub(crate) fn score(&self, prompt: &str, seed: u64, generations: usize) -> Result<Score> {
         Ok(self.detector.score(&self.quantities.read(prompt, seed, generations)?))
+    }
+
+    /// The score of the prompt at a position of the plan, under a seed.
+    ///
+    /// # Errors
+    /// When a number has not been measured.
+    pub(crate) fn score_at(&self, position: usize, seed: u64, generations: usize) -> Result<Score> {
+        Ok(self.detector.score(&self.quantities.read_at(position, seed, generations)?))
     }
 
     /// The score of a prompt from one latent.

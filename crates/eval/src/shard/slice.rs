@@ -23,6 +23,10 @@ impl<'t> TaskSlice<'t> {
         let own = &self.units[open.unit];
         OpenUnit { unit: own.unit, parts: open.parts.iter().map(|part| own.parts[*part]).collect() }
     }
+
+    fn all_of_task(&self, open: &[OpenUnit]) -> Vec<OpenUnit> {
+        open.iter().map(|open| self.of_task(open)).collect()
+    }
 }
 
 impl Task for TaskSlice<'_> {
@@ -41,7 +45,11 @@ impl Task for TaskSlice<'_> {
     }
 
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
-        self.task.prompt_batches(&open.iter().map(|open| self.of_task(open)).collect::<Vec<_>>())
+        self.task.prompt_batches(&self.all_of_task(open))
+    }
+
+    fn prompts(&self, open: &[OpenUnit]) -> usize {
+        self.task.prompts(&self.all_of_task(open))
     }
 
     fn price(&self, open: &OpenUnit, shared: &mut SharedPredictions) -> Price {

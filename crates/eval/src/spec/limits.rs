@@ -24,7 +24,7 @@ const BATCH: usize = 65_536;
 pub(super) const SWEEP_POINTS: usize = 10_000;
 
 /// Folders of a results folder that are no experiment's.
-const RESERVED: [&str; 3] = ["answers", "pictures", "theorem1"];
+const RESERVED: [&str; 4] = ["answers", "pictures", "shards", "theorem1"];
 
 type Read<T, E> = Result<T, E>;
 
@@ -143,8 +143,12 @@ pub(super) fn sweep<'de, D: Deserializer<'de>>(deserializer: D) -> Read<Vec<Swee
         }
         points = points.saturating_mul(axis.values.len());
     }
-    match points > SWEEP_POINTS {
-        true => Err(de::Error::custom(format!("sweep: {points} points are more than {SWEEP_POINTS}"))),
-        false => Ok(axes),
+    if points > SWEEP_POINTS {
+        return Err(de::Error::custom(format!("sweep: {points} points are more than {SWEEP_POINTS}")));
+    }
+    let repeats = |axis: &&SweepAxis| axis.values.iter().enumerate().any(|(i, value)| axis.values[..i].contains(value));
+    match axes.iter().find(repeats) {
+        Some(axis) => Err(de::Error::custom(format!("sweep: {} has a value twice", axis.field))),
+        None => Ok(axes),
     }
 }

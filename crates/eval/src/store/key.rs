@@ -25,6 +25,10 @@ impl Key {
         key.copy_from_slice(&hash.finalize()[..16]);
         Self(key)
     }
+
+    pub(super) fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 /// 32 hexadecimal digits.

@@ -4,6 +4,7 @@
 //! opened; a damaged line is set aside with a warning, and its numbers are measured again; two records of one key that
 //! differ are an error. A store may be spread over several files.
 
+mod index;
 mod key;
 mod merge;
 mod read;

@@ -3,10 +3,14 @@
 
 use std::{borrow::Cow, collections::HashMap, fs::File, io, path::PathBuf};
 
-use super::{Key, record::Entry};
+use super::{
+    Key,
+    index::{Index, NO_FILE, Place},
+    record::Entry,
+};
 
-/// Numbers that are held at most, 2 MiB; others are read again from their file.
-const HELD: usize = 1 << 18;
+/// Numbers that are held at most, 256 KiB; others are read again from their file.
+const HELD: usize = 1 << 15;
 
 /// Longest record that is read in one piece.
 const PIECE: usize = 4096;
@@ -14,39 +18,10 @@ const PIECE: usize = 4096;
 /// Numbers by key.
 #[derive(Default)]
 pub(super) struct Records {
-    places: HashMap<Key, Place>,
+    places: Index,
     held: HashMap<Key, Box<[f64]>>,
     held_numbers: usize,
     files: Vec<(PathBuf, File)>,
-}
-
-/// Where a record stands, in 64 bits: eight for the file, 40 for the position of its line, 16 for how many numbers it has.
-#[derive(Clone, Copy)]
-pub(super) struct Place(u64);
-
-/// Of a record with that many numbers or more the place does not say how many.
-const MANY: usize = 0xffff;
-
-/// The file of a record that is nowhere but in memory.
-const NO_FILE: usize = 0xff;
-
-impl Place {
-    /// A line at `start` of the `file`-th file.
-    fn new(file: usize, start: u64, count: usize) -> Self {
-        Self((file.min(NO_FILE) as u64) << 56 | (start & 0xff_ffff_ffff) << 16 | count.min(MANY) as u64)
-    }
-
-    fn file(self) -> usize {
-        (self.0 >> 56) as usize
-    }
-
-    fn start(self) -> u64 {
-        self.0 >> 16 & 0xff_ffff_ffff
-    }
-
-    fn count(self) -> Option<usize> {
-        Some((self.0 & 0xffff) as usize).filter(|count| *count < MANY)
-    }
 }
 
 impl Records {
@@ -57,12 +32,12 @@ impl Records {
     }
 
     pub(super) fn contains(&self, key: &Key) -> bool {
-        self.places.contains_key(key)
+        self.places.get(key).is_some()
     }
 
     /// Whether a record has so many numbers.
     pub(super) fn has(&self, key: &Key, count: usize) -> bool {
-        match self.places.get(key).map(|place| place.count()) {
+        match self.places.get(key).map(Place::count) {
             None => false,
             Some(Some(known)) => known == count,
             Some(None) => self.get(key).is_some_and(|values| values.len() == count),
@@ -89,7 +64,7 @@ impl Records {
     pub(super) fn insert(&mut self, key: Key, values: &[f64], at: Option<(usize, u64)>) {
         self.remove(&key);
         let (file, start) = at.unwrap_or((NO_FILE, 0));
-        self.places.insert(key, Place::new(file, start, values.len()));
+        self.places.insert(&key, Place::new(file, start, values.len()));
         if at.is_none() || self.held_numbers + values.len() <= HELD {
             self.held_numbers += values.len();
             self.held.insert(key, values.into());
@@ -130,18 +105,4 @@ fn read_at(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usize> {
 #[cfg(windows)]
 fn read_at(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, start)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_packed_without_loss() {
-        for (file, start, count) in [(0, 0, 0), (254, 0xff_ffff_ffff, 0xfffe), (7, 123_456_789_012, 34)] {
-            let place = Place::new(file, start, count);
-            assert_eq!((place.file(), place.start(), place.count()), (file, start, Some(count)));
-        }
-        assert_eq!(Place::new(0, 0, 1 << 20).count(), None);
-    }
 }

@@ -14,7 +14,7 @@ mod watch;
 pub use identity::ModelIdentity;
 pub(crate) use measures::PlannedMeasure;
 pub use measures::{Located, Measures};
-pub use noise::{NoisePlan, RunPrompt};
+pub use noise::{NoisePlan, RunPrompts};
 pub use price::{Calls, Price, SharedPredictions};
 pub use session::Session;
 pub(crate) use session::truncation_warnings;

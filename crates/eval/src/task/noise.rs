@@ -1,11 +1,13 @@
 //! The initial noises of a run, and the prompts that start from them.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use memscope_model::{NoiseGenerator, NoisePrecision, noise::initial_latents};
 
-use crate::prompts::KnownPrompt;
-use crate::spec::NoiseSharing;
+use crate::{
+    prompts::{KnownPrompt, PromptTexts},
+    spec::NoiseSharing,
+};
 
 /// The noises of a run: one x_T per seed and generation.
 #[derive(Clone, Debug)]
@@ -49,23 +51,54 @@ impl NoisePlan {
     }
 }
 
-/// A prompt of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunPrompt {
-    /// The prompt.
-    pub text: Arc<str>,
-    /// Its position in its list, from 0; only [`NoiseSharing::PerPrompt`] reads it.
-    pub row: usize,
+/// The prompts of a run, each once.
+#[derive(Clone, Debug, Default)]
+pub struct RunPrompts {
+    texts: PromptTexts,
+    /// The position of each in its list, from 0, where that is not its position here; only [`NoiseSharing::PerPrompt`]
+    /// reads it.
+    rows: Option<Vec<u32>>,
 }
 
-impl RunPrompt {
+impl RunPrompts {
     /// A list on its own.
-    pub fn list<T: Clone + Into<Arc<str>>>(texts: &[T]) -> Vec<Self> {
-        texts.iter().enumerate().map(|(row, text)| Self { text: text.clone().into(), row }).collect()
+    pub fn list(texts: impl Into<PromptTexts>) -> Self {
+        Self { texts: texts.into(), rows: None }
     }
 
-    /// The prompts of a class.
-    pub(crate) fn class(prompts: &[KnownPrompt]) -> Vec<Self> {
-        prompts.iter().enumerate().map(|(row, prompt)| Self { text: prompt.text.clone(), row }).collect()
+    /// Several classes, one after the other; a prompt that an earlier one has counts there.
+    pub(crate) fn classes(classes: &[&[KnownPrompt]]) -> Self {
+        let mut known: HashSet<&str> = HashSet::new();
+        let all = classes.iter().flat_map(|class| class.iter().enumerate());
+        let (texts, rows): (Vec<&str>, Vec<u32>) = all
+            .filter(|(_, prompt)| known.insert(&prompt.text))
+            .map(|(row, prompt)| (&*prompt.text, row as u32))
+            .unzip();
+        Self { texts: texts.iter().collect(), rows: Some(rows) }
+    }
+
+    /// Number of prompts.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The prompt at a position.
+    pub fn text(&self, position: usize) -> &str {
+        self.texts.get(position)
+    }
+
+    /// All of them.
+    pub fn texts(&self) -> &PromptTexts {
+        &self.texts
+    }
+
+    /// Where the prompt at a position stands in its list.
+    pub(crate) fn row(&self, position: usize) -> usize {
+        self.rows.as_ref().and_then(|rows| rows.get(position)).map_or(position, |row| *row as usize)
     }
 }

@@ -29,6 +29,11 @@ pub trait Task {
     /// resumed run gives the same bits.
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>>;
 
+    /// How many prompts are in these batches.
+    fn prompts(&self, open: &[OpenUnit]) -> usize {
+        self.prompt_batches(open).iter().map(Vec::len).sum()
+    }
+
     /// What executing some parts of a unit asks of the networks, beyond the predictions that units before it have asked
     /// for already.
     fn price(&self, open: &OpenUnit, shared: &mut SharedPredictions) -> Price;
@@ -172,7 +177,7 @@ const SLAB: usize = 512;
 /// Cuts open units into slabs, in order. All of them are one where they need no more prompts than a slab has. A prompt is
 /// encoded in the same batch, and so to the same bits, in whichever slab it is needed.
 pub(crate) fn slabs<'o>(task: &dyn Task, open: &'o [OpenUnit]) -> Vec<&'o [OpenUnit]> {
-    if task.prompt_batches(open).iter().map(Vec::len).sum::<usize>() <= SLAB {
+    if task.prompts(open) <= SLAB {
         return vec![open];
     }
     let mut slabs = vec![];
@@ -216,8 +221,7 @@ pub fn price(task: &dyn Task, known: &mut KnownRecords, policy: CachePolicy) -> 
 
 /// The prompts that executing these units encodes, with the empty one of unconditional predictions.
 fn encoded_prompts(task: &dyn Task, open: &[OpenUnit]) -> usize {
-    let of_slab = |slab: &[OpenUnit]| task.prompt_batches(slab).iter().map(Vec::len).sum::<usize>();
-    match slabs(task, open).into_iter().map(of_slab).sum() {
+    match slabs(task, open).into_iter().map(|slab| task.prompts(slab)).sum() {
         0 => 0,
         prompts => prompts + 1,
     }

@@ -1,13 +1,12 @@
 //! Detection on a list of prompts of unknown class: the measurements of the detectors that are asked for.
 
-use std::sync::Arc;
-
 use memscope_metric::Detector;
 
 use super::MeasurementPlan;
 use crate::{
+    prompts::PromptTexts,
     spec::DetectorName,
-    task::{ModelIdentity, NoisePlan, RunPrompt},
+    task::{ModelIdentity, NoisePlan, RunPrompts},
 };
 
 /// What is asked about a list of prompts.
@@ -22,8 +21,8 @@ pub struct Detection {
 
 impl Detection {
     /// The measurements behind the scores.
-    pub fn task<T: Clone + Into<Arc<str>>>(&self, model: ModelIdentity, prompts: &[T]) -> MeasurementPlan {
+    pub fn task(&self, model: ModelIdentity, prompts: impl Into<PromptTexts>) -> MeasurementPlan {
         let measures = self.detectors.iter().flat_map(|(_, detector)| detector.measures()).collect();
-        MeasurementPlan::new(model, self.noise.clone(), measures, RunPrompt::list(prompts), self.batch)
+        MeasurementPlan::new(model, self.noise.clone(), measures, RunPrompts::list(prompts), self.batch)
     }
 }

@@ -4,17 +4,18 @@
 //! chunks, and a measure that one prompt of a chunk lacks is made for the whole chunk: a matrix product rounds differently
 //! in another batch, and a resumed run must give the same bits.
 
-use std::time::Instant;
+use std::{ops::Range, time::Instant};
 
 use memscope_metric::{Generation, InitialNoise, PredictionRequest, prefetch};
 use memscope_model::cost::{Pass, SamplesPerCall, Workload};
 
 use crate::{
     error::{Error, Result},
+    prompts::PromptTexts,
     spec::NoiseSharing,
     store::{Key, RecordId},
     task::{
-        Calls, Execute, Located, Measures, ModelIdentity, NoisePlan, OpenUnit, Part, PlannedMeasure, Price, RunPrompt,
+        Calls, Execute, Located, Measures, ModelIdentity, NoisePlan, OpenUnit, Part, PlannedMeasure, Price, RunPrompts,
         Session, SharedPredictions, Task,
     },
 };
@@ -24,7 +25,7 @@ pub struct MeasurementPlan {
     model: ModelIdentity,
     noise: NoisePlan,
     measures: Measures,
-    prompts: Vec<RunPrompt>,
+    prompts: RunPrompts,
     batch: usize,
     /// What the keys hold of the noise.
     noise_key: [String; 3],
@@ -32,19 +33,13 @@ pub struct MeasurementPlan {
 
 impl MeasurementPlan {
     /// `batch`: samples per network call.
-    pub fn new(
-        model: ModelIdentity,
-        noise: NoisePlan,
-        measures: Measures,
-        prompts: Vec<RunPrompt>,
-        batch: usize,
-    ) -> Self {
+    pub fn new(model: ModelIdentity, noise: NoisePlan, measures: Measures, prompts: RunPrompts, batch: usize) -> Self {
         let noise_key = noise.key_parts(model.latent_shape);
         Self { model, noise, measures, prompts, batch, noise_key }
     }
 
-    /// The key of a measure's values.
-    pub(crate) fn key(&self, measure: &str, prompt: &RunPrompt, seed: u64, generation: usize) -> Key {
+    /// The key of a measure's values on the prompt at a position.
+    pub(crate) fn key(&self, measure: &str, prompt: usize, seed: u64, generation: usize) -> Key {
         let [generator, precision, together] = &self.noise_key;
         Key::new(&[
             &self.model.fingerprint,
@@ -52,9 +47,9 @@ impl MeasurementPlan {
             generator,
             precision,
             together,
-            &self.noise.seed_of(seed, prompt.row).to_string(),
+            &self.noise.seed_of(seed, self.prompts.row(prompt)).to_string(),
             &generation.to_string(),
-            &prompt.text,
+            self.prompts.text(prompt),
             measure,
         ])
     }
@@ -65,8 +60,8 @@ impl MeasurementPlan {
     }
 
     /// The prompts, each once.
-    pub(crate) fn prompts(&self) -> &[RunPrompt] {
-        &self.prompts
+    pub(crate) fn prompts(&self) -> &PromptTexts {
+        self.prompts.texts()
     }
 
     /// The measures that are wanted under a seed.
@@ -94,9 +89,20 @@ impl MeasurementPlan {
         self.prompts.len().div_ceil(self.chunk_len())
     }
 
-    fn chunk(&self, unit: usize) -> &[RunPrompt] {
+    /// The positions of a unit's prompts.
+    fn chunk(&self, unit: usize) -> Range<usize> {
         let (len, chunk) = (self.chunk_len(), unit % self.chunks().max(1));
-        &self.prompts[chunk * len..self.prompts.len().min((chunk + 1) * len)]
+        chunk * len..self.prompts.len().min((chunk + 1) * len)
+    }
+
+    /// The batches in which prompts are encoded that hold one of these units', by the positions of their prompts.
+    fn batches(&self, open: &[OpenUnit]) -> impl Iterator<Item = Range<usize>> {
+        let mut needed = vec![false; self.prompts.len().div_ceil(self.batch)];
+        for chunk in open.iter().map(|open| self.chunk(open.unit)).filter(|chunk| !chunk.is_empty()) {
+            needed[chunk.start / self.batch..=(chunk.end - 1) / self.batch].fill(true);
+        }
+        let of = |at: usize| at * self.batch..self.prompts.len().min((at + 1) * self.batch);
+        needed.into_iter().enumerate().filter(|(_, needed)| *needed).map(move |(at, _)| of(at))
     }
 
     /// Position of a unit's noise, its seed and its generation.
@@ -130,7 +136,7 @@ impl Task for MeasurementPlan {
                 key: self.key(&measure.id, prompt, seed, generation),
                 count: Some(measure.names.len()),
             };
-            Part { records: self.chunk(unit).iter().map(numbers).collect() }
+            Part { records: self.chunk(unit).map(numbers).collect() }
         };
         self.under(seed).map(part).collect()
     }
@@ -140,14 +146,12 @@ impl Task for MeasurementPlan {
     }
 
     fn prompt_batches(&self, open: &[OpenUnit]) -> Vec<Vec<String>> {
-        let mut needed = vec![false; self.prompts.len()];
-        let (len, chunks) = (self.chunk_len(), self.chunks().max(1));
-        for chunk in open.iter().map(|open| open.unit % chunks) {
-            needed[chunk * len..self.prompts.len().min((chunk + 1) * len)].fill(true);
-        }
-        let batches = self.prompts.chunks(self.batch).zip(needed.chunks(self.batch));
-        let batches = batches.filter(|(_, needed)| needed.contains(&true));
-        batches.map(|(prompts, _)| prompts.iter().map(|prompt| prompt.text.to_string()).collect()).collect()
+        let texts = |batch: Range<usize>| batch.map(|prompt| self.prompts.text(prompt).to_owned()).collect();
+        self.batches(open).map(texts).collect()
+    }
+
+    fn prompts(&self, open: &[OpenUnit]) -> usize {
+        self.batches(open).map(|batch| batch.len()).sum()
     }
 
     fn price(&self, open: &OpenUnit, shared: &mut SharedPredictions) -> Price {
@@ -213,8 +217,8 @@ impl<'s> Measuring<'s> {
             }
             NoiseSharing::PerPrompt => {
                 let plan = self.plan;
-                let of_prompt = |prompt: &RunPrompt| self.noise(plan.noise.seed_of(seed, prompt.row), generation);
-                plan.chunk(unit).iter().map(of_prompt).collect()
+                let of_prompt = |prompt| self.noise(plan.noise.seed_of(seed, plan.prompts.row(prompt)), generation);
+                plan.chunk(unit).map(of_prompt).collect()
             }
         }
     }
@@ -227,7 +231,8 @@ impl Execute for Measuring<'_> {
         let (_, seed, generation) = plan.noise_of(open.unit);
         let (prompts, measures) = (plan.chunk(open.unit), plan.open_measures(open));
         let shared = self.shared.as_ref().map(|(_, noise)| noise);
-        let embeddings = prompts.iter().map(|prompt| session.embedding(&prompt.text)).collect::<Result<Vec<_>>>()?;
+        let embedding = |prompt| session.embedding(plan.prompts.text(prompt));
+        let embeddings = prompts.clone().map(embedding).collect::<Result<Vec<_>>>()?;
         let generations = embeddings.iter().enumerate().map(|(i, embedding)| {
             let noise = own.get(i).or(shared).ok_or_else(|| Error::internal("a chunk of prompts has no noise"))?;
             Ok(noise.generation(embedding))
@@ -247,10 +252,10 @@ impl Execute for Measuring<'_> {
             sum.count += generations.len();
             sum.own_calls += session.samples() - asked;
             sum.seconds += clock.elapsed().as_secs_f64();
-            for (prompt, values) in prompts.iter().zip(values) {
+            for (prompt, values) in prompts.clone().zip(values) {
                 if let Some(i) = values.iter().position(|v| !v.is_finite()) {
                     let quantity = names.get(i).unwrap_or(id).clone();
-                    return Err(Error::NonFinite { quantity, prompt: prompt.text.to_string() });
+                    return Err(Error::NonFinite { quantity, prompt: plan.prompts.text(prompt).to_owned() });
                 }
                 records.push((plan.key(id, prompt, seed, generation), values));
             }

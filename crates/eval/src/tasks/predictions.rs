@@ -16,9 +16,7 @@ use serde::Serialize;
 use crate::{
     error::{Error, Result},
     store::{Key, RecordId},
-    task::{
-        Calls, Execute, ModelIdentity, NoisePlan, OpenUnit, Part, Price, RunPrompt, Session, SharedPredictions, Task,
-    },
+    task::{Calls, Execute, ModelIdentity, NoisePlan, OpenUnit, Part, Price, Session, SharedPredictions, Task},
     tensor_file::{NamedTensor, write_tensors},
 };
 
@@ -208,8 +206,8 @@ impl Execute for Exporting<'_> {
             self.noise = Some((position, noise));
         }
         let Some((_, noise)) = &self.noise else { return Err(Error::internal("an export has no noise")) };
-        let prompts = RunPrompt::list(task.chunk(open.unit));
-        let embeddings = prompts.iter().map(|prompt| session.embedding(&prompt.text)).collect::<Result<Vec<_>>>()?;
+        let prompts = task.chunk(open.unit);
+        let embeddings = prompts.iter().map(|prompt| session.embedding(prompt)).collect::<Result<Vec<_>>>()?;
         let generations: Vec<Generation> = embeddings.iter().map(|embedding| noise.generation(embedding)).collect();
         let (unconditional, conditional) = (session.calls().unconditional(), session.calls().conditional());
         let (empty, own) = task.requests();

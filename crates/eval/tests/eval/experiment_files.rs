@@ -53,7 +53,9 @@ fn numbers_have_limits() {
 
 #[test]
 fn names_are_plain_and_not_reserved() {
-    for (name, word) in [("answers", "reserved"), ("-x", "begin"), ("../small", "letters"), ("''", "letters")] {
+    for (name, word) in
+        [("answers", "reserved"), ("Shards", "reserved"), ("-x", "begin"), ("../small", "letters"), ("''", "letters")]
+    {
         assert_refused("name: small", &format!("name: {name}"), &["name", word]);
     }
 }

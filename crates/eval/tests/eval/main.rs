@@ -3,6 +3,7 @@
 mod encoding;
 mod experiment_files;
 mod graded;
+mod held;
 mod schema;
 mod tables;
 mod tasks;

@@ -1,11 +1,12 @@
 //! Every kind of task: the dry run's network calls are those that an execution makes, counted by the model itself; a second
 //! execution finds everything.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use memscope_eval::{
     MeasurementStore,
     plan::Planner,
+    prompts::PromptTexts,
     run::{Observer, execute},
     spec::{DetectorEntry, DetectorName, ExperimentFile, MitigationEntry, MitigationName, NoiseSharing, entry_of_text},
     task::{CachePolicy, KnownRecords, ModelIdentity, NoisePlan, PlannedRecords, Price, Task, Watch, price},
@@ -104,8 +105,8 @@ fn prompts() -> Vec<String> {
     ["red heart", "blue car", "moon", "tree", "fish"].map(str::to_owned).to_vec()
 }
 
-fn shared_prompts() -> Vec<Arc<str>> {
-    prompts().into_iter().map(Arc::from).collect()
+fn shared_prompts() -> PromptTexts {
+    prompts().iter().collect()
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn measurements_with_noise_of_its_own_for_each_prompt() {
 fn a_long_list_is_encoded_in_slabs() {
     const SLAB: usize = 512;
     let model = model();
-    let prompts: Vec<Arc<str>> = (0..SLAB + 40).map(|i| format!("prompt number {i}").into()).collect();
+    let prompts: Vec<String> = (0..SLAB + 40).map(|i| format!("prompt number {i}")).collect();
     let wen = Detection { batch: 32, ..detection(&model, &[DetectorName::Wen], NoiseSharing::Shared) };
     let wen = Detection { noise: noise(&[42], 1, NoiseSharing::Shared), ..wen };
     let (mut long, mut short) = (MeasurementStore::in_memory(), MeasurementStore::in_memory());
@@ -137,7 +138,7 @@ fn a_long_list_is_encoded_in_slabs() {
     assert_dry_run_is_run(&model, &task, &mut long);
     let few = wen.task(ModelIdentity::of(&model), &prompts[..64]);
     execute(&few, &model, &mut short, CachePolicy::Reuse, &mut Quiet::new()).unwrap();
-    let scores = |store, of: &[Arc<str>]| {
+    let scores = |store, of: &[String]| {
         let values = memscope_eval::score::DetectionResult::read(&wen, &model, of, store).unwrap().values;
         values[0].iter().map(|value| value.unwrap().to_bits()).collect::<Vec<_>>()
     };

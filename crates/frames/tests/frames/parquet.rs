@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use memscope_frames::{Columns, Error, prompt_column, read_table};
+use memscope_frames::{Cell, Columns, Error, prompt_column, read_table};
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/frames/files").join(name)
@@ -34,9 +34,23 @@ fn categories_are_text_and_other_columns_do_not_disturb() {
     let category = table.column("category", "--label").unwrap();
     assert_eq!(category.labels(&table).unwrap(), [true, false, true, false]);
     assert_eq!(table.left_out, ["urls"]);
-    assert_eq!(table.column("when", "--column").unwrap().cells[0].text().unwrap().get(..10), Some("2026-01-01"));
+    assert_eq!(table.column("when", "--column").unwrap().cells.get(0).text().unwrap().get(..10), Some("2026-01-01"));
     let prompts = prompt_column(&table, None).unwrap();
-    assert_eq!(prompts, [Some("red apple".to_owned()), None, Some("black cat".into()), Some("green tree".into())]);
+    let prompts: Vec<Option<&str>> = prompts.iter().map(Cell::text).collect();
+    assert_eq!(prompts, [Some("red apple"), None, Some("black cat"), Some("green tree")]);
+}
+
+/// Kinds that polars was built without, beside those that are asked for.
+#[test]
+fn unusual_kinds_are_text_or_left_out() {
+    let table = read_table(&file("unusual.parquet"), Columns::All).unwrap();
+    assert_eq!(table.left_out, ["decimal", "pair", "bytes"]);
+    assert_eq!(table.column("score", "--score").unwrap().numbers(&table).unwrap(), [0.9, 0.1]);
+    let text = |name: &str| table.column(name, "--column").unwrap().cells.get(0).text().map(str::to_owned);
+    assert_eq!(text("zone").as_deref(), Some("2026-01-01 11:00:00.000000 UTC"));
+    assert_eq!(text("span").as_deref(), Some("90000000 μs"));
+    let message = table.column("decimal", "--score").unwrap_err().to_string();
+    assert!(message.contains("column 'decimal'") && message.contains("float64"), "{message}");
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 mod output;
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use memscope_eval::{
     plan::ModelPlan,
-    prompts::{self, PromptFile},
+    prompts::{self, PromptFile, PromptTexts},
     run::{Observer, execute},
     score::DetectionResult,
     shard::{ShardPlan, SingleTask, Work},
@@ -30,7 +30,7 @@ use crate::{
     input, loading,
     messages::note,
     progress::Progress,
-    targets::check_writable,
+    targets::{check_writable, is_same_file},
 };
 
 /// `memscope detect`.
@@ -38,14 +38,17 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     if let Some(path) = &args.out {
         OutputFormat::of(path)?;
         check_writable(path)?;
+        if is_same_file(path, &args.prompts) {
+            let message = format!("--out {} would replace the prompts; choose another name", path.display());
+            return Err(UserError::output(message).into());
+        }
     }
     let models = args.model.at_scales(&args.lora_scale)?;
-    let PromptFile { list, table: input, rows } = read_prompts(args)?;
+    let PromptFile { texts, table: input, rows, warnings } = read_prompts(args)?;
     // Only the output needs the other columns.
     let input = args.out.as_deref().map(|path| (path, input, rows));
     let mut progress = Progress::install()?;
-    list.warnings.iter().for_each(|warning| progress.warn(warning));
-    let texts = list.into_texts();
+    warnings.iter().for_each(|warning| progress.warn(warning));
     if let Some(choice) = args.part.shard {
         return run_shard(args, &models, choice, &texts, &mut progress);
     }
@@ -74,11 +77,11 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
 /// What is asked, and where measurements are kept.
 struct Asking<'a> {
     args: &'a Detect,
-    texts: &'a [Arc<str>],
+    texts: &'a PromptTexts,
     stored: (&'a Path, CachePolicy),
 }
 
-impl<'a> Asking<'a> {
+impl Asking<'_> {
     fn plan(&self, model: &ScaledModel, blueprint: &Blueprint) -> anyhow::Result<ModelPlan> {
         let detection = detection(self.args, blueprint)?.0;
         cached::plan(&model.model, blueprint, self.stored, |identity| detection.task(identity, self.texts))
@@ -94,7 +97,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Measures what is not stored and reads the scores; the model is in memory no longer then.
-    fn measure(&self, scaled: &ScaledModel, progress: &mut Progress) -> anyhow::Result<Measured<'a>> {
+    fn measure(&self, scaled: &ScaledModel, progress: &mut Progress) -> anyhow::Result<Measured> {
         progress.model(&scaled.model.source()?);
         let blueprint = loading::blueprint(&scaled.model, progress)?;
         let (detection, protocol) = detection(self.args, &blueprint)?;
@@ -112,7 +115,7 @@ fn run_shard<'a>(
     args: &Detect,
     models: &[ScaledModel],
     choice: ShardChoice,
-    texts: &'a [Arc<str>],
+    texts: &'a PromptTexts,
     progress: &mut Progress,
 ) -> anyhow::Result<()> {
     let (shard, results) = (shard::resolve(choice)?, shard::results(args.results.as_deref())?);

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use memscope_eval::{
+    TableFile,
+    prompts::PromptRows,
     score::{DetectionResult, DetectionRow},
-    write_columns,
 };
-use memscope_frames::{FrameColumn, Table, column_of};
+use memscope_frames::{FrameColumn, InputColumn, Table};
 use memscope_metric::ResolvedProtocol;
 use memscope_model::{LatentDiffusion, WeightsOrigin};
 use memscope_results::{
@@ -21,12 +22,12 @@ use crate::{
 };
 
 /// The scores under one model.
-pub(super) struct Measured<'a> {
+pub(super) struct Measured {
     /// The scale of its LoRA file, where several are asked for.
     pub(super) lora_scale: Option<f64>,
     pub(super) model: MeasuredModel,
     pub(super) protocol: ResolvedProtocol,
-    pub(super) result: DetectionResult<'a>,
+    pub(super) result: DetectionResult,
 }
 
 /// What `--json` prints of a model.
@@ -40,7 +41,7 @@ struct Report<'a> {
     generator: String,
     generations: u16,
     #[serde(serialize_with = "json_rows")]
-    results: &'a DetectionResult<'a>,
+    results: &'a DetectionResult,
 }
 
 /// What the output says of the model, which is not needed any more then.
@@ -89,48 +90,54 @@ pub(super) fn show_json(args: &Detect, all: &[Measured]) -> anyhow::Result<()> {
 
 /// Writes every row of the input that holds anything, in its order, once for each seed: its columns, then the seed and the
 /// scores; all of it once for each scale of a LoRA file. A row without a prompt has no scores.
-pub(super) fn write_scores(path: &Path, table: &Table, rows: &[Option<usize>], all: &[Measured]) -> anyhow::Result<()> {
+pub(super) fn write_scores(path: &Path, table: &Table, rows: &PromptRows, all: &[Measured]) -> anyhow::Result<()> {
     let Some(first) = all.first() else { return Ok(()) };
-    let is_blank = |row: usize| table.columns.iter().all(|column| column.cells[row].text().is_none());
+    let names = names(path, table, &own_columns(first, &[]));
+    let input: Vec<InputColumn> = table.columns.iter().map(InputColumn::new).collect();
     let seeds = first.result.seeds.len();
-    let (mut from, mut scores) = (vec![], vec![]);
-    for (row, prompt) in rows.iter().enumerate().filter(|(row, _)| !is_blank(*row)) {
-        match prompt {
-            Some(prompt) => (0..seeds).for_each(|seed| {
-                from.push(row);
-                scores.push(Some(prompt * seeds + seed));
-            }),
-            None => {
-                from.push(row);
-                scores.push(None);
+    let mut file = TableFile::create(path)?;
+    for measured in all {
+        let is_blank = |row: usize| table.columns.iter().all(|column| column.cells.get(row).text().is_none());
+        let mut lines = (0..rows.len()).filter(|row| !is_blank(*row)).flat_map(|row| {
+            let prompt = rows.get(row);
+            let scores = prompt.map_or(0..1, |_| 0..seeds);
+            scores.map(move |seed| (row, prompt.map(|prompt| prompt * seeds + seed)))
+        });
+        loop {
+            let (from, scores): (Vec<usize>, Vec<Option<usize>>) = lines.by_ref().take(PIECE).unzip();
+            if from.is_empty() {
+                break;
             }
+            let input = input.iter().zip(&names);
+            let input = input.map(|(column, name)| column.take(from.iter().copied()).with_name(name.as_str().into()));
+            file.push(from.len(), input.chain(own_columns(measured, &scores)).collect())?;
         }
     }
-    let mut own = own_columns(first, &scores);
-    for more in &all[1..] {
-        for (column, more) in own.iter_mut().zip(own_columns(more, &scores)) {
-            column.append(&more)?;
-        }
-    }
-    let from: Vec<usize> = all.iter().flat_map(|_| from.iter().copied()).collect();
+    Ok(file.finish()?)
+}
+
+/// Lines that are written at once.
+const PIECE: usize = 16_384;
+
+/// The scale, where there are several, seed and scores.
+fn own_columns(measured: &Measured, rows: &[Option<usize>]) -> Vec<FrameColumn> {
+    let scale = measured.lora_scale.map(|scale| FrameColumn::new("lora_scale".into(), vec![scale; rows.len()]));
+    scale.into_iter().chain(measured.result.frame(rows)).collect()
+}
+
+/// What the input's columns are called beside ours.
+fn names(path: &Path, table: &Table, own: &[FrameColumn]) -> Vec<String> {
     let mut taken: Vec<String> = own.iter().map(|column| column.name().to_string()).collect();
-    let mut columns: Vec<FrameColumn> = vec![];
+    let mut names = vec![];
     for column in &table.columns {
         let name = free_name(&column.name, &taken);
         if name != column.name {
             tracing::warn!("the input's column '{}' is called '{name}' in {}", column.name, path.display());
         }
         taken.push(name.clone());
-        columns.push(column_of(column, &from.iter().copied()).with_name(name.into()));
+        names.push(name);
     }
-    columns.extend(own);
-    Ok(write_columns(path, from.len(), columns)?)
-}
-
-/// The scale, where there are several, seed and scores.
-fn own_columns(measured: &Measured, rows: &[Option<usize>]) -> Vec<FrameColumn> {
-    let scale = measured.lora_scale.map(|scale| FrameColumn::new("lora_scale".into(), vec![scale; rows.len()]));
-    scale.into_iter().chain(measured.result.frame(rows)).collect()
+    names
 }
 
 /// A name, or one made from it that no other column has.
@@ -141,7 +148,7 @@ pub(crate) fn free_name(name: &str, taken: &[String]) -> String {
 }
 
 /// A row as an object.
-struct JsonRow<'a>(&'a DetectionResult<'a>, DetectionRow<'a>);
+struct JsonRow<'a>(&'a DetectionResult, DetectionRow<'a>);
 
 impl Serialize for JsonRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -195,7 +195,7 @@ fn prompts_of_table(path: &Path, files: &[PictureFile]) -> anyhow::Result<Vec<Op
         })
     };
     let (pictures, prompts) = (column(&["picture", "file"])?, column(&["prompt", "caption", "text"])?);
-    let pairs = pictures.cells.iter().zip(&prompts.cells);
+    let pairs = pictures.cells.iter().zip(prompts.cells.iter());
     let by_name: HashMap<&str, &str> =
         pairs.filter_map(|(picture, prompt)| Some((picture.text()?.trim(), prompt.text()?.trim()))).collect();
     let of = |file: &PictureFile| {

@@ -147,7 +147,7 @@ fn read_index(folder: &Path, prompts: &[KnownPrompt]) -> Result<HashMap<String, 
     };
     let (of_prompt, of_file) = (column("prompt")?, column("file")?);
     let mut index: HashMap<String, Vec<TrainingPicture>> = HashMap::new();
-    for (row, (prompt, file)) in of_prompt.cells.iter().zip(&of_file.cells).enumerate() {
+    for (row, (prompt, file)) in of_prompt.cells.iter().zip(of_file.cells.iter()).enumerate() {
         let (Some(prompt), Some(name)) = (prompt.text(), file.text()) else { continue };
         let prompt = prompt.trim();
         if !prompts.iter().any(|known| &*known.text == prompt) {

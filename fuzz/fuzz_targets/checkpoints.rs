@@ -1,0 +1,5 @@
+//! Checkpoints in one file, of any bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| memscope_fuzz::folders::checkpoints(bytes));

@@ -1,0 +1,5 @@
+//! LoRA files, of any bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| memscope_fuzz::folders::loras(bytes));

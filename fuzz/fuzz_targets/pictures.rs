@@ -1,0 +1,5 @@
+//! Pictures with captions, of any bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| memscope_fuzz::folders::pictures(bytes));

@@ -1,0 +1,5 @@
+//! Score files, of any bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| memscope_fuzz::folders::scores(bytes));
