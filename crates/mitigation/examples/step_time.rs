@@ -13,9 +13,7 @@ use std::{
 
 use memscope_metric::{Gammas, Protocol};
 use memscope_mitigation::{EmbeddingSettings, Mitigation, Subject, anisotropy};
-use memscope_model::{
-    LatentDiffusion, ModelSource, NoiseGenerator, NoisePrecision, Sampling, noise::initial_latents,
-};
+use memscope_model::{LatentDiffusion, ModelSource, NoiseGenerator, NoisePrecision, Sampling, noise::initial_latents};
 
 // As the program does: allocation is a large part of a forward.
 #[global_allocator]

@@ -3,6 +3,7 @@
 mod build;
 mod config;
 mod keep;
+mod layer_counts;
 mod observer;
 mod plan;
 mod prepared;
