@@ -147,10 +147,11 @@ impl Mitigation for EmbeddingOptimisation {
         let samples_per_call = SamplesPerCall::Fixed(batch);
         vec![
             OwnCalls { pass: Pass::Prediction, calls: 2 * timesteps * batch, samples_per_call },
+            // The loss needs the predictions of all timesteps before any is differentiated.
             OwnCalls {
                 pass: Pass::CheckpointedVjp,
                 calls: self.settings.iterations * timesteps * batch,
-                samples_per_call,
+                samples_per_call: SamplesPerCall::Fixed(timesteps * batch),
             },
         ]
     }

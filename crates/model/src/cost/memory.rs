@@ -43,20 +43,12 @@ impl Blueprint {
     fn pass_numbers(&self, work: &Workload, group: &PassGroup, storage: DType) -> u64 {
         if !self.is_small() {
             let samples = if group.pass == Pass::Prediction { 1 } else { group.samples_per_call.least() };
-            return self.unet_tally(tally(group.pass, samples, storage)).peak() + self.kept_numbers(work, group);
+            return self.unet_tally(tally(group.pass, samples, storage)).peak()
+                + self.kept_bytes(work, group) / ACTIVATION_BYTES;
         }
         let samples = work.samples(group);
         let part = Tally::new(group.pass, samples.min(parts::SAMPLES), 1, storage != DType::F32);
-        self.unet_tally(part).peak() * parts::parallel(samples) as u64 + self.kept_numbers(work, group)
-    }
-
-    /// The numbers that the traces of a call keep.
-    fn kept_numbers(&self, work: &Workload, group: &PassGroup) -> u64 {
-        if group.pass != Pass::CheckpointedVjp || work.trace_memory == 0 {
-            return 0;
-        }
-        let samples = work.samples(group) as u64;
-        samples * self.kept_bytes(work.trace_memory / samples) / ACTIVATION_BYTES
+        self.unet_tally(part).peak() * parts::parallel(samples) as u64 + self.kept_bytes(work, group) / ACTIVATION_BYTES
     }
 
     /// Refuses a workload that does not fit into what is available, before anything is loaded. Traces need not keep anything.

@@ -2,7 +2,7 @@
 
 use candle_core::DType;
 
-use super::{Flops, Pass, SamplesPerCall, Tally, Workload};
+use super::{Flops, Pass, PassGroup, SamplesPerCall, Tally, Workload, tally::StepTally};
 use crate::{blueprint::Blueprint, memory_need::AvailableMemory};
 
 /// One step of the network, for all samples of a trace.
@@ -45,10 +45,7 @@ impl Blueprint {
     pub fn step_costs(&self, samples: usize, size: (usize, usize), tokens: usize, dtype: DType) -> Vec<StepCost> {
         let mut tally = Tally::new(Pass::CheckpointedVjp, samples, 1, false);
         super::unet(&mut tally, self.unet(), size, tokens);
-        let cost = |step: &super::tally::StepTally| StepCost {
-            flops: step.flops,
-            bytes: step.kept * dtype.size_in_bytes() as u64,
-        };
+        let cost = |step: &StepTally| StepCost { flops: step.flops, bytes: step.kept * dtype.size_in_bytes() as u64 };
         tally.steps().iter().map(cost).collect()
     }
 
@@ -60,19 +57,26 @@ impl Blueprint {
         available.bytes.saturating_sub(self.memory(&work, storage).total()) / 2
     }
 
-    /// Of the operations of one sample's prediction, the share that its trace computes a second time where it may keep
-    /// `bytes`: as many operations of each kind.
-    pub(super) fn computed_again(&self, bytes: u64) -> Flops {
+    /// Which steps the trace of one sample keeps, with what they cost; `None` where passes keep nothing, or all.
+    fn kept(&self, work: &Workload, group: &PassGroup) -> Option<(Vec<StepCost>, KeptSteps)> {
+        if group.pass != Pass::CheckpointedVjp {
+            return None;
+        }
         let (_, height, width) = self.latent_shape();
         let costs = self.step_costs(1, (height, width), self.context_length(), DType::F32);
-        let kept = steps_to_keep(&costs, bytes);
+        let kept = steps_to_keep(&costs, work.trace_memory / work.samples(group) as u64);
+        Some((costs, kept))
+    }
+
+    /// The operations of one sample's pass that are computed a second time.
+    pub(super) fn computed_again(&self, work: &Workload, group: &PassGroup) -> Flops {
+        let Some((costs, kept)) = self.kept(work, group) else { return Flops::default() };
         costs.iter().zip(kept.steps).filter(|(_, kept)| !kept).map(|(cost, _)| cost.flops).sum()
     }
 
-    /// Bytes that the trace of one sample keeps where it may keep this many.
-    pub(super) fn kept_bytes(&self, bytes: u64) -> u64 {
-        let (_, height, width) = self.latent_shape();
-        steps_to_keep(&self.step_costs(1, (height, width), self.context_length(), DType::F32), bytes).bytes
+    /// Bytes that all traces of a call keep.
+    pub(super) fn kept_bytes(&self, work: &Workload, group: &PassGroup) -> u64 {
+        self.kept(work, group).map_or(0, |(_, kept)| kept.bytes * work.samples(group) as u64)
     }
 }
 

@@ -110,14 +110,10 @@ impl Blueprint {
     /// The operations of a workload.
     pub fn flops(&self, work: &Workload) -> Flops {
         let prediction = self.prediction_flops();
-        let passes = work.passes.iter().map(|group| {
-            let again = if group.pass == Pass::CheckpointedVjp {
-                self.computed_again(work.trace_memory / work.samples(group) as u64)
-            } else {
-                Flops::default()
-            };
-            (group.pass.flops(prediction) + again).scaled(group.calls as f64)
-        });
+        let passes = work
+            .passes
+            .iter()
+            .map(|group| (group.pass.flops(prediction) + self.computed_again(work, group)).scaled(group.calls as f64));
         let prompts = self.prompt_flops().scaled(work.prompts as f64);
         passes.sum::<Flops>() + prompts + self.picture_flops(work)
     }
@@ -141,12 +137,9 @@ impl Blueprint {
         };
         let known: [OnceCell<f64>; Pass::ALL.len()] = Default::default();
         let passes = work.passes.iter().map(|group| {
-            let mut seconds = *known[group.pass as usize].get_or_init(|| of_pass(group.pass));
-            if group.pass == Pass::CheckpointedVjp {
-                let again = self.computed_again(work.trace_memory / work.samples(group) as u64).total();
-                seconds += again / prediction.total()
-                    * *known[Pass::Prediction as usize].get_or_init(|| of_pass(Pass::Prediction));
-            }
+            let seconds_of = |pass: Pass| *known[pass as usize].get_or_init(|| of_pass(pass));
+            let again = self.computed_again(work, group).total() / prediction.total();
+            let seconds = seconds_of(group.pass) + again * seconds_of(Pass::Prediction);
             let idle = if self.is_small() { parts::idle_factor(work.samples(group)) } else { 1.0 };
             group.calls as f64 * seconds * idle
         });
