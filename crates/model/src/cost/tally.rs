@@ -175,6 +175,13 @@ impl Tally {
         }
     }
 
+    /// What a step was given and nobody else waits for; a trace keeps it.
+    pub(crate) fn free_input(&mut self, value: Shape) {
+        if self.pass != Pass::CheckpointedVjp {
+            self.free(value);
+        }
+    }
+
     /// What a function or statement leaves behind is its result; with a gradient, everything.
     pub(crate) fn scope(&mut self, f: impl FnOnce(&mut Self) -> Shape) -> Shape {
         let before = self.held;

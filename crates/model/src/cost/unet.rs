@@ -31,14 +31,14 @@ pub(crate) fn unet(t: &mut Tally, shape: &UNetShape, (height, width): (usize, us
         h = t.step(|t| match skip {
             Some(skip) => {
                 let both = t.hold(Shape { channels: h.channels + skip.channels, ..h });
-                t.free(skip);
-                t.free(h);
+                t.free_input(skip);
+                t.free_input(h);
                 t.replace(both, |t| walk.body(t, both, &step.body))
             }
             None => walk.body(t, h, &step.body),
         });
         if skip.is_none() && !stays {
-            t.free(arrives);
+            t.free_input(arrives);
         }
         stays = step.skip == Skip::Leave;
         if stays {

@@ -19,8 +19,8 @@ pub(super) struct LayerCounts {
 }
 
 impl LayerCounts {
-    /// `down` and `up`: for each block in forward order, how many transformers it has.
-    pub(super) fn read(config: &Config, down: &[usize], up: &[usize]) -> Result<Self> {
+    /// `down`, `mid` and `up`: for each block in forward order, how many transformers it has.
+    pub(super) fn read(config: &Config, down: &[usize], mid: usize, up: &[usize]) -> Result<Self> {
         let one = Value::from(1);
         let entries = |field: &str| -> Result<Vec<Value>> {
             match config.get(field) {
@@ -43,7 +43,7 @@ impl LayerCounts {
             entries.map(|(entry, transformers)| counts_of_block(config, field, entry, *transformers)).collect()
         };
         // The middle block takes the deepest entry, the first of a list.
-        let mid = counts_of_block(config, DOWN, of_down.last().unwrap_or(&one), 1)?;
+        let mid = counts_of_block(config, DOWN, of_down.last().unwrap_or(&one), mid)?;
         Ok(Self {
             down: counts(DOWN, &mut of_down.iter().zip(down))?,
             mid: mid.first().copied().unwrap_or(1),
