@@ -173,7 +173,7 @@ impl UNetShape {
             }
         };
         let layers_per_block = one_for_all("layers_per_block", 2, MOST_LAYERS)?;
-        let (levels, mid_layers) = levels(config, &channels, layers_per_block)?;
+        let (levels, mid_block) = levels(config, &channels, layers_per_block)?;
         let shape = Self {
             in_channels: config.size("in_channels", Some(4), 256)?,
             out_channels: config.size("out_channels", Some(4), 256)?,
@@ -185,7 +185,7 @@ impl UNetShape {
                 true => Projection::Linear,
                 false => Projection::Convolution,
             },
-            mid_block: mid_block(config, mid_layers)?,
+            mid_block,
             added: added(config)?,
             levels,
         };
@@ -243,19 +243,17 @@ fn added(config: &Config) -> Result<Option<AddedShape>> {
     Ok(Some(AddedShape { number_width, width }))
 }
 
-/// `layers`: of the transformer that it may have.
-fn mid_block(config: &Config, layers: usize) -> Result<MidBlock> {
+fn mid_block(config: &Config) -> Result<MidBlock> {
     config.only("mid_block_type", &["\"UNetMidBlock2DCrossAttn\"", "\"UNetMidBlock2D\"", "null"])?;
     Ok(match config.get("mid_block_type").and_then(Value::as_str) {
         Some("UNetMidBlock2D") => MidBlock::ResNet,
         _ if config.is_null("mid_block_type") => MidBlock::None,
-        _ => MidBlock::CrossAttention(layers),
+        _ => MidBlock::CrossAttention(1),
     })
 }
 
-/// The resolutions, and the layers of the middle block's transformer. The defaults of their fields are those of
-/// `UNet2DConditionModel`.
-fn levels(config: &Config, channels: &[usize], layers_per_block: usize) -> Result<(Vec<Level>, usize)> {
+/// The resolutions and the middle block. The defaults of their fields are those of `UNet2DConditionModel`.
+fn levels(config: &Config, channels: &[usize], layers_per_block: usize) -> Result<(Vec<Level>, MidBlock)> {
     let count = channels.len();
     let down = attention_blocks(
         config,
@@ -283,15 +281,21 @@ fn levels(config: &Config, channels: &[usize], layers_per_block: usize) -> Resul
     let transformers = |attend: &[bool], resnets: usize| -> Vec<usize> {
         attend.iter().map(|attends| if *attends { resnets } else { 0 }).collect()
     };
-    let counts =
-        LayerCounts::read(config, &transformers(&down, layers_per_block), &transformers(&up, layers_per_block + 1))?;
+    let mid = mid_block(config)?;
+    let counts = LayerCounts::read(
+        config,
+        &transformers(&down, layers_per_block),
+        usize::from(matches!(mid, MidBlock::CrossAttention(_))),
+        &transformers(&up, layers_per_block + 1),
+    )?;
+    let mid = if let MidBlock::CrossAttention(_) = mid { MidBlock::CrossAttention(counts.mid) } else { mid };
     let level = |i: usize| Level {
         channels: channels[i],
         heads: heads[i],
         down_layers: counts.down[i].clone(),
         up_layers: counts.up[count - 1 - i].clone(),
     };
-    Ok(((0..count).map(level).collect(), counts.mid))
+    Ok(((0..count).map(level).collect(), mid))
 }
 
 fn is_list_of_false(value: &Value) -> bool {
