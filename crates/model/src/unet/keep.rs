@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Keep {
     steps: Steps,
     /// Held as long as what is kept.
-    lease: Option<Arc<Lease>>,
+    _lease: Option<Arc<Lease>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -26,12 +26,12 @@ impl Keep {
 
     /// Every step: the least time.
     pub fn all() -> Self {
-        Self { steps: Steps::All, lease: None }
+        Self { steps: Steps::All, _lease: None }
     }
 
     /// These steps, in memory that is handed back with the last clone of the result.
     pub(crate) fn some(steps: Vec<bool>, lease: Lease) -> Self {
-        Self { steps: Steps::Some(steps), lease: Some(Arc::new(lease)) }
+        Self { steps: Steps::Some(steps), _lease: Some(Arc::new(lease)) }
     }
 
     /// Whether step `index` is kept.
