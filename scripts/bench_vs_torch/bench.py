@@ -146,14 +146,16 @@ def step(arguments: argparse.Namespace, folder: Path) -> dict:
         ratios = Ratios()
         for number in range(steps):
             ours, theirs = (server.ask("step")[0] for server in servers)
+            print(f"{STEP} {number}: CPU seconds {ours.cpu_seconds:.1f}, {theirs.cpu_seconds:.1f}", flush=True)
             if number > 0:
                 ratios.add(ours, theirs)
         our_losses, their_losses = (server.answer("losses")["losses"] for server in servers)
-        for number, (ours, theirs) in enumerate(zip(our_losses, their_losses, strict=True)):
-            agree(f"{STEP}: loss {number}", ours, theirs)
+        print(f"{STEP}: losses memscope {our_losses}, torch {their_losses}", flush=True)
         results[f"threads={threads}"] = finish(servers, f"{STEP}, {threads} thread(s)", ratios) | {
             "losses": {"memscope": our_losses, "torch": their_losses}
         }
+        for number, (ours, theirs) in enumerate(zip(our_losses, their_losses, strict=True)):
+            agree(f"{STEP}: loss {number}", ours, theirs)
     return results
 
 
