@@ -53,6 +53,7 @@ def write_epsilon_twin(folder: Path) -> Path:
     """The same weights as a model that predicts epsilon at 64x64."""
     twin = folder.with_name(folder.name + "-epsilon")
     shutil.rmtree(twin, ignore_errors=True)
+    twin.mkdir()
     for source in sorted(folder.rglob("*")):
         target = twin / source.relative_to(folder)
         if source.is_dir():
