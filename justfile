@@ -32,5 +32,5 @@ bench *ARGS:
 
 # Times memscope and PyTorch in turn on the folders of scripts/full_size (needs Python, see scripts/bench_vs_torch).
 bench-vs-torch DIR=env("MEMSCOPE_FULL_SIZE", "target/full_size") *ARGS:
-    cargo build --release --workspace --bin memscope --example unet_time
-    ${PYTHON:-python3} scripts/bench_vs_torch/bench.py --models {{DIR}} --memscope ${CARGO_TARGET_DIR:-target}/release/memscope --unet-time ${CARGO_TARGET_DIR:-target}/release/examples/unet_time {{ARGS}}
+    cargo build --release --workspace --bin memscope --example unet_time --example step_time
+    ${PYTHON:-python3} scripts/bench_vs_torch/bench.py --models {{DIR}} --memscope ${CARGO_TARGET_DIR:-target}/release/memscope --unet-time ${CARGO_TARGET_DIR:-target}/release/examples/unet_time --step-time ${CARGO_TARGET_DIR:-target}/release/examples/step_time {{ARGS}}

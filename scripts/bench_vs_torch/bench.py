@@ -56,6 +56,9 @@ FORWARD = Part("UNet forward", "forward", "1", ("norm",))
 GRADIENT = Part("two-pass gradient", "gradient", "gradient", ("norm", "gradient.context", "gradient.x"))
 
 
+STEP = "optimisation step"
+
+
 class Ratios:
     """memscope's time over torch's, pair by pair."""
 
@@ -112,16 +115,47 @@ def in_turn(arguments: argparse.Namespace, folder: Path, part: Part) -> dict:
                 agree(f"{part.label}: {field}", our_answer[field], their_answer[field])
             if round_number > 0:
                 ratios.add(ours, theirs)
-        peaks = [server.peak_resident_bytes() for server in servers]
-        for server in servers:
-            server.close()
-        label = f"{part.label}, {threads} thread(s)"
-        results[f"threads={threads}"] = ratios.report(label) | {
-            "profile": servers[0].ready["profile"],
-            "memscope_peak_resident_bytes": peaks[0],
-            "torch_peak_resident_bytes": peaks[1],
+        results[f"threads={threads}"] = finish(servers, f"{part.label}, {threads} thread(s)", ratios)
+    return results
+
+
+def finish(servers: tuple[Server, Server], label: str, ratios: Ratios) -> dict:
+    """Ends both sides, and reports."""
+    peaks = [server.peak_resident_bytes() for server in servers]
+    for server in servers:
+        server.close()
+    print(f"{label}: peak memory memscope {peaks[0] / GB:.2f} GB, torch {peaks[1] / GB:.2f} GB", flush=True)
+    return ratios.report(label) | {
+        "profile": servers[0].ready["profile"],
+        "memscope_peak_resident_bytes": peaks[0],
+        "torch_peak_resident_bytes": peaks[1],
+    }
+
+
+def step(arguments: argparse.Namespace, folder: Path) -> dict:
+    """Steps of one optimisation on either side, which must go the same way."""
+    results = {}
+    for threads in arguments.threads:
+        # The first step is a warm-up.
+        steps = arguments.rounds + 1
+        torch_side = [sys.executable, TORCH_SIDE, "step", str(folder), "--threads", str(threads), "--steps", str(steps)]
+        servers = (
+            Server("step_time", [str(arguments.step_time), str(folder), str(steps)], threads),
+            Server("torch", torch_side, threads),
+        )
+        ratios = Ratios()
+        for number in range(steps):
+            ours, theirs = (server.ask("step")[0] for server in servers)
+            print(f"{STEP} {number}: CPU seconds {ours.cpu_seconds:.1f}, {theirs.cpu_seconds:.1f}", flush=True)
+            if number > 0:
+                ratios.add(ours, theirs)
+        our_losses, their_losses = (server.answer("losses")["losses"] for server in servers)
+        print(f"{STEP}: losses memscope {our_losses}, torch {their_losses}", flush=True)
+        results[f"threads={threads}"] = finish(servers, f"{STEP}, {threads} thread(s)", ratios) | {
+            "losses": {"memscope": our_losses, "torch": their_losses}
         }
-        print(f"{label}: peak memory memscope {peaks[0] / GB:.2f} GB, torch {peaks[1] / GB:.2f} GB", flush=True)
+        for number, (ours, theirs) in enumerate(zip(our_losses, their_losses, strict=True)):
+            agree(f"{STEP}: loss {number}", ours, theirs)
     return results
 
 
@@ -195,15 +229,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--models", type=Path, required=True, metavar="DIR", help="holds random-sd14")
     parser.add_argument("--memscope", type=Path, required=True, help="the program")
     parser.add_argument("--unet-time", type=Path, required=True, help="the example unet_time of memscope-model")
-    parts = ["forward", "gradient", "detection", "memory", "startup"]
+    parser.add_argument("--step-time", type=Path, help="the example step_time of memscope-mitigation, for part step")
+    parts = ["forward", "gradient", "step", "detection", "memory", "startup"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="only these")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="of forward and gradient; the rest uses the most")
-    parser.add_argument("--rounds", type=int, default=7, help="pairs of forwards or gradients (default: 7)")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="of forward, gradient and step; the rest uses the most")
+    parser.add_argument("--rounds", type=int, default=7, help="pairs of forwards, gradients or steps (default: 7)")
     parser.add_argument("--detection-rounds", type=int, default=1, help="pairs of whole programs (default: 1)")
     parser.add_argument("--loops", nargs="+", choices=["minimal", "released"], default=["minimal", "released"])
     parser.add_argument("--prompts", type=int, default=10, choices=range(1, len(PROMPTS) + 1), metavar="N")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if "step" in arguments.parts and arguments.step_time is None:
+        parser.error("part step needs --step-time")
+    return arguments
 
 
 def machine() -> dict:
@@ -229,6 +267,8 @@ def main() -> None:
             results["forward"] = in_turn(arguments, folder, FORWARD)
         if "gradient" in arguments.parts:
             results["gradient"] = in_turn(arguments, folder, GRADIENT)
+        if "step" in arguments.parts:
+            results["step"] = step(arguments, folder)
         if "memory" in arguments.parts:
             results["memory"] = memory(
                 arguments, {"f32": folder, "f16": folder.with_name("random-sd14-f16")}, one

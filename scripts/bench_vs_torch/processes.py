@@ -78,11 +78,14 @@ class Server:
         status = Path(f"/proc/{self.child.pid}/status").read_text()
         return next(int(row.split()[1]) * 1024 for row in status.splitlines() if row.startswith("VmHWM"))
 
-    def ask(self, line: str) -> tuple[Usage, dict]:
-        before = self._cpu_seconds()
+    def answer(self, line: str) -> dict:
         self.child.stdin.write(line + "\n")
         self.child.stdin.flush()
-        answer = self._read()
+        return self._read()
+
+    def ask(self, line: str) -> tuple[Usage, dict]:
+        before = self._cpu_seconds()
+        answer = self.answer(line)
         return Usage(answer["seconds"], self._cpu_seconds() - before), answer
 
     def close(self) -> None:

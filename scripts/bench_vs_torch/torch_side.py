@@ -2,6 +2,7 @@
 
     torch_side.py forward FOLDER --threads N     one UNet forward per line of standard input, loaded in between
     torch_side.py gradient FOLDER --threads N    one gradient of ‖c − u‖₂ per line: in the prompt embedding and the latent
+    torch_side.py step FOLDER --threads N --steps S      one step of AdamW on a prompt embedding per line, with M as loss
     torch_side.py detect FOLDER --threads N --prompts FILE --loop minimal|released
 
 `minimal`: per prompt, one conditional and one empty-prompt pass at t = 981 and at t = 1 (4 sample-forwards).
@@ -26,7 +27,10 @@ import philox  # noqa: E402
 SEED = 42
 T_NORM, T_COS = 981, 1
 GUIDANCE = 7.5
-# The prompt of the gradient.
+# M of a model that predicts noise: the norm at T_NORM and twice the cosine at T_COS.
+GAMMA_COS = 2.0
+LEARNING_RATE, WEIGHT_DECAY = 0.05, 0.01
+# The prompt of the gradient and the step.
 PROMPT = "Mothers influence on her young hippo"
 
 
@@ -90,6 +94,39 @@ def gradient(model: Model, _: str) -> dict[str, float]:
     return {"norm": loss.item(), "gradient.context": of_context.norm().item(), "gradient.x": of_x.norm().item()}
 
 
+def optimise(model: Model, steps: int) -> None:
+    """AdamW under M. The empty prompt's predictions do not move, so they are made once; a step is what a line asks for: both
+    passes with gradient and the optimiser. After the last step the losses before each and after the last are said."""
+    empty = model.contexts[-1:]
+    with torch.no_grad():
+        unconditional = {t: model.unet(model.x, t, empty).sample for t in (T_NORM, T_COS)}
+    embedding = model.contexts[:1].clone().requires_grad_()
+    optimiser = torch.optim.AdamW([embedding], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+
+    def anisotropy() -> torch.Tensor:
+        differences = {t: model.unet(model.x, t, embedding).sample - u for t, u in unconditional.items()}
+        cosine = torch.nn.functional.cosine_similarity(unconditional[T_COS], differences[T_COS], dim=1).mean()
+        return differences[T_NORM].norm() + GAMMA_COS * cosine
+
+    losses = []
+    for _ in range(steps):
+        sys.stdin.readline()
+        start = time.perf_counter()
+        optimiser.zero_grad()
+        loss = anisotropy()
+        loss.backward()
+        # The start of the text has no gradient.
+        embedding.grad[:, 0] = 0
+        optimiser.step()
+        losses.append(loss.item())
+        del loss
+        say(seconds=time.perf_counter() - start)
+    sys.stdin.readline()
+    with torch.no_grad():
+        losses.append(anisotropy().item())
+    say(losses=losses)
+
+
 def serve(model: Model, work: Callable[[Model, str], dict[str, float]]) -> None:
     for line in sys.stdin:
         start = time.perf_counter()
@@ -108,9 +145,10 @@ def detect(model: Model, prompts: list[str], loop: str) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=["forward", "gradient", "detect"])
+    parser.add_argument("task", choices=["forward", "gradient", "step", "detect"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--steps", type=int, default=1, help="of the optimisation")
     parser.add_argument("--prompts", type=Path, help="one prompt a line")
     parser.add_argument("--loop", choices=["minimal", "released"], default="minimal")
     arguments = parser.parse_args()
@@ -122,13 +160,13 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
-    with torch.inference_mode(arguments.task != "gradient"):
+    with torch.inference_mode(arguments.task not in ("gradient", "step")):
         run(arguments)
 
 
 def run(arguments: argparse.Namespace) -> None:
     prompts = arguments.prompts.read_text(encoding="utf-8").splitlines() if arguments.prompts else []
-    if arguments.task == "gradient":
+    if arguments.task in ("gradient", "step"):
         prompts = [PROMPT]
     start = time.perf_counter()
     model = Model(arguments.folder, prompts)
@@ -136,6 +174,9 @@ def run(arguments: argparse.Namespace) -> None:
         detect(model, prompts, arguments.loop)
         return
     say(ready=time.perf_counter() - start, threads=torch.get_num_threads())
+    if arguments.task == "step":
+        optimise(model, arguments.steps)
+        return
     serve(model, gradient if arguments.task == "gradient" else forward)
 
 

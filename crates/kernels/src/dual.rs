@@ -6,7 +6,7 @@ use crate::{
     Result,
     error::check_equal,
     ops::{self, Activation, Affine, AttentionMask, Norm},
-    value::Value,
+    value::{LinearMap, Value},
 };
 
 /// A primal value with its tangent; no tangent means that the value does not depend on the input.
@@ -55,7 +55,7 @@ impl Value for Dual {
         &self.primal
     }
 
-    fn linear_map(&self, map: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+    fn linear_map(&self, map: impl LinearMap, _: impl LinearMap) -> Result<Self> {
         self.with(map(&self.primal)?, &map)
     }
 
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::{
         Error,
-        ops::{Conv2d, Linear},
+        ops::{Conv2d, Linear, swap_last},
         test_util::{assert_close, random},
     };
 
@@ -128,7 +128,8 @@ mod tests {
         let dense = Linear::new(weight(&[16, 8], 5)?, Some(weight(&[16], 6)?))?;
         let h = x.through(&conv)?.normalise(&norm)?.activate(Activation::Silu)?;
         let h = h.shift_channels(&weight(&[2, 8], 7)?)?;
-        let tokens = h.linear_map(|t| Ok(t.flatten_from(2)?.transpose(1, 2)?.contiguous()?))?;
+        let dims = h.primal().dims4()?;
+        let tokens = h.linear_map(|t| swap_last(&t.flatten_from(2)?), move |t| Ok(swap_last(t)?.reshape(dims)?))?;
         let gated = tokens.through(&dense)?.geglu()?;
         let context = V::constant(&weight(&[2, 5, 8], 8)?);
         let crossed = gated.attend(&context, &context, 2, AttentionMask::None)?;

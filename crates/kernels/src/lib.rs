@@ -3,7 +3,8 @@
 //! * [`ops`]: the operations. Each has a CPU loop in f32, a backward for candle's reverse mode (vjp), and what forward
 //!   mode needs (jvp). Weights are frozen: derivatives are taken with respect to inputs alone.
 //! * [`Value`]: what may flow through a network. A layer is written once, generic over it: a [`candle_core::Tensor`] for
-//!   inference and reverse mode, a [`Dual`] (primal and tangent) for exact Jacobian-vector products.
+//!   inference, a [`Dual`] (primal and tangent) for exact Jacobian-vector products, a [`Taped`] (value and record) for
+//!   reverse mode.
 //! * [`parts`]: splits a batch into parts that run in parallel, one core each.
 //! * [`working_memory`]: how much memory an operation takes while it runs, from its sizes alone.
 //!
@@ -38,6 +39,7 @@ mod gemm;
 pub mod ops;
 pub mod parts;
 mod scratch;
+mod tape;
 #[cfg(test)]
 mod test_util;
 mod value;
@@ -45,4 +47,5 @@ pub mod working_memory;
 
 pub use dual::Dual;
 pub use error::{Error, Result};
-pub use value::Value;
+pub use tape::{Record, Taped};
+pub use value::{LinearMap, Value};

@@ -7,9 +7,15 @@ use crate::{
     ops::{self, Activation, Affine, AttentionMask, Norm},
 };
 
+/// A linear map between tensors, as a function.
+pub trait LinearMap: Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static {}
+
+impl<F: Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static> LinearMap for F {}
+
 /// A value that the networks compute with.
 ///
-/// * [`Tensor`]: inference, and reverse mode when an input is a candle `Var` (every operation has a backward);
+/// * [`Tensor`]: inference, and candle's reverse mode when an input is a `Var` (every operation has a backward);
+/// * [`Taped`](crate::Taped): reverse mode that keeps no more than it needs;
 /// * [`Dual`](crate::Dual): primal and tangent, exact forward-mode J·v.
 pub trait Value: Clone {
     /// A value that does not depend on the input.
@@ -17,11 +23,12 @@ pub trait Value: Clone {
     /// The tensor itself, without derivative parts.
     fn primal(&self) -> &Tensor;
     /// Applies a linear map that has no parameters: reshapes, transpositions, copies. It decides the shape of the result.
+    /// `transpose` is its transpose, which takes gradients in the result to gradients in the argument.
     ///
     /// # Errors
     ///
     /// Those of `map`.
-    fn linear_map(&self, map: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self>;
+    fn linear_map(&self, map: impl LinearMap, transpose: impl LinearMap) -> Result<Self>;
     /// Applies a convolution or a dense layer, which decides the shape of the result.
     ///
     /// # Errors
@@ -82,7 +89,7 @@ impl Value for Tensor {
         self
     }
 
-    fn linear_map(&self, map: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+    fn linear_map(&self, map: impl LinearMap, _: impl LinearMap) -> Result<Self> {
         map(self)
     }
 

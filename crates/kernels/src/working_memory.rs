@@ -1,6 +1,8 @@
 //! How much memory operations take while they run, beside their inputs and outputs, in numbers of f32.
 
-use crate::ops::{ATTENTION_BLOCK, ATTENTION_DERIVATIVE_TILE, ATTENTION_TILE, CONV_UNFOLDED_MAX, winograd::Winograd};
+use crate::ops::{
+    ATTENTION_BLOCK, ATTENTION_JVP_TILE, ATTENTION_TILE, ATTENTION_VJP_TILE, CONV_UNFOLDED_MAX, winograd::Winograd,
+};
 
 /// Sizes of a [`Conv2d`](crate::ops::Conv2d) with a padding that keeps the size at stride 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +73,14 @@ impl Attention {
     /// result with its heads one after the other.
     pub fn jvp(&self) -> usize {
         let arguments = 2 * self.samples * (self.queries + 2 * self.keys) * self.width;
-        self.two_tiles() + arguments + self.samples * self.queries * self.width
+        let tiles = 2 * self.threads * ATTENTION_JVP_TILE.min(self.queries) * self.keys;
+        tiles + arguments + self.samples * self.queries * self.width
     }
 
-    /// Numbers that the vjp holds: two tiles of probabilities, and three gradients, the last of them twice.
+    /// Numbers that the vjp holds: a block of probabilities and one of gradients, and three gradients, the last of them twice.
     pub fn vjp(&self) -> usize {
-        self.two_tiles() + self.samples * (self.queries + 3 * self.keys) * self.width
-    }
-
-    fn two_tiles(&self) -> usize {
-        2 * self.threads * ATTENTION_DERIVATIVE_TILE.min(self.queries) * self.keys
+        let blocks = 2 * self.threads * ATTENTION_VJP_TILE.min(self.queries) * ATTENTION_VJP_TILE.min(self.keys);
+        blocks + self.samples * (self.queries + 3 * self.keys) * self.width
     }
 }
 
@@ -100,6 +100,7 @@ mod tests {
     fn attention_does_not_hold_all_scores() {
         let attention = Attention { samples: 1, queries: 4096, keys: 4096, width: 320, threads: 2 };
         assert_eq!(attention.forward(), 2 * 512 * 256 + 4096 * 320);
-        assert!(attention.forward() < attention.vjp() && attention.vjp() < attention.jvp());
+        assert_eq!(attention.vjp(), 2 * 2 * 256 * 256 + 4 * 4096 * 320);
+        assert!(attention.vjp() < attention.jvp());
     }
 }

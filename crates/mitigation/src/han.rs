@@ -189,8 +189,9 @@ impl PerSample {
                 };
                 open.iter().enumerate().map(of).collect()
             };
-            let by_c = conditional.latent_gradient(&cotangent(1.0))?;
-            let by_u = unconditional.latent_gradient(&cotangent(-1.0))?;
+            let (of_c, of_u) = (cotangent(1.0), cotangent(-1.0));
+            let by_c = conditional.latent_gradient(&of_c)?;
+            let by_u = unconditional.latent_gradient(&of_u)?;
             for (place, i) in open.iter().enumerate().filter(|(_, i)| is_open(i)) {
                 let gradient: Vec<f32> = by_c[place].iter().zip(&by_u[place]).map(|(c, u)| c + u).collect();
                 adams[*i].step(&mut moved[*i], &gradient);

@@ -107,6 +107,7 @@ impl Sail {
 }
 
 /// Both traced passes of some latents, and the difference of ε that they give.
+#[derive(Clone)]
 struct Difference<'m> {
     conditional: Traced<'m>,
     unconditional: Traced<'m>,
@@ -141,7 +142,7 @@ impl<'m> Difference<'m> {
     }
 
     /// The gradient in each latent of a loss whose gradient in the difference is given.
-    fn gradient(&self, by_difference: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+    fn gradient(self, by_difference: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         let cotangents = |sign: f64| -> Vec<Vec<f32>> {
             let row = |row: &Vec<f64>| row.iter().map(|g| (sign * self.slope * g) as f32).collect();
             by_difference.iter().map(row).collect()
@@ -221,13 +222,14 @@ impl Sail {
                 break;
             }
             // ‖D₁‖ depends on the latent itself and, through u, on the base.
-            let by_moved = at.gradient(&at.directions())?;
+            let onwards = at.directions();
+            let by_moved = at.gradient(&onwards)?;
             let through = |((g, u), length): ((&Vec<f64>, &Vec<f64>), &f64)| {
                 let along = dot(g, u);
                 g.iter().zip(u).map(|(g, u)| (g - along * u) / length).collect::<Vec<f64>>()
             };
             let by_base: Vec<Vec<f64>> = by_moved.iter().zip(&directions).zip(&from.lengths).map(through).collect();
-            let by_base = from.gradient(&by_base)?;
+            let by_base = from.clone().gradient(&by_base)?;
             for (i, x) in latents.iter_mut().enumerate() {
                 let sum = by_moved[i].iter().zip(&by_base[i]).zip(x.iter());
                 let gradient: Vec<f32> =

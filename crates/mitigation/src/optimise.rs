@@ -109,7 +109,7 @@ impl EmbeddingOptimisation {
             traced.iter().enumerate().map(|(place, traced)| input(traced.predictions(), place)).collect();
         let gradients = self.loss.evaluate(&at);
         let mut sum: Vec<f32> = vec![];
-        for (traced, cotangents) in traced.iter().zip(&gradients.conditional) {
+        for (traced, cotangents) in traced.into_iter().zip(&gradients.conditional) {
             let gradient = traced.context_gradient(cotangents)?;
             sum.resize(gradient.len(), 0.0);
             sum.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g);
@@ -147,10 +147,11 @@ impl Mitigation for EmbeddingOptimisation {
         let samples_per_call = SamplesPerCall::Fixed(batch);
         vec![
             OwnCalls { pass: Pass::Prediction, calls: 2 * timesteps * batch, samples_per_call },
+            // The loss needs the predictions of all timesteps before any is differentiated.
             OwnCalls {
                 pass: Pass::CheckpointedVjp,
                 calls: self.settings.iterations * timesteps * batch,
-                samples_per_call,
+                samples_per_call: SamplesPerCall::Fixed(timesteps * batch),
             },
         ]
     }

@@ -1,13 +1,17 @@
 //! Passes through the network of a batch of latents under one prompt, ready for gradients.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use candle_core::{DType, Tensor};
 use memscope_model::{LatentDiffusion, Prediction, PredictionInput, PromptBatch, PromptEmbedding, unet::Trace};
 
 use crate::error::{Error, Result};
 
-/// Traced predictions of a batch of latents at one timestep under one prompt.
+/// Traced predictions of a batch of latents at one timestep under one prompt. A gradient gives up what they have kept.
+#[derive(Clone)]
 pub(crate) struct Traced<'m> {
     model: &'m LatentDiffusion,
     parts: Vec<(Range<usize>, Trace<'m>)>,
@@ -59,13 +63,18 @@ impl<'m> Traced<'m> {
     }
 
     fn each<R: Send>(
-        &self,
+        self,
         cotangents: &[Vec<f32>],
-        gradient: impl Fn(&Trace, &Tensor) -> memscope_model::Result<R> + Sync,
+        gradient: impl Fn(Trace, &Tensor) -> memscope_model::Result<R> + Sync,
     ) -> Result<Vec<R>> {
+        let traces: Vec<(Range<usize>, Mutex<Option<Trace>>)> =
+            self.parts.into_iter().map(|(range, trace)| (range, Mutex::new(Some(trace)))).collect();
+        let take = |range: &Range<usize>| {
+            let (_, trace) = traces.iter().find(|(known, _)| known == range)?;
+            trace.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
         Ok(self.model.in_parts(self.predictions.len(), |range| {
-            let same = |(known, _): &&(Range<usize>, Trace)| *known == range;
-            let (_, trace) = self.parts.iter().find(same).ok_or_else(|| {
+            let trace = take(&range).ok_or_else(|| {
                 memscope_model::Error::Argument("a batch was cut into other parts than before".into())
             })?;
             gradient(trace, &self.model.latents(cotangents[range].concat())?)
@@ -74,7 +83,7 @@ impl<'m> Traced<'m> {
 
     /// The gradient in the prompt's embedding, summed over latents: L·W numbers. `cotangents`: the loss's gradient in each
     /// output, flattened (C, H, W).
-    pub(crate) fn context_gradient(&self, cotangents: &[Vec<f32>]) -> Result<Vec<f32>> {
+    pub(crate) fn context_gradient(self, cotangents: &[Vec<f32>]) -> Result<Vec<f32>> {
         let parts = self.each(cotangents, |trace, cotangent| {
             Ok(trace.vjp_context(cotangent)?.to_dtype(DType::F32)?.sum(0)?.flatten_all()?.to_vec1::<f32>()?)
         })?;
@@ -86,7 +95,7 @@ impl<'m> Traced<'m> {
     }
 
     /// The gradient in each latent, flattened (C, H, W).
-    pub(crate) fn latent_gradient(&self, cotangents: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+    pub(crate) fn latent_gradient(self, cotangents: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
         let parts = self.each(cotangents, |trace, cotangent| LatentDiffusion::rows(&trace.vjp(cotangent)?.x))?;
         Ok(parts.concat())
     }

@@ -80,7 +80,8 @@ impl Config {
         }
     }
 
-    fn within(&self, field: &str, value: &Value, most: usize) -> Result<usize> {
+    /// A whole number from 1 to `most` that stands in `field`.
+    pub(crate) fn within(&self, field: &str, value: &Value, most: usize) -> Result<usize> {
         match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
             Some(n) if (1..=most).contains(&n) => Ok(n),
             _ => Err(self.invalid(field, format!("must be a whole number from 1 to {most}, is {}", shown(value)))),

@@ -69,7 +69,7 @@ pub(crate) struct TextShape {
     pub(crate) width: usize,
     pub(crate) inner: usize,
     pub(crate) layers: usize,
-    heads: usize,
+    pub(crate) heads: usize,
     pub(crate) vocabulary: usize,
     pub(crate) context_length: usize,
     /// Width of the pooled prompt.

@@ -5,10 +5,11 @@ use std::{
     io::{BufReader, Seek},
 };
 
+use memscope_text::excerpt;
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::{
-    error::{Result, TorchFileError, printable},
+    error::{Result, TorchFileError},
     source::{Source, Stream},
     storages::{Storages, Stretch},
 };
@@ -66,7 +67,7 @@ fn storages(entries: &HashMap<String, Entry>, root: &str) -> Result<HashMap<Stri
 /// The entry of that name, which must not be compressed.
 fn stored(entries: &HashMap<String, Entry>, name: &str) -> Result<Option<Stretch>> {
     match entries.get(name) {
-        Some(entry) if !entry.is_stored => Err(TorchFileError::Compressed { entry: printable(name) }),
+        Some(entry) if !entry.is_stored => Err(TorchFileError::Compressed { entry: excerpt(name) }),
         entry => Ok(entry.map(|entry| entry.place)),
     }
 }
@@ -76,7 +77,7 @@ fn not_an_archive(reason: &str) -> TorchFileError {
 }
 
 fn read_directory(source: &Source) -> Result<HashMap<String, Entry>> {
-    let damaged = |e: &dyn std::fmt::Display| not_an_archive(&printable(&e.to_string()));
+    let damaged = |e: &dyn std::fmt::Display| not_an_archive(&excerpt(&e.to_string()));
     let mut zip = ZipArchive::new(BufReader::new(Stream::new(source))).map_err(|e| damaged(&e))?;
     if zip.len() > MAX_ENTRIES {
         let (size, limit) = (zip.len() as u64, MAX_ENTRIES as u64);
@@ -86,29 +87,29 @@ fn read_directory(source: &Source) -> Result<HashMap<String, Entry>> {
     for index in 0..zip.len() {
         let (name, entry) = read_entry(&mut zip, index)?;
         if entry.place.start.checked_add(entry.place.length).is_none_or(|end| end > source.length()) {
-            return Err(not_an_archive(&format!("its entry '{}' ends beyond the file", printable(&name))));
+            return Err(not_an_archive(&format!("its entry '{}' ends beyond the file", excerpt(&name))));
         }
         if entries.insert(name.clone(), entry).is_some() {
-            return Err(TorchFileError::Overlap { first: printable(&name), second: printable(&name) });
+            return Err(TorchFileError::Overlap { first: excerpt(&name), second: excerpt(&name) });
         }
     }
     Ok(entries)
 }
 
 fn read_entry<R: std::io::Read + Seek>(zip: &mut ZipArchive<R>, index: usize) -> Result<(String, Entry)> {
-    let damaged = |e: &dyn std::fmt::Display| not_an_archive(&printable(&e.to_string()));
+    let damaged = |e: &dyn std::fmt::Display| not_an_archive(&excerpt(&e.to_string()));
     let file = zip.by_index_raw(index).map_err(|e| damaged(&e))?;
     let raw = file.name_raw();
     let name = std::str::from_utf8(raw).ok().filter(|name| name.len() <= MAX_NAME).map(str::to_owned);
-    let name = name.ok_or_else(|| TorchFileError::EntryName { entry: printable(&String::from_utf8_lossy(raw)) })?;
+    let name = name.ok_or_else(|| TorchFileError::EntryName { entry: excerpt(&String::from_utf8_lossy(raw)) })?;
     let is_outside = name.split('/').any(|part| part == ".." || part == ".") || name.starts_with('/');
     if is_outside || name.contains(['\\', '\0']) || name.as_bytes().get(1) == Some(&b':') {
-        return Err(TorchFileError::EntryName { entry: printable(&name) });
+        return Err(TorchFileError::EntryName { entry: excerpt(&name) });
     }
     let start = file.data_start().ok_or_else(|| not_an_archive("an entry has no data"))?;
     let is_stored = file.compression() == CompressionMethod::Stored && !file.encrypted();
     if is_stored && file.size() != file.compressed_size() {
-        return Err(not_an_archive(&format!("its entry '{}' has two sizes", printable(&name))));
+        return Err(not_an_archive(&format!("its entry '{}' has two sizes", excerpt(&name))));
     }
     Ok((name, Entry { place: Stretch { start, length: file.compressed_size() }, is_stored }))
 }
@@ -120,7 +121,7 @@ fn check_overlaps(entries: &HashMap<String, Entry>) -> Result<()> {
     for pair in by_place.windows(2) {
         let [(first, a), (second, b)] = pair else { continue };
         if a.place.start + a.place.length > b.place.start {
-            return Err(TorchFileError::Overlap { first: printable(first), second: printable(second) });
+            return Err(TorchFileError::Overlap { first: excerpt(first), second: excerpt(second) });
         }
     }
     Ok(())

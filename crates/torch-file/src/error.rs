@@ -94,13 +94,3 @@ pub enum TorchFileError {
         tensor: String,
     },
 }
-
-/// A name from a file as it may be printed: no control characters, not longer than a line.
-pub(crate) fn printable(name: &str) -> String {
-    const LONGEST: usize = 80;
-    let mut text: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if name.chars().nth(LONGEST).is_some() {
-        text.push('…');
-    }
-    text
-}

@@ -1,6 +1,8 @@
 //! The classes and functions a pickle may name. Everything else is refused, and nothing is ever run.
 
-use crate::error::{Result, TorchFileError, printable};
+use memscope_text::excerpt;
+
+use crate::error::{Result, TorchFileError};
 
 /// Type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,7 +112,7 @@ impl Global {
             ("torch", "BoolStorage") => storage(ElementType::Bool),
             _ if IGNORED.contains(&(module, name)) => Ok(Self::Ignored),
             _ if module == "__torch__" || module.starts_with("__torch__.") => Ok(Self::Class),
-            _ => Err(TorchFileError::UnknownGlobal { module: printable(module), name: printable(name) }),
+            _ => Err(TorchFileError::UnknownGlobal { module: excerpt(module), name: excerpt(name) }),
         }
     }
 }

@@ -20,6 +20,8 @@ mod tensors;
 
 use std::{collections::BTreeMap, fs::File, path::Path};
 
+use memscope_text::excerpt;
+
 pub use self::{
     error::{Result, TorchFileError},
     globals::ElementType,
@@ -136,7 +138,7 @@ impl TorchFile {
     /// # Errors
     /// When there is none of that name, or reading fails.
     pub fn read(&self, name: &str) -> Result<StoredTensor> {
-        let no_such = || TorchFileError::NoSuchTensor { tensor: error::printable(name) };
+        let no_such = || TorchFileError::NoSuchTensor { tensor: excerpt(name) };
         let tensor = self.named.tensors.get(name).ok_or_else(no_such)?;
         let bytes = tensors::read(tensor, &self.storages)?;
         let shape = tensor.shape.iter().map(|size| *size as usize).collect();

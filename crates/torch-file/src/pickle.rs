@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 
+use memscope_text::excerpt;
+
 use crate::{
-    error::{Result, TorchFileError, printable},
+    error::{Result, TorchFileError},
     globals::{ElementType, Global},
 };
 
@@ -380,7 +382,7 @@ impl Machine<'_> {
         };
         let is_number = (1..=20).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_digit());
         if !is_number {
-            return Err(TorchFileError::EntryName { entry: printable(key) });
+            return Err(TorchFileError::EntryName { entry: excerpt(key) });
         }
         let elements = u64::try_from(*count).ok().filter(|_| kind == "storage");
         let elements = elements.ok_or_else(|| self.damaged("a storage has a negative size or another kind"))?;

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use memscope_text::excerpt;
+
 use crate::{
-    error::{Result, TorchFileError, printable},
+    error::{Result, TorchFileError},
     source::Source,
 };
 
@@ -39,7 +41,7 @@ impl Storages {
     /// Part of a storage.
     pub(crate) fn read(&self, key: &str, start: u64, length: u64) -> Result<Vec<u8>> {
         let missing =
-            || TorchFileError::NotAnArchive { reason: format!("its storage {} is missing or short", printable(key)) };
+            || TorchFileError::NotAnArchive { reason: format!("its storage {} is missing or short", excerpt(key)) };
         let place = self.find(key).ok_or_else(missing)?;
         if start.checked_add(length).is_none_or(|end| end > place.length) {
             return Err(missing());

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use memscope_text::excerpt;
+
 use crate::{
     TensorPlace,
-    error::{Result, TorchFileError, printable},
+    error::{Result, TorchFileError},
     pickle::{Id, TensorRef, Value, Values},
     storages::Storages,
 };
@@ -77,7 +79,7 @@ impl Walk<'_> {
         match self.named.tensors.insert(name.to_owned(), tensor.clone()) {
             None => Ok(()),
             Some(_) => {
-                let (tensor, reason) = (printable(name), "two tensors have this name".to_owned());
+                let (tensor, reason) = (excerpt(name), "two tensors have this name".to_owned());
                 Err(TorchFileError::Tensor { tensor, reason })
             }
         }
@@ -101,7 +103,7 @@ fn within(what: &'static str, size: u64, limit: u64) -> Result<()> {
 pub(crate) fn check(named: &Named, storages: &Storages) -> Result<()> {
     let mut total = 0_u64;
     for (name, tensor) in &named.tensors {
-        let refuse = |reason: String| Err(TorchFileError::Tensor { tensor: printable(name), reason });
+        let refuse = |reason: String| Err(TorchFileError::Tensor { tensor: excerpt(name), reason });
         let storage = &tensor.storage;
         let Some(there) = storages.find(&storage.key).map(|place| place.length) else {
             return refuse(format!("its storage {} is missing", storage.key));

@@ -147,6 +147,15 @@ fn unknown_names_are_refused() {
 }
 
 #[test]
+fn names_stand_in_messages_as_they_are_but_for_what_steers_a_terminal() {
+    let (module, name) = ("it's", "\"mine\"\u{1b}[2J");
+    let pickle = format!("\u{2}c{module}\n{name}\n)R.");
+    let error = pickled(&[&[0x80], pickle.as_bytes()].concat(), b"").unwrap_err();
+    let expected = "its pickle asks for 'it's.\"mine\"\\u{1b}[2J'";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+#[test]
 fn instructions_that_torch_does_not_write_are_refused() {
     // INST, OBJ, REDUCE of a class, GET by text, EXT1, BINBYTES, STACK_GLOBAL, NEXT_BUFFER.
     for opcode in [b'i', b'o', b'g', 0x82, b'B', 0x93, 0x97] {

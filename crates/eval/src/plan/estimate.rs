@@ -3,7 +3,7 @@
 use memscope_model::{
     Blueprint, Execution,
     cost::{DType, MemoryNeed, Speed, Workload},
-    memory::AvailableMemory,
+    memory::{AvailableMemory, available_memory},
 };
 use serde::Serialize;
 
@@ -24,6 +24,8 @@ pub struct ModelPlan {
     pub stored: StoredMeasurements,
     /// What is still to be done, task by task.
     pub prices: Vec<Price>,
+    /// Bytes that gradients may keep to save time, see [`Blueprint::trace_memory`].
+    pub trace_memory: u64,
 }
 
 /// Whether a plan knows the measurements that are there already.
@@ -70,7 +72,10 @@ pub struct Estimate {
 impl ModelPlan {
     /// A plan without work yet.
     pub fn new(blueprint: &Blueprint, execution: Execution, stored: StoredMeasurements) -> Self {
-        Self { blueprint: blueprint.clone(), execution, stored, prices: vec![] }
+        // A variable that is no amount of memory is refused where the memory is checked.
+        let available = available_memory().ok().flatten().filter(|_| execution.is_cpu());
+        let trace_memory = available.map_or(0, |available| blueprint.trace_memory(execution.dtype.dtype(), available));
+        Self { blueprint: blueprint.clone(), execution, stored, prices: vec![], trace_memory }
     }
 
     /// The plan of one task on its own, with what a store holds of it.
@@ -93,14 +98,14 @@ impl ModelPlan {
         calls
     }
 
-    fn work(&self) -> impl Iterator<Item = &Workload> {
-        self.prices.iter().map(|price| &price.work)
+    fn work(&self) -> impl Iterator<Item = Workload> {
+        self.prices.iter().map(|price| Workload { trace_memory: self.trace_memory, ..price.work.clone() })
     }
 
     /// The part that needs the most memory; where nothing is asked, loading does.
     fn largest(&self) -> Workload {
-        let need = |work: &&Workload| self.blueprint.memory(work, self.storage()).total();
-        self.work().max_by_key(need).cloned().unwrap_or_default()
+        let need = |work: &Workload| self.blueprint.memory(work, self.storage()).total();
+        self.work().max_by_key(need).unwrap_or_default()
     }
 
     fn storage(&self) -> DType {
@@ -143,8 +148,8 @@ impl ModelPlan {
             own_calls: calls.measuring.measures.values().map(|cost| cost.own_calls).sum(),
             timing_calls: calls.timing,
             drawing_calls: calls.drawing,
-            flops: self.work().map(|work| self.blueprint.flops(work).total()).sum(),
-            seconds: speed.map(|speed| self.work().map(|work| self.blueprint.seconds(work, speed)).sum()),
+            flops: self.work().map(|work| self.blueprint.flops(&work).total()).sum(),
+            seconds: speed.map(|speed| self.work().map(|work| self.blueprint.seconds(&work, speed)).sum()),
             flops_per_second: speed.map(|speed| speed.overall(&self.blueprint)),
             memory: self.memory(),
         }

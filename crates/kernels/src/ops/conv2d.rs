@@ -3,7 +3,11 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, winograd::Winograd, with_f32};
+use super::{
+    Affine, by_candle_at_zero, f32_slice, is_fast, is_half_on_cpu, widen,
+    winograd::{Kernels, Winograd},
+    with_f32,
+};
 use crate::{
     Error, Result,
     error::check_shapes,
@@ -31,6 +35,18 @@ impl Affine for Conv2d {
     fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
         self.run(x, None)
     }
+
+    fn vjp(&self, input: &Shape, gradient: &Tensor) -> Result<Tensor> {
+        let geometry = self.geometry(input)?;
+        let output = geometry.output();
+        let expected = || format!("needs a gradient {:?}", output.dims());
+        check_shapes(output == *gradient.shape(), NAME, expected, &[input, gradient.shape()])?;
+        if !is_fast(gradient) {
+            return by_candle_at_zero(input, gradient, |x| self.apply_linear_part(x));
+        }
+        let op = Vjp { weight: self.weight.clone(), geometry };
+        Ok(gradient.contiguous()?.apply_op1_no_bwd(&op)?)
+    }
 }
 
 impl Conv2d {
@@ -53,7 +69,7 @@ impl Conv2d {
     }
 
     fn run(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        let geometry = self.geometry(x)?;
+        let geometry = self.geometry(x.shape())?;
         if is_fast(x) {
             let op = Forward { weight: self.weight.clone(), bias: bias.cloned(), geometry };
             return Ok(x.contiguous()?.apply_op1(op)?);
@@ -68,7 +84,7 @@ impl Conv2d {
         }
     }
 
-    fn geometry(&self, x: &Tensor) -> Result<Geometry> {
+    fn geometry(&self, x: &Shape) -> Result<Geometry> {
         let (out_channels, channels, kernel, _) = self.weight.dims4()?;
         let (stride, padding) = (self.stride, self.padding);
         let out = |size: usize| (size + 2 * padding).checked_sub(kernel).map(|free| free / stride + 1);
@@ -122,6 +138,10 @@ impl Geometry {
         self.out_height * self.out_width
     }
 
+    fn output(&self) -> Shape {
+        Shape::from((self.batch, self.out_channels, self.out_height, self.out_width))
+    }
+
     fn in_area(&self) -> usize {
         self.height * self.width
     }
@@ -157,6 +177,12 @@ impl Geometry {
         let Self { channels, out_channels, height, width, .. } = *self;
         let sizes = Winograd { channels, out_channels, height, width };
         (self.kernel == 3 && self.padding == 1 && self.keeps_size() && sizes.pays()).then_some(sizes)
+    }
+
+    /// The gradient in the input is a convolution, too: of the gradient in the output, with turned kernels.
+    fn winograd_vjp(&self) -> Option<Winograd> {
+        let turned = |sizes: Winograd| Winograd { channels: sizes.out_channels, out_channels: sizes.channels, ..sizes };
+        self.winograd().map(turned)
     }
 
     /// Whether the output lies over the input: stride 1 and a padding that keeps the size.
@@ -293,7 +319,7 @@ impl Forward {
     fn forward(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let g = &self.geometry;
         if let Some(winograd) = g.winograd() {
-            return winograd.forward(x, weight, bias);
+            return winograd.convolve(x, Kernels::Stored(weight), bias);
         }
         let (area, taps, out_channels) = (g.out_area(), g.taps(), g.out_channels);
         let weight = Mat::rows(weight, out_channels, taps);
@@ -339,7 +365,7 @@ impl CustomOp1 for Forward {
             None => Ok(self.forward(x, weight, None)),
         })??;
         let g = &self.geometry;
-        Ok((CpuStorage::F32(y), Shape::from((g.batch, g.out_channels, g.out_height, g.out_width))))
+        Ok((CpuStorage::F32(y), g.output()))
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
@@ -356,6 +382,11 @@ impl CustomOp1 for Vjp {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let grad = f32_slice(storage, layout)?;
         let g = &self.geometry;
+        let shape = Shape::from((g.batch, g.channels, g.height, g.width));
+        if let Some(winograd) = g.winograd_vjp() {
+            let of_x = with_f32(&self.weight, |weight| winograd.convolve(grad, Kernels::Turned(weight), None))?;
+            return Ok((CpuStorage::F32(of_x), shape));
+        }
         let (area, taps, out_channels) = (g.out_area(), g.taps(), g.out_channels);
         let mut out = zeros(g.batch * g.channels * g.in_area());
         with_f32(&self.weight, |weight| {
@@ -381,7 +412,7 @@ impl CustomOp1 for Vjp {
                 }
             });
         })?;
-        Ok((CpuStorage::F32(out), Shape::from((g.batch, g.channels, g.height, g.width))))
+        Ok((CpuStorage::F32(out), shape))
     }
 }
 

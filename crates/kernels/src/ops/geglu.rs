@@ -4,10 +4,10 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Shape, Tensor};
 
 use super::{
     activation::{Activation, activate, activation_jvp, gelu, gelu_slope},
-    f32_slice, is_fast, is_half, vectorized, widen,
+    by_candle, f32_slice, is_fast, is_half, vectorized, widen,
 };
 use crate::{
-    Result,
+    Error, Result,
     error::{check_equal, check_shapes},
     gemm::in_pieces,
 };
@@ -49,6 +49,23 @@ pub fn geglu_jvp(x: &Tensor, dx: &Tensor) -> Result<Tensor> {
     Ok((of_value + (value * activation_jvp(&gate, &d_gate, Activation::Gelu)?)?)?)
 }
 
+/// Vector-Jacobian product of [`geglu`]: `x: (…, 2F)`, `gradient: (…, F)`; returns `(…, 2F)`.
+///
+/// # Errors
+///
+/// When the shapes do not fit one another, or the last dimension of `x` is odd or empty.
+pub fn geglu_vjp(x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    check(x)?;
+    if is_fast(x) {
+        let fits = half_width(x.shape()).1 == *gradient.shape();
+        let expected = || "needs x (…, 2F) and a gradient (…, F)".into();
+        check_shapes(fits, "geglu-vjp", expected, &[x.shape(), gradient.shape()])?;
+        return Ok(x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Vjp)?);
+    }
+    let [of_x] = by_candle([x], gradient, |[x]| geglu(x))?;
+    Ok(of_x)
+}
+
 fn check(x: &Tensor) -> Result<()> {
     let fits = x.dims().last().is_some_and(|last| *last > 0 && last.is_multiple_of(2));
     check_shapes(fits, "geglu", || "needs an even, non-empty last dimension".into(), &[x.shape()])
@@ -64,8 +81,8 @@ struct Vjp;
 struct Jvp;
 
 /// F, and the shape of the result.
-fn half_width(layout: &Layout) -> (usize, Shape) {
-    let mut dims = layout.dims().to_vec();
+fn half_width(x: &Shape) -> (usize, Shape) {
+    let mut dims = x.dims().to_vec();
     let mut width = 0;
     if let Some(last) = dims.last_mut() {
         *last /= 2;
@@ -81,7 +98,7 @@ impl CustomOp1 for Forward {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
-        let (width, shape) = half_width(layout);
+        let (width, shape) = half_width(layout.shape());
         let y = in_pieces(x.len() / 2, width, |row, y| {
             let (value, gate) = x[2 * width * row..][..2 * width].split_at(width);
             vectorized(
@@ -93,7 +110,7 @@ impl CustomOp1 for Forward {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        x.detach().apply_op2_no_bwd(&grad.contiguous()?, &Vjp).map(Some)
+        geglu_vjp(&x.detach(), grad).map(Some).map_err(Error::into_candle)
     }
 }
 
@@ -110,7 +127,7 @@ impl CustomOp2 for Vjp {
         l2: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, grad) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
-        let (width, _) = half_width(l1);
+        let (width, _) = half_width(l1.shape());
         let out = in_pieces(x.len(), 2 * width, |row, out| {
             let (d_value, d_gate) = out.split_at_mut(width);
             let (value, gate) = x[2 * width * row..][..2 * width].split_at(width);
@@ -143,7 +160,7 @@ impl CustomOp2 for Jvp {
         l2: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, dx) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?);
-        let (width, shape) = half_width(l1);
+        let (width, shape) = half_width(l1.shape());
         let out = in_pieces(x.len() / 2, width, |row, out| {
             let both = 2 * width * row..2 * width * (row + 1);
             let ((value, gate), (d_value, d_gate)) = (x[both.clone()].split_at(width), dx[both].split_at(width));

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
 
-use super::{Affine, f32_slice, is_fast, is_half_on_cpu, widen, with_f32};
+use super::{Affine, by_candle_at_zero, f32_slice, is_fast, is_half_on_cpu, widen, with_f32};
 use crate::{
     Result,
     error::check_shapes,
@@ -25,6 +25,19 @@ impl Affine for Linear {
 
     fn apply_linear_part(&self, x: &Tensor) -> Result<Tensor> {
         self.run(x, None)
+    }
+
+    fn vjp(&self, input: &Shape, gradient: &Tensor) -> Result<Tensor> {
+        if !is_fast(gradient) {
+            return by_candle_at_zero(input, gradient, |x| self.apply_linear_part(x));
+        }
+        let mut output = input.dims().to_vec();
+        output.pop();
+        output.push(self.weight.dim(0)?);
+        let fits = input.dims().last() == Some(&self.weight.dim(1)?) && output == gradient.dims();
+        check_shapes(fits, NAME, || format!("needs a gradient {output:?}"), &[input, gradient.shape()])?;
+        let op = Product { weight: self.weight.clone(), bias: None, side: Side::Backward };
+        Ok(gradient.contiguous()?.apply_op1_no_bwd(&op)?)
     }
 }
 

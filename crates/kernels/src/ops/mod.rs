@@ -25,20 +25,23 @@ pub use affine::Affine;
 pub use attention::{AttentionMask, WithTangent, attention, attention_jvp, attention_probabilities};
 pub use concat::concat_channels;
 pub use conv2d::Conv2d;
-pub use geglu::{geglu, geglu_jvp};
+pub use geglu::{geglu, geglu_jvp, geglu_vjp};
 pub use linear::Linear;
 pub use norm::Norm;
 pub use sum::{add, shift_channels};
 pub use swap::swap_last;
-pub use upsample::upsample_nearest_2x;
+pub use upsample::{sum_pool_2x, upsample_nearest_2x};
 
 pub(crate) use attention::{
-    BLOCK as ATTENTION_BLOCK, DERIVATIVE_TILE as ATTENTION_DERIVATIVE_TILE, TILE as ATTENTION_TILE,
+    BLOCK as ATTENTION_BLOCK, JVP_TILE as ATTENTION_JVP_TILE, TILE as ATTENTION_TILE, VJP_TILE as ATTENTION_VJP_TILE,
+    attention_vjp, attention_with_softmax,
 };
 pub(crate) use conv2d::UNFOLDED_MAX as CONV_UNFOLDED_MAX;
 
-use candle_core::{CpuStorage, DType, Layout, Result as CandleResult, Storage, Tensor, bail};
+use candle_core::{CpuStorage, DType, Layout, Result as CandleResult, Shape, Storage, Tensor, Var, bail};
 use half::slice::HalfFloatSliceExt;
+
+use crate::Result;
 
 /// The elements of a contiguous f32 CPU tensor, as a custom operation receives it.
 fn f32_slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> CandleResult<&'a [f32]> {
@@ -64,7 +67,7 @@ fn with_f32<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> CandleResult<R> 
 }
 
 /// Whether the fast CPU path serves this tensor; elsewhere the operations are composed of candle's own.
-fn is_fast(tensor: &Tensor) -> bool {
+pub(crate) fn is_fast(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && tensor.dtype() == DType::F32
 }
 
@@ -80,6 +83,38 @@ fn is_half_on_cpu(tensor: &Tensor) -> bool {
 
 fn widen(tensor: &Tensor) -> CandleResult<Tensor> {
     tensor.to_dtype(DType::F32)
+}
+
+/// The vector-Jacobian products of a function at `inputs`, by candle's reverse mode.
+pub(crate) fn by_candle<const N: usize>(
+    inputs: [&Tensor; N],
+    gradient: &Tensor,
+    f: impl FnOnce(&[Tensor; N]) -> Result<Tensor>,
+) -> Result<[Tensor; N]> {
+    let variables = inputs.iter().map(|x| Var::from_tensor(x)).collect::<CandleResult<Vec<_>>>()?;
+    let values = std::array::from_fn(|i| variables[i].as_tensor().clone());
+    // candle starts from ones; the gradient of the product in the result is what is given.
+    let mut gradients = (f(&values)? * gradient)?.backward()?;
+    let mut results = inputs.map(Tensor::clone);
+    for (result, variable) in results.iter_mut().zip(&variables) {
+        *result = match gradients.remove(variable) {
+            Some(gradient) => gradient.detach(),
+            None => result.zeros_like()?,
+        };
+    }
+    Ok(results)
+}
+
+/// The same for a linear function of one input of this shape, of whatever format and device the gradient has: it has one
+/// Jacobian everywhere.
+pub(crate) fn by_candle_at_zero(
+    input: &Shape,
+    gradient: &Tensor,
+    f: impl FnOnce(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let zero = Tensor::zeros(input, gradient.dtype(), gradient.device())?;
+    let [of_x] = by_candle([&zero], gradient, |[x]| f(x))?;
+    Ok(of_x)
 }
 
 /// Runs a loop over elements compiled for the widest vectors of this processor; mark `f` `#[inline(always)]`.

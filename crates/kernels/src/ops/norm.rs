@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Shape, Tensor};
 
-use super::{f32_slice, is_fast, is_half, sum_of, sum_of_pairs, vectorized, widen, with_f32};
+use super::{by_candle, f32_slice, is_fast, is_half, sum_of, sum_of_pairs, vectorized, widen, with_f32};
 use crate::{
     Error, Result,
     error::{check_equal, check_shapes},
@@ -96,6 +96,22 @@ impl Norm {
         let along = (&normal * &dx)?.mean_keepdim(D::Minus1)?;
         let inner = dx.broadcast_sub(&dx.mean_keepdim(D::Minus1)?)?.broadcast_sub(&normal.broadcast_mul(&along)?)?;
         self.scale_and_shift(&inner.broadcast_mul(&inv_std)?, x, None)
+    }
+
+    /// Vector-Jacobian product of [`Self::apply`] at `x`, for a gradient of its shape, which is that of the result.
+    ///
+    /// # Errors
+    ///
+    /// When the shapes differ, or do not fit the weight.
+    pub fn vjp(&self, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        self.rows(x.shape())?;
+        check_equal("norm-vjp", x, gradient)?;
+        if is_fast(x) {
+            let op = Derivative { norm: self.clone(), direction: Direction::Vjp };
+            return Ok(x.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &op)?);
+        }
+        let [of_x] = by_candle([x], gradient, |[x]| self.apply(x))?;
+        Ok(of_x)
     }
 
     /// x minus its mean and 1/√(var + ε), as rows.
@@ -238,8 +254,7 @@ impl CustomOp1 for Forward {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let op = Derivative { norm: self.0.clone(), direction: Direction::Vjp };
-        x.detach().apply_op2_no_bwd(&grad.contiguous()?, &op).map(Some)
+        self.0.vjp(&x.detach(), grad).map(Some).map_err(Error::into_candle)
     }
 }
 

@@ -3,7 +3,11 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 
 use super::{f32_slice, is_fast};
-use crate::{Result, error::check_shapes, gemm::in_pieces};
+use crate::{
+    Result,
+    error::{Error, check_shapes},
+    gemm::in_pieces,
+};
 
 /// Nearest-neighbour upsampling by two: `x: (B, C, H, W)`; returns `(B, C, 2H, 2W)`. Linear, so that it is its own jvp.
 ///
@@ -20,6 +24,21 @@ pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {
     let pixels = x.reshape((batch, channels, height, 1, width, 1))?;
     let squares = pixels.broadcast_as((batch, channels, height, 2, width, 2))?.contiguous()?;
     Ok(squares.reshape((batch, channels, 2 * height, 2 * width))?)
+}
+
+/// The sum of every 2x2 pixels, the transpose of [`upsample_nearest_2x`]: `x: (B, C, 2H, 2W)`; returns `(B, C, H, W)`.
+///
+/// # Errors
+///
+/// When `x` has not four dimensions, or an odd height or width.
+pub fn sum_pool_2x(x: &Tensor) -> Result<Tensor> {
+    let fits = matches!(x.dims(), [_, _, height, width] if height % 2 == 0 && width % 2 == 0);
+    check_shapes(fits, "sum-pool-2x", || "needs (B, C, 2H, 2W)".into(), &[x.shape()])?;
+    if is_fast(x) {
+        return Ok(x.contiguous()?.apply_op1_no_bwd(&SumPool)?);
+    }
+    let (batch, channels, height, width) = x.dims4()?;
+    Ok(x.reshape((batch, channels, height / 2, 2, width / 2, 2))?.sum(5)?.sum(3)?)
 }
 
 struct Upsample;
@@ -45,7 +64,7 @@ impl CustomOp1 for Upsample {
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        grad.contiguous()?.apply_op1_no_bwd(&SumPool).map(Some)
+        sum_pool_2x(grad).map(Some).map_err(Error::into_candle)
     }
 }
 
@@ -83,6 +102,8 @@ mod tests {
         let fast = (upsample_nearest_2x(&x)? * &weights)?.sum_all()?.backward()?;
         let slow = (upsample_nearest_2x(&x64)? * weights.to_dtype(DType::F64)?)?.sum_all()?.backward()?;
         assert_close(fast.get(&x).expect("gradient"), slow.get(&x).expect("gradient"), 1e-6);
+        assert_close(&sum_pool_2x(&weights)?, &sum_pool_2x(&weights.to_dtype(DType::F64)?)?, 1e-6);
+        assert!(sum_pool_2x(&random(&[1, 1, 3, 4], 3)?).is_err());
         Ok(())
     }
 }

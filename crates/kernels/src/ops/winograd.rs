@@ -38,6 +38,42 @@ pub(crate) struct Winograd {
     pub(crate) width: usize,
 }
 
+/// Where kernels come from: a weight `(O, C, 3, 3)` of a convolution from C to O channels.
+#[derive(Clone, Copy)]
+pub(crate) enum Kernels<'a> {
+    /// As it stands.
+    Stored(&'a [f32]),
+    /// Of the convolution from O to C channels that takes gradients back: each turned by half a turn, inputs and outputs
+    /// exchanged.
+    Turned(&'a [f32]),
+}
+
+impl Kernels<'_> {
+    /// The nine taps of up to [`LANES`] kernels, from input channel `first` on, that make one output channel; `memory` for
+    /// those that do not lie so.
+    #[inline(always)]
+    fn block<'a>(
+        &'a self,
+        sizes: Winograd,
+        output: usize,
+        first: usize,
+        memory: &'a mut [f32; 9 * LANES],
+    ) -> &'a [f32] {
+        let count = LANES.min(sizes.channels - first);
+        match self {
+            Self::Stored(weight) => &weight[9 * (output * sizes.channels + first)..][..9 * count],
+            Self::Turned(weight) => {
+                let (memory, _) = memory.as_chunks_mut::<9>();
+                for (input, turned) in (first..).zip(&mut memory[..count]) {
+                    turned.copy_from_slice(&weight[9 * (input * sizes.out_channels + output)..][..9]);
+                    turned.reverse();
+                }
+                memory[..count].as_flattened()
+            }
+        }
+    }
+}
+
 /// The factors and products of the 16 matrix products.
 struct Buffers<'a> {
     kernels: &'a mut [f32],
@@ -65,9 +101,9 @@ impl Winograd {
         self.height.is_multiple_of(2) && self.width.is_multiple_of(2) && self.height * self.width >= MIN_AREA
     }
 
-    /// Convolves images `(C, H, W)`: `x: (B, C, H, W)`, `weight: (O, C, 3, 3)`; returns `(B, O, H, W)`.
-    pub(super) fn forward(self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        self.convolve(x, weight, bias, self.block(), self.strip())
+    /// Convolves images `(C, H, W)`: `x: (B, C, H, W)`; returns `(B, O, H, W)`.
+    pub(super) fn convolve(self, x: &[f32], weight: Kernels, bias: Option<&[f32]>) -> Vec<f32> {
+        self.convolve_by(x, weight, bias, (self.block(), self.strip()))
     }
 
     /// Output channels whose kernels are transformed together.
@@ -87,7 +123,7 @@ impl Winograd {
     }
 
     /// Works on blocks of output channels and strips of tile rows, so that what is transformed stays small.
-    fn convolve(self, x: &[f32], weight: &[f32], bias: Option<&[f32]>, block: usize, strip: usize) -> Vec<f32> {
+    fn convolve_by(self, x: &[f32], weight: Kernels, bias: Option<&[f32]>, (block, strip): (usize, usize)) -> Vec<f32> {
         let (channels, tiles) = (self.channels, strip * (self.width / 2));
         let mut y = zeros(x.len() / channels * self.out_channels);
         let sizes = [block * channels, channels * tiles, block * tiles].map(|numbers| POSITIONS * numbers);
@@ -100,15 +136,15 @@ impl Winograd {
     fn convolve_in(
         self,
         buffers: &mut Buffers,
-        (x, weight, bias): (&[f32], &[f32], Option<&[f32]>),
+        (x, weight, bias): (&[f32], Kernels, Option<&[f32]>),
         (block, strip): (usize, usize),
         y: &mut [f32],
     ) {
         let Self { channels, out_channels, height, width } = self;
         let area = height * width;
-        for (first, weight) in weight.chunks(9 * channels * block).enumerate().map(|(i, w)| (i * block, w)) {
-            let outputs = first..first + weight.len() / (9 * channels);
-            self.transform_kernels(weight, &mut buffers.kernels[..POSITIONS * outputs.len() * channels]);
+        for first in (0..out_channels).step_by(block) {
+            let outputs = first..(first + block).min(out_channels);
+            self.transform_kernels(weight, outputs.clone(), buffers.kernels);
             let bias = bias.map(|bias| &bias[outputs.clone()]);
             for (x, y) in x.chunks(channels * area).zip(y.chunks_mut(out_channels * area)) {
                 let y = &mut y[outputs.start * area..outputs.end * area];
@@ -161,22 +197,21 @@ impl Winograd {
         });
     }
 
-    /// G g Gᵀ of every kernel: `weight: (O, C, 3, 3)` to `kernels: (16, O, C)`.
-    fn transform_kernels(self, weight: &[f32], kernels: &mut [f32]) {
-        let per_output = 9 * self.channels;
-        rows(kernels, weight.len() / per_output, self.channels)
-            .into_par_iter()
-            .zip(weight.par_chunks(per_output))
-            .for_each(|(mut row, weight)| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for (block, g) in weight.chunks(9 * LANES).enumerate() {
-                            transform_kernel_block(g, block * LANES, &mut row);
-                        }
-                    },
-                );
-            });
+    /// G g Gᵀ of every kernel of some output channels, to `kernels: (16, outputs, C)`.
+    fn transform_kernels(self, weight: Kernels, outputs: Range<usize>, kernels: &mut [f32]) {
+        let kernels = &mut kernels[..POSITIONS * outputs.len() * self.channels];
+        rows(kernels, outputs.len(), self.channels).into_par_iter().zip(outputs).for_each(|(mut row, output)| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    let mut memory = [0.0; 9 * LANES];
+                    for first in (0..self.channels).step_by(LANES) {
+                        let g = weight.block(self, output, first, &mut memory);
+                        transform_kernel_block(g, first, &mut row);
+                    }
+                },
+            );
+        });
     }
 }
 
@@ -313,10 +348,25 @@ mod tests {
         let (x, weight, bias) = (flat(&x)?, flat(&weight)?, flat(&bias)?);
         for (block, strip) in [(5, 5), (2, 5), (5, 2), (2, 3), (1, 1)] {
             for (bias, expected) in [(None, &expected), (Some(bias.as_slice()), &with_bias)] {
-                let y = sizes.convolve(&x, &weight, bias, block, strip);
+                let y = sizes.convolve_by(&x, Kernels::Stored(&weight), bias, (block, strip));
                 let y = Tensor::from_vec(y, (2, 5, 10, 6), &candle_core::Device::Cpu)?;
                 assert_close(&y, expected, 1e-6);
             }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn turned_kernels_give_the_transposed_convolution() -> Result<()> {
+        let sizes = Winograd { channels: 21, out_channels: 5, height: 10, width: 6 };
+        let (gradient, weight) = (random(&[2, 21, 10, 6], 1)?, random(&[21, 5, 3, 3], 2)?);
+        let f64s = |t: &Tensor| t.to_dtype(DType::F64);
+        let expected = f64s(&gradient)?.conv_transpose2d(&f64s(&weight)?, 1, 0, 1, 1)?;
+        let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
+        let (gradient, weight) = (flat(&gradient)?, flat(&weight)?);
+        for cut in [(5, 5), (2, 3)] {
+            let of_x = sizes.convolve_by(&gradient, Kernels::Turned(&weight), None, cut);
+            assert_close(&Tensor::from_vec(of_x, (2, 5, 10, 6), &candle_core::Device::Cpu)?, &expected, 1e-6);
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! ⟨J v, w⟩ = ⟨v, Jᵀ w⟩ for every operation: forward mode (jvp of a [`Dual`]) against reverse mode (candle's backward,
-//! with the vjp of the operation).
+//! ⟨J v, w⟩ = ⟨v, Jᵀ w⟩ for every operation: forward mode (jvp of a [`Dual`]) against reverse mode, both candle's backward
+//! with the vjp of the operation, and the record of a [`Taped`].
 //!
 //! The two sides are computed by different code, so that one wrong index in either shows. How far rounding alone may take
 //! them apart: let each element of J v, and of Jᵀ w, be a sum of at most n products, each computed to k roundings. Then
@@ -18,8 +18,8 @@ use std::slice::from_ref;
 
 use candle_core::{Tensor, Var};
 use memscope_kernels::{
-    Dual, Value,
-    ops::{Activation, AttentionMask, Conv2d, Linear, Norm, swap_last, upsample_nearest_2x},
+    Dual, Record, Taped, Value,
+    ops::{Activation, AttentionMask, Conv2d, Linear, Norm, sum_pool_2x, swap_last, upsample_nearest_2x},
 };
 use proptest::prelude::*;
 
@@ -57,6 +57,23 @@ fn check(operation: &impl Operation, inputs: &[Tensor], bound: &Bound, random: &
         let right: f64 = variables.iter().zip(&tangents).map(of_input).sum();
         let tolerance = 2.0 * bound.roundings as f64 * ROUNDOFF * bound.size * size_of_v * norm(&w);
         assert!((left - right).abs() <= tolerance, "{left} and {right} differ by more than {tolerance:.1e}");
+
+        let variables: Vec<Taped> = inputs.iter().map(Taped::variable).collect();
+        let records: Vec<Record> = variables.iter().map(Taped::record).collect();
+        let output = operation.apply(&variables).unwrap();
+        assert_eq!(
+            norm(&(output.primal() - &plain).unwrap()),
+            0.0,
+            "the primal of a recorded value is the plain value"
+        );
+        let gradients = output.record().vjp(&w, &records.iter().collect::<Vec<_>>()).unwrap();
+        let taped: f64 = gradients.iter().zip(&tangents).map(|(g, v)| inner(g.as_ref().expect("a gradient"), v)).sum();
+        assert!((left - taped).abs() <= tolerance, "{left} and {taped} differ by more than {tolerance:.1e}");
+        // One gradient alone is the same.
+        for (i, record) in records.iter().enumerate() {
+            let alone = output.record().vjp(&w, &[record]).unwrap().remove(0).expect("a gradient");
+            assert_eq!(norm(&(alone - gradients[i].as_ref().unwrap()).unwrap()), 0.0);
+        }
     }
 }
 
@@ -128,13 +145,13 @@ impl Operation for Shift {
 
 impl Operation for Swap {
     fn apply<V: Value>(&self, inputs: &[V]) -> memscope_kernels::Result<V> {
-        inputs[0].linear_map(swap_last)
+        inputs[0].linear_map(swap_last, swap_last)
     }
 }
 
 impl Operation for Upsample {
     fn apply<V: Value>(&self, inputs: &[V]) -> memscope_kernels::Result<V> {
-        inputs[0].linear_map(upsample_nearest_2x)
+        inputs[0].linear_map(upsample_nearest_2x, sum_pool_2x)
     }
 }
 

@@ -19,7 +19,7 @@ const ACTIVATION_BYTES: u64 = size_of::<f32>() as u64;
 
 impl Blueprint {
     /// What a workload needs, in bytes, with weights kept as `storage`; activations are f32. Network calls follow one
-    /// another, so that only the largest counts.
+    /// another, so that only the largest counts. What traces keep is part of it as far as [`Workload::trace_memory`] allows.
     pub fn memory(&self, work: &Workload, storage: DType) -> MemoryNeed {
         let parameters = self.parameters();
         let number = storage.size_in_bytes() as u64;
@@ -43,20 +43,21 @@ impl Blueprint {
     fn pass_numbers(&self, work: &Workload, group: &PassGroup, storage: DType) -> u64 {
         if !self.is_small() {
             let samples = if group.pass == Pass::Prediction { 1 } else { group.samples_per_call.least() };
-            return self.unet_tally(tally(group.pass, samples, storage)).peak();
+            return self.unet_tally(tally(group.pass, samples, storage)).peak()
+                + self.kept_bytes(work, group) / ACTIVATION_BYTES;
         }
         let samples = work.samples(group);
         let part = Tally::new(group.pass, parts::size(samples), 1, storage != DType::F32);
-        self.unet_tally(part).peak() * parts::parallel(samples) as u64
+        self.unet_tally(part).peak() * parts::parallel(samples) as u64 + self.kept_bytes(work, group) / ACTIVATION_BYTES
     }
 
-    /// Refuses a workload that does not fit into what is available, before anything is loaded.
+    /// Refuses a workload that does not fit into what is available, before anything is loaded. Traces need not keep anything.
     ///
     /// # Errors
     ///
     /// When it needs more, with what it needs and what there is.
     pub fn check_memory(&self, work: &Workload, storage: DType, available: AvailableMemory) -> Result<()> {
-        let need = self.memory(work, storage);
+        let need = self.memory(&Workload { trace_memory: 0, ..work.clone() }, storage);
         if need.total() <= available.bytes {
             return Ok(());
         }

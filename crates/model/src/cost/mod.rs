@@ -9,6 +9,7 @@ mod flops;
 mod memory;
 mod tally;
 mod text_encoder;
+mod trace;
 mod unet;
 mod vae;
 mod workload;
@@ -17,6 +18,7 @@ pub use crate::memory_need::MemoryNeed;
 pub use calibrate::Speed;
 pub use candle_core::DType;
 pub use flops::Flops;
+pub use trace::{KeptSteps, StepCost, steps_to_keep};
 pub use workload::{Pass, PassGroup, SamplesPerCall, Workload};
 
 pub(crate) use tally::Tally;

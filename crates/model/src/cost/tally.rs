@@ -60,12 +60,35 @@ pub(crate) struct Tally {
     parameters: u64,
     held: u64,
     peak: u64,
+    /// What the step under way has kept for its way back.
+    kept: u64,
+    steps: Vec<StepTally>,
+}
+
+/// The counts of one step of a network, for all samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct StepTally {
+    pub(crate) flops: Flops,
+    /// Numbers that its way back needs.
+    pub(crate) kept: u64,
 }
 
 impl Tally {
     /// A pass of `samples` together on `threads` cores; `widens` when weights are stored narrower than f32.
     pub(crate) fn new(pass: Pass, samples: usize, threads: usize, widens: bool) -> Self {
-        Self { pass, samples, threads, widens, levels: vec![], level: 0, parameters: 0, held: 0, peak: 0 }
+        Self {
+            pass,
+            samples,
+            threads,
+            widens,
+            levels: vec![],
+            level: 0,
+            parameters: 0,
+            held: 0,
+            peak: 0,
+            kept: 0,
+            steps: vec![],
+        }
     }
 
     /// A pass of one sample, on one core.
@@ -107,29 +130,55 @@ impl Tally {
     /// A value that stays until its scope ends.
     pub(crate) fn hold(&mut self, value: Shape) -> Shape {
         self.held += self.numbers_of(value);
-        self.peak = self.peak.max(self.held);
+        self.look(0);
         value
     }
 
-    /// Whether what has been computed stays for the way back.
-    fn keeps(&self) -> bool {
-        matches!(self.pass, Pass::Vjp | Pass::CheckpointedVjp)
+    /// Whether all that has been computed stays for the way back.
+    fn keeps_all(&self) -> bool {
+        self.pass == Pass::Vjp
+    }
+
+    /// Steps of the network.
+    pub(crate) fn steps(&self) -> &[StepTally] {
+        &self.steps
     }
 
     /// One step of the network: a trace forgets all but its result.
     pub(crate) fn step(&mut self, f: impl FnOnce(&mut Self) -> Shape) -> Shape {
-        let before = self.held;
+        let (before, flops) = (self.held, self.flops());
         let result = f(self);
+        let computed = self.flops() + flops.scaled(-1.0);
+        self.steps.push(StepTally { flops: computed, kept: std::mem::take(&mut self.kept) });
         if self.pass == Pass::CheckpointedVjp {
             self.held = before + self.numbers_of(result);
         }
         result
     }
 
+    /// A value that the way back needs.
+    fn keep(&mut self, value: Shape) {
+        self.kept += self.samples as u64 * value.len();
+    }
+
+    /// Sees whether more is held than ever before. What the way back of a step needs is there beside what the step has under
+    /// way, in either direction.
+    fn look(&mut self, numbers: u64) {
+        let kept = if self.pass == Pass::CheckpointedVjp { self.kept } else { 0 };
+        self.peak = self.peak.max(self.held + kept + numbers);
+    }
+
     /// A value that is dropped within its scope.
     pub(crate) fn free(&mut self, value: Shape) {
-        if !self.keeps() {
+        if !self.keeps_all() {
             self.held = self.held.saturating_sub(self.numbers_of(value));
+        }
+    }
+
+    /// What a step was given and nobody else waits for; a trace keeps it.
+    pub(crate) fn free_input(&mut self, value: Shape) {
+        if self.pass != Pass::CheckpointedVjp {
+            self.free(value);
         }
     }
 
@@ -137,7 +186,7 @@ impl Tally {
     pub(crate) fn scope(&mut self, f: impl FnOnce(&mut Self) -> Shape) -> Shape {
         let before = self.held;
         let result = f(self);
-        if !self.keeps() {
+        if !self.keeps_all() {
             self.held = before + self.numbers_of(result);
         }
         result
@@ -152,7 +201,7 @@ impl Tally {
 
     /// Memory within one operation, in numbers.
     pub(crate) fn temporary(&mut self, numbers: usize) {
-        self.peak = self.peak.max(self.held + numbers as u64);
+        self.look(numbers as u64);
     }
 
     fn numbers_of(&self, value: Shape) -> u64 {
@@ -182,6 +231,7 @@ impl Tally {
     /// A norm with one scale and shift per channel.
     pub(crate) fn norm(&mut self, x: Shape) -> Shape {
         self.weights(x.channels, x.channels);
+        self.keep(x);
         self.hold(x)
     }
 
@@ -216,8 +266,22 @@ impl Tally {
         y
     }
 
+    /// A gated unit: half as many channels as `x`.
+    pub(crate) fn gate(&mut self, x: Shape) -> Shape {
+        self.keep(x);
+        self.hold(Shape { channels: x.channels / 2, ..x })
+    }
+
     /// Attention of the queries over `keys` tokens of the same width.
-    pub(crate) fn attend(&mut self, queries: Shape, keys: usize) -> Shape {
+    pub(crate) fn attend(&mut self, queries: Shape, keys: usize, heads: usize) -> Shape {
+        // Queries and the result, keys and values, the softmax of every query.
+        for value in [queries, queries] {
+            self.keep(value);
+        }
+        for _ in 0..2 {
+            self.keep(Shape::tokens(keys, queries.channels));
+        }
+        self.keep(Shape::tokens(queries.area(), 2 * heads));
         let products = 2.0 * 2.0 * queries.len() as f64 * keys as f64;
         self.count(Flops { attention: products, ..Flops::default() });
         let y = self.hold(queries);

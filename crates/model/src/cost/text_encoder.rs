@@ -34,7 +34,7 @@ fn layer(t: &mut Tally, shape: &TextShape, x: Shape) -> Shape {
         t.dense(x, shape.width, Bias::With);
     }
     // Masked scores are computed, too.
-    t.attend(x, shape.context_length);
+    t.attend(x, shape.context_length, shape.heads);
     t.dense(x, shape.width, Bias::With);
     t.pointwise(x);
     t.norm(x);

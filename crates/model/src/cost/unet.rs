@@ -4,7 +4,7 @@ use super::{
     Tally,
     tally::{Bias, Kernels, Shape},
 };
-use crate::unet::{BodyPlan, Skip, UNetShape};
+use crate::unet::{BodyPlan, CrossAttentionLayer, Skip, UNetShape};
 
 /// A latent of this size under a prompt of `context` tokens.
 pub(crate) fn unet(t: &mut Tally, shape: &UNetShape, (height, width): (usize, usize), context: usize) {
@@ -31,14 +31,14 @@ pub(crate) fn unet(t: &mut Tally, shape: &UNetShape, (height, width): (usize, us
         h = t.step(|t| match skip {
             Some(skip) => {
                 let both = t.hold(Shape { channels: h.channels + skip.channels, ..h });
-                t.free(skip);
-                t.free(h);
+                t.free_input(skip);
+                t.free_input(h);
                 t.replace(both, |t| walk.body(t, both, &step.body))
             }
             None => walk.body(t, h, &step.body),
         });
         if skip.is_none() && !stays {
-            t.free(arrives);
+            t.free_input(arrives);
         }
         stays = step.skip == Skip::Leave;
         if stays {
@@ -60,7 +60,7 @@ impl Walk<'_> {
             BodyPlan::Layer { outputs, transformer, .. } => {
                 let h = t.scope(|t| self.resnet(t, x, *outputs));
                 match transformer {
-                    Some(transformer) => t.replace(h, |t| self.transformer(t, h, transformer.layers.len())),
+                    Some(transformer) => t.replace(h, |t| self.transformer(t, h, &transformer.layers)),
                     None => h,
                 }
             }
@@ -94,43 +94,43 @@ impl Walk<'_> {
         t.pointwise(h)
     }
 
-    fn transformer(&self, t: &mut Tally, x: Shape, layers: usize) -> Shape {
+    fn transformer(&self, t: &mut Tally, x: Shape, layers: &[CrossAttentionLayer]) -> Shape {
         let tokens = Shape::tokens(x.area(), x.channels);
         t.scope(|t| {
             t.norm(x);
             t.pointwise(tokens)
         });
         let mut h = t.dense(tokens, x.channels, Bias::With);
-        for _ in 0..layers {
-            h = t.replace(h, |t| self.transformer_layer(t, h));
+        for layer in layers {
+            h = t.replace(h, |t| self.transformer_layer(t, h, layer.heads));
         }
         t.dense(h, x.channels, Bias::With);
         t.pointwise(x);
         t.pointwise(x)
     }
 
-    fn transformer_layer(&self, t: &mut Tally, x: Shape) -> Shape {
+    fn transformer_layer(&self, t: &mut Tally, x: Shape, heads: usize) -> Shape {
         t.norm(x);
-        Self::attention(t, x, x);
+        Self::attention(t, x, x, heads);
         t.norm(x);
-        Self::attention(t, x, self.context);
+        Self::attention(t, x, self.context, heads);
         let inner = t.scope(|t| {
             let h = t.norm(x);
             let h = t.replace(h, |t| t.dense(x, 8 * x.channels, Bias::With));
-            t.replace(h, |t| t.pointwise(Shape { channels: 4 * x.channels, ..x }))
+            t.replace(h, |t| t.gate(h))
         });
         t.dense(inner, x.channels, Bias::With);
         t.pointwise(x)
     }
 
     /// Attention and the sum behind it.
-    fn attention(t: &mut Tally, x: Shape, over: Shape) -> Shape {
+    fn attention(t: &mut Tally, x: Shape, over: Shape, heads: usize) -> Shape {
         t.scope(|t| {
             t.scope(|t| {
                 t.dense(over, x.channels, Bias::Without);
                 t.dense(over, x.channels, Bias::Without);
                 t.dense(x, x.channels, Bias::Without);
-                t.attend(x, over.area());
+                t.attend(x, over.area(), heads);
                 t.dense(x, x.channels, Bias::With)
             });
             t.pointwise(x)

@@ -113,7 +113,7 @@ fn attention(t: &mut Tally, x: Shape) -> Shape {
     for _ in 0..3 {
         t.dense(tokens, x.channels, Bias::With);
     }
-    t.attend(tokens, x.area());
+    t.attend(tokens, x.area(), 1);
     // Scores, what the softmax makes of them, and one more of that size within it.
     t.temporary(3 * x.area() * x.area());
     t.dense(tokens, x.channels, Bias::With);

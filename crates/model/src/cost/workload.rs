@@ -16,7 +16,8 @@ pub enum Pass {
     Jvp,
     /// Values, all of them kept for the vector-Jacobian product that follows (reverse mode).
     Vjp,
-    /// Reverse mode with activation checkpointing, see [`Trace`](crate::unet::Trace).
+    /// Reverse mode with activation checkpointing, see [`Trace`](crate::unet::Trace): what is not kept, for which
+    /// [`Workload::trace_memory`] is there, is computed twice.
     CheckpointedVjp,
 }
 
@@ -25,12 +26,11 @@ impl Pass {
 
     /// The operations of a pass, from those of a prediction. A frozen layer runs once more, for the tangent or for the
     /// gradient by its input; attention adds five products to its two: P again, and with tangents dq kᵀ, q dkᵀ, dP v,
-    /// P dv, or as many for the gradients. With checkpointing the values are computed twice.
+    /// P dv, or as many for the gradients.
     fn flops(self, prediction: Flops) -> Flops {
         match self {
             Self::Prediction => prediction,
-            Self::Jvp | Self::Vjp => prediction.times(2.0, 2.0, 3.5),
-            Self::CheckpointedVjp => prediction.times(3.0, 3.0, 4.5),
+            Self::Jvp | Self::Vjp | Self::CheckpointedVjp => prediction.times(2.0, 2.0, 3.5),
         }
     }
 }
@@ -78,6 +78,8 @@ pub struct Workload {
     pub encodings: usize,
     /// Prompts that are measured together.
     pub batch: usize,
+    /// Bytes that all traces of a network call may keep together, see [`Blueprint::trace_memory`].
+    pub trace_memory: u64,
 }
 
 impl Workload {
@@ -108,7 +110,10 @@ impl Blueprint {
     /// The operations of a workload.
     pub fn flops(&self, work: &Workload) -> Flops {
         let prediction = self.prediction_flops();
-        let passes = work.passes.iter().map(|group| group.pass.flops(prediction).scaled(group.calls as f64));
+        let passes = work
+            .passes
+            .iter()
+            .map(|group| (group.pass.flops(prediction) + self.computed_again(work, group)).scaled(group.calls as f64));
         let prompts = self.prompt_flops().scaled(work.prompts as f64);
         passes.sum::<Flops>() + prompts + self.picture_flops(work)
     }
@@ -125,13 +130,16 @@ impl Blueprint {
     /// The seconds a workload takes at a speed: its networks, not the arithmetic on their answers.
     pub fn seconds(&self, work: &Workload, speed: &Speed) -> f64 {
         let tally = self.unet_tally(Tally::of_one(Pass::Prediction));
+        let prediction = tally.flops();
         let of_pass = |pass: Pass| {
             let levels: Vec<Flops> = tally.levels().iter().map(|level| pass.flops(*level)).collect();
             speed.seconds(&levels)
         };
         let known: [OnceCell<f64>; Pass::ALL.len()] = Default::default();
         let passes = work.passes.iter().map(|group| {
-            let seconds = *known[group.pass as usize].get_or_init(|| of_pass(group.pass));
+            let seconds_of = |pass: Pass| *known[pass as usize].get_or_init(|| of_pass(pass));
+            let again = self.computed_again(work, group).total() / prediction.total();
+            let seconds = seconds_of(group.pass) + again * seconds_of(Pass::Prediction);
             let idle = if self.is_small() { parts::idle_factor(work.samples(group)) } else { 1.0 };
             group.calls as f64 * seconds * idle
         });

@@ -14,6 +14,7 @@ use crate::{
     execution::{Execution, NetworkDtype, Place},
     files::ModelFiles,
     fingerprint::fingerprint,
+    memory::available_memory,
     origin::WeightsOrigin,
     pipeline::EmptyPrompt,
     prompt::PromptEmbedding,
@@ -22,7 +23,7 @@ use crate::{
     text_encoder::{TextEncoder, TextShape},
     text_fix::TextFix,
     tokenizer::{PromptTokenizer, TokenizerFiles, Tokens},
-    unet::UNet,
+    unet::{TraceMemory, UNet},
     vae::Vae,
     vae_encoder::VaeEncoder,
 };
@@ -42,6 +43,7 @@ pub struct LatentDiffusion {
     vae_encoder: OnceLock<VaeEncoder>,
     /// Samples that the UNet has been asked for.
     predicted: AtomicUsize,
+    trace_memory: TraceMemory,
 }
 
 /// How a model is loaded; by default in f32 on the device that is there, with the protocol's schedule.
@@ -76,9 +78,12 @@ impl LatentDiffusion {
     ///
     /// # Errors
     ///
-    /// As [`Self::load_with`].
+    /// As [`Self::load_with`], and when [`MEMORY_VARIABLE`](crate::memory::MEMORY_VARIABLE) is no amount of memory.
     pub fn build(blueprint: Blueprint, execution: Execution) -> Result<Self> {
         let place = Place::open(execution)?;
+        // Before the weights take theirs. What a GPU has left is not known.
+        let available = if place.device.is_cpu() { available_memory()? } else { None };
+        let trace_memory = available.map_or(0, |available| blueprint.trace_memory(place.dtype, available));
         let files = blueprint.files();
         let text_encoders = Some(Arc::new(text_encoders(&blueprint, &place)?));
         let tokenizers =
@@ -101,6 +106,7 @@ impl LatentDiffusion {
             vae,
             vae_encoder,
             predicted: AtomicUsize::new(0),
+            trace_memory: TraceMemory::new(trace_memory),
         })
     }
 

@@ -7,10 +7,11 @@ use memscope_kernels::{Value, parts};
 
 use super::LatentDiffusion;
 use crate::{
+    cost::steps_to_keep,
     error::{Error, Result},
     prediction::Prediction,
     prompt::{PromptBatch, PromptEmbedding},
-    unet::{AttentionObserver, Trace},
+    unet::{AttentionObserver, Keep, Trace, TraceMemory},
 };
 
 /// What the network is given for one prediction: a latent, its timestep and a prompt.
@@ -95,15 +96,48 @@ impl LatentDiffusion {
         self.unet.forward(x, timesteps, prompts, observer)
     }
 
-    /// The network's raw output, ready for reverse mode in little memory, see [`UNet::trace`](crate::UNet::trace).
+    /// The network's raw output, ready for reverse mode, see [`UNet::trace`](crate::UNet::trace). What the memory that was
+    /// free when the model was loaded has room for ([`Blueprint::trace_memory`](crate::Blueprint::trace_memory)), beside other
+    /// traces that are alive, is kept for the way back.
     ///
     /// # Errors
     ///
     /// As [`UNet::trace`](crate::UNet::trace).
     pub fn trace(&self, x: &Tensor, timesteps: &[usize], prompts: impl Into<PromptBatch>) -> Result<Trace<'_>> {
+        self.trace_within(x, timesteps, prompts, &self.trace_memory)
+    }
+
+    /// The same with other memory for what is kept: at most `bytes`, whatever other traces keep.
+    ///
+    /// # Errors
+    ///
+    /// As [`UNet::trace`](crate::UNet::trace).
+    pub fn trace_keeping(
+        &self,
+        x: &Tensor,
+        timesteps: &[usize],
+        prompts: impl Into<PromptBatch>,
+        bytes: u64,
+    ) -> Result<Trace<'_>> {
+        self.trace_within(x, timesteps, prompts, &TraceMemory::new(bytes))
+    }
+
+    fn trace_within(
+        &self,
+        x: &Tensor,
+        timesteps: &[usize],
+        prompts: impl Into<PromptBatch>,
+        memory: &TraceMemory,
+    ) -> Result<Trace<'_>> {
         let prompts = prompts.into();
         self.count(&prompts.context)?;
-        self.unet.trace(x, timesteps, prompts)
+        let ((_, _, height, width), (samples, tokens, _)) = (x.dims4()?, prompts.context.dims3()?);
+        let costs = self.blueprint.step_costs(samples, (height, width), tokens, x.dtype());
+        let (steps, lease) = memory.lend(|left| {
+            let kept = steps_to_keep(&costs, left);
+            (kept.steps, kept.bytes)
+        });
+        self.unet.trace(x, timesteps, prompts, Keep::some(steps, lease))
     }
 
     /// The predictions for a batch of inputs, in order.

@@ -159,7 +159,11 @@ impl Schedule {
         };
         let betas = Betas::from_config(config)?;
         let steps = config.size("num_train_timesteps", Some(1000), MOST_STEPS)?;
-        let clip_range = config.positive("clip_sample_range", 1.0, 1e6)? as f32;
+        // Without clipping nothing is asked of its range, which may then be infinite.
+        let clip = match clips(config, pipeline)? {
+            true => Some(config.positive("clip_sample_range", 1.0, 1e6)? as f32),
+            false => None,
+        };
         let alphas = match config.flag("rescale_betas_zero_snr", false)? {
             true => rescaled(&alphas_cumprod(steps, betas)),
             false => alphas_cumprod(steps, betas),
@@ -167,7 +171,7 @@ impl Schedule {
         Ok(Self {
             spacing,
             steps_offset: steps_offset(config, pipeline)?,
-            clip: clips(config, pipeline)?.then_some(clip_range),
+            clip,
             ..Self::new(alphas, config.flag("set_alpha_to_one", true)?, parameterization)
         })
     }

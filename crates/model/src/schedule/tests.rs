@@ -63,6 +63,7 @@ fn fields_are_treated_as_the_pipeline_treats_them() {
         (r#""steps_offset": null, "clip_sample": false"#, 981, false, 1.0),
         (r#""_class_name": "PNDMScheduler", "skip_prk_steps": true"#, 980, true, 1.0),
         (r#""lambda_min_clipped": -Infinity, "steps_offset": 1, "clip_sample": false"#, 981, false, 1.0),
+        (r#""clip_sample_range": Infinity, "steps_offset": 1, "clip_sample": false"#, 981, false, 1.0),
     ] {
         let schedule = read(&format!("{{{STABLE_DIFFUSION}, {fields}}}")).unwrap();
         assert_eq!(schedule.timesteps(50).unwrap()[0], first, "{fields}");

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{TokenizerError, files::Vocabulary};
 use crate::json;
 
+const CONFIG: &str = "tokenizer_config.json";
 const END_OF_TEXT: &str = "<|endoftext|>";
 const START_OF_TEXT: &str = "<|startoftext|>";
 
@@ -52,7 +53,8 @@ impl TokenizerSpec {
         if context_length < 2 {
             return Err(TokenizerError::ContextTooShort { context_length });
         }
-        let config = object("tokenizer_config.json", tokenizer_config)?;
+        let config = object(CONFIG, tokenizer_config)?;
+        check_settings(&config, context_length)?;
         let map = object("special_tokens_map.json", special_tokens_map)?;
         let added = added_tokens(&config)?;
         // As transformers: the decoder replaces the two files that older versions wrote in its place.
@@ -99,6 +101,25 @@ impl TokenizerSpec {
         }
         check_ids(&literals, vocab)?;
         Ok(Self { context_length, bos_id, eos_id, unk_id, pad_id: pad_id.filter(|&id| id != eos_id), literals })
+    }
+}
+
+/// Refuses settings that give prompts other ids than usual: padding or cutting on the left, and fewer tokens than the text
+/// encoder has positions, to which the pipeline pads (diffusers 0.42, `encode_prompt`). More tokens it cannot encode.
+fn check_settings(config: &Map<String, Value>, context_length: usize) -> Result<(), TokenizerError> {
+    let refuse = |what: String| Err(TokenizerError::Unsupported { file: CONFIG, what });
+    for side in ["padding_side", "truncation_side"] {
+        match config.get(side) {
+            None | Some(Value::Null) => {}
+            Some(value) if value == "right" => {}
+            Some(value) => return refuse(format!("{side} {}, not \"right\"", excerpt(&value.to_string()))),
+        }
+    }
+    match config.get("model_max_length").and_then(Value::as_f64) {
+        Some(most) if most < context_length as f64 => {
+            refuse(format!("model_max_length {most} where the text encoder has {context_length} positions"))
+        }
+        _ => Ok(()),
     }
 }
 

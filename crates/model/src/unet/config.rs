@@ -3,6 +3,7 @@
 use memscope_text::excerpt;
 use serde_json::Value;
 
+use super::layer_counts::LayerCounts;
 use crate::{config::Config, error::Result};
 
 /// The shape of a `UNet2DConditionModel` that this crate can build, checked from its config.json.
@@ -52,25 +53,25 @@ impl AddedShape {
 /// What stands between the way down and the way up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MidBlock {
-    /// ResNet, transformer, ResNet.
-    CrossAttention,
+    /// ResNet, a transformer of so many layers, ResNet.
+    CrossAttention(usize),
+    /// A ResNet alone (`UNetMidBlock2D`), as in SSD-1B.
+    ResNet,
     /// Nothing, as in compressed networks (`mid_block_type: null`).
     None,
 }
 
 /// One resolution of the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Level {
     /// Channels.
     pub channels: usize,
     /// Attention heads of its transformers.
     pub heads: usize,
-    /// Layers of each of its transformers.
-    pub transformer_layers: usize,
-    /// Whether its down block has cross-attention.
-    pub down_attention: bool,
-    /// Whether its up block has cross-attention.
-    pub up_attention: bool,
+    /// Layers of the transformer behind each ResNet of its down block; empty where it has no cross-attention.
+    pub down_layers: Vec<usize>,
+    /// The same of its up block.
+    pub up_layers: Vec<usize>,
 }
 
 /// How a transformer enters and leaves the image layout.
@@ -108,7 +109,6 @@ const FIXED: &[(&str, &[&str])] = &[
     ("resnet_out_scale_factor", &["1"]),
     ("resnet_skip_time_act", &["false", "null"]),
     ("resnet_time_scale_shift", &["\"default\""]),
-    ("reverse_transformer_layers_per_block", &["null"]),
     ("time_cond_proj_dim", &["null"]),
     ("time_embedding_act_fn", &["null"]),
     ("time_embedding_dim", &["null"]),
@@ -132,6 +132,7 @@ const KNOWN: &[&str] = &[
     "only_cross_attention",
     "out_channels",
     "projection_class_embeddings_input_dim",
+    "reverse_transformer_layers_per_block",
     "sample_size",
     "transformer_layers_per_block",
     "up_block_types",
@@ -143,7 +144,6 @@ const KNOWN: &[&str] = &[
 const MOST_LEVELS: usize = 8;
 const MOST_CHANNELS: usize = 8192;
 const MOST_LAYERS: usize = 16;
-const MOST_TRANSFORMER_LAYERS: usize = 64;
 const LARGEST_SAMPLE: usize = 512;
 
 /// Ignored as diffusers ignores them, with a word in the log: training tools leave their own fields (EMA decay, losses).
@@ -161,26 +161,31 @@ impl UNetShape {
             config.only(field, allowed)?;
         }
         note_others(config);
-        let levels = levels(config)?;
+        let channels = match config.mentions("block_out_channels") {
+            true => config.sizes("block_out_channels", MOST_CHANNELS, MOST_LEVELS)?,
+            false => vec![320, 640, 1280, 1280],
+        };
         let one_for_all = |field, default, most| {
-            let sizes = config.per_block(field, default, most, levels.len())?;
+            let sizes = config.per_block(field, default, most, channels.len())?;
             match sizes.iter().all(|size| *size == sizes[0]) {
                 true => Ok(sizes[0]),
                 false => Err(config.invalid(field, "must be the same for all blocks")),
             }
         };
+        let layers_per_block = one_for_all("layers_per_block", 2, MOST_LAYERS)?;
+        let (levels, mid_block) = levels(config, &channels, layers_per_block)?;
         let shape = Self {
             in_channels: config.size("in_channels", Some(4), 256)?,
             out_channels: config.size("out_channels", Some(4), 256)?,
             sample_size: config.size("sample_size", None, LARGEST_SAMPLE)?,
             context_width: one_for_all("cross_attention_dim", 1280, MOST_CHANNELS)?,
-            layers_per_block: one_for_all("layers_per_block", 2, MOST_LAYERS)?,
+            layers_per_block,
             norm_groups: config.size("norm_num_groups", Some(32), 1024)?,
             projection: match config.flag("use_linear_projection", false)? {
                 true => Projection::Linear,
                 false => Projection::Convolution,
             },
-            mid_block: mid_block(config)?,
+            mid_block,
             added: added(config)?,
             levels,
         };
@@ -209,9 +214,11 @@ impl UNetShape {
             let supported = format!("{}, as out_channels (more are for inpainting)", self.out_channels);
             return Err(config.unsupported("in_channels", &self.in_channels.into(), &supported));
         }
-        if self.mid_block == MidBlock::None && self.levels.iter().all(|level| !level.down_attention) {
+        let attends = matches!(self.mid_block, MidBlock::CrossAttention(_));
+        if !attends && self.levels.iter().all(|level| level.down_layers.is_empty()) {
             let supported = "networks that look at the prompt on the way down";
-            return Err(config.unsupported("mid_block_type", &Value::Null, supported));
+            let value = config.get("mid_block_type").unwrap_or(&Value::Null);
+            return Err(config.unsupported("mid_block_type", value, supported));
         }
         Ok(())
     }
@@ -237,16 +244,16 @@ fn added(config: &Config) -> Result<Option<AddedShape>> {
 }
 
 fn mid_block(config: &Config) -> Result<MidBlock> {
-    config.only("mid_block_type", &["\"UNetMidBlock2DCrossAttn\"", "null"])?;
-    Ok(if config.is_null("mid_block_type") { MidBlock::None } else { MidBlock::CrossAttention })
+    config.only("mid_block_type", &["\"UNetMidBlock2DCrossAttn\"", "\"UNetMidBlock2D\"", "null"])?;
+    Ok(match config.get("mid_block_type").and_then(Value::as_str) {
+        Some("UNetMidBlock2D") => MidBlock::ResNet,
+        _ if config.is_null("mid_block_type") => MidBlock::None,
+        _ => MidBlock::CrossAttention(1),
+    })
 }
 
-/// The resolutions. The defaults of their fields are those of `UNet2DConditionModel`.
-fn levels(config: &Config) -> Result<Vec<Level>> {
-    let channels = match config.mentions("block_out_channels") {
-        true => config.sizes("block_out_channels", MOST_CHANNELS, MOST_LEVELS)?,
-        false => vec![320, 640, 1280, 1280],
-    };
+/// The resolutions and the middle block. The defaults of their fields are those of `UNet2DConditionModel`.
+fn levels(config: &Config, channels: &[usize], layers_per_block: usize) -> Result<(Vec<Level>, MidBlock)> {
     let count = channels.len();
     let down = attention_blocks(
         config,
@@ -266,19 +273,29 @@ fn levels(config: &Config) -> Result<Vec<Level>> {
     )?;
     // diffusers' `attention_head_dim` means the *number* of heads (a misnomer kept for old models).
     let heads = config.per_block("attention_head_dim", 8, 1024, count)?;
-    let layers = config.per_block("transformer_layers_per_block", 1, MOST_TRANSFORMER_LAYERS, count)?;
     let only = config.get("only_cross_attention");
     if only.is_some_and(|only| only.as_bool() != Some(false) && !is_list_of_false(only)) {
         config.only("only_cross_attention", &["false"])?;
     }
-    let level = |i| Level {
+    // One transformer behind every ResNet; up blocks have one more than down blocks.
+    let transformers = |attend: &[bool], resnets: usize| -> Vec<usize> {
+        attend.iter().map(|attends| if *attends { resnets } else { 0 }).collect()
+    };
+    let mid = mid_block(config)?;
+    let counts = LayerCounts::read(
+        config,
+        &transformers(&down, layers_per_block),
+        usize::from(matches!(mid, MidBlock::CrossAttention(_))),
+        &transformers(&up, layers_per_block + 1),
+    )?;
+    let mid = if let MidBlock::CrossAttention(_) = mid { MidBlock::CrossAttention(counts.mid) } else { mid };
+    let level = |i: usize| Level {
         channels: channels[i],
         heads: heads[i],
-        transformer_layers: layers[i],
-        down_attention: down[i],
-        up_attention: up[count - 1 - i],
+        down_layers: counts.down[i].clone(),
+        up_layers: counts.up[count - 1 - i].clone(),
     };
-    Ok((0..count).map(level).collect())
+    Ok(((0..count).map(level).collect(), mid))
 }
 
 fn is_list_of_false(value: &Value) -> bool {

@@ -2,6 +2,8 @@
 
 mod build;
 mod config;
+mod keep;
+mod layer_counts;
 mod observer;
 mod plan;
 mod prepared;
@@ -12,10 +14,12 @@ mod trace;
 mod transformer;
 
 pub use config::{AddedShape, Level, MidBlock, Projection, UNetShape};
+pub use keep::Keep;
 pub use observer::{AttentionObserver, CrossAttentionLayer};
 pub use prepared::Prepared;
 pub use trace::{Gradients, Trace};
 
+pub(crate) use keep::TraceMemory;
 pub(crate) use plan::{BodyPlan, Skip};
 
 use candle_core::Tensor;
@@ -54,11 +58,14 @@ fn check_batch(latents: &Tensor, context: &Tensor) -> Result<()> {
 fn spread<V: Value>(x: &V, batch: usize) -> Result<V> {
     match x.primal().dim(0)? {
         samples if samples == batch => Ok(x.clone()),
-        _ => Ok(x.linear_map(|t| {
-            let mut dims = t.dims().to_vec();
-            dims[0] = batch;
-            Ok(t.broadcast_as(dims)?.contiguous()?)
-        })?),
+        _ => {
+            let repeat = move |t: &Tensor| {
+                let mut dims = t.dims().to_vec();
+                dims[0] = batch;
+                Ok(t.broadcast_as(dims)?.contiguous()?)
+            };
+            Ok(x.linear_map(repeat, |t| Ok(t.sum_keepdim(0)?))?)
+        }
     }
 }
 
@@ -114,7 +121,8 @@ impl UNet {
         Prepared::new(self, x, timesteps)
     }
 
-    /// The same forward pass for tensors, ready for reverse mode in little memory.
+    /// The same forward pass for tensors, ready for reverse mode; `keep` says for which steps in little time, the others
+    /// being in little memory.
     ///
     /// `x: (B, C, H, W)` or one latent for all prompts, `prompts` as in [`UNet::forward`]. Where the inputs come from is
     /// not part of the trace: gradients end at `x` and the prompts' `context`.
@@ -122,8 +130,14 @@ impl UNet {
     /// # Errors
     ///
     /// When the shapes do not fit one another or the network.
-    pub fn trace(&self, x: &Tensor, timesteps: &[usize], prompts: impl Into<PromptBatch>) -> Result<Trace<'_>> {
-        Trace::record(self, &x.detach(), timesteps, prompts.into().detach())
+    pub fn trace(
+        &self,
+        x: &Tensor,
+        timesteps: &[usize],
+        prompts: impl Into<PromptBatch>,
+        keep: Keep,
+    ) -> Result<Trace<'_>> {
+        Trace::record(self, &x.detach(), timesteps, prompts.into().detach(), keep)
     }
 
     /// The added conditions of prompts, `(B, A)`: `pooled: (B, P)`, `sizes` in pixels.
@@ -163,19 +177,17 @@ impl UNet {
         self.time.forward(timesteps, x.dtype(), x.device())
     }
 
-    /// Runs steps one after the other; `before` sees what each is about to be given.
+    /// Runs steps one after the other.
     fn fold<V: Value>(
         steps: &[Step],
         (mut h, mut skips): (V, Vec<V>),
         time: &Tensor,
         context: &V,
         observe: &mut Observe,
-        mut before: impl FnMut(&V, Option<&V>),
     ) -> Result<V> {
         check_batch(h.primal(), context.primal())?;
         for step in steps {
             let skip = if step.skip == Skip::Take { skips.pop() } else { None };
-            before(&h, skip.as_ref());
             h = step.forward(h, skip, time, context, observe)?;
             if step.skip == Skip::Leave {
                 skips.push(h.clone());

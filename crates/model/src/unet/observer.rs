@@ -52,11 +52,14 @@ impl<'a> Observe<'a> {
     /// The keys `(B, L, W)` of a cross-attention. A factor on a token's logits is the same factor on its key.
     pub(super) fn keys<V: Value>(&self, keys: V) -> Result<V> {
         let Some(factor) = &self.first_token else { return Ok(keys) };
-        Ok(keys.linear_map(|k| {
+        let factor = factor.clone();
+        let rescale = move |k: &Tensor| {
             let (tokens, factor) = (k.dim(1)?, factor.to_dtype(k.dtype())?);
             let first = k.narrow(1, 0, 1)?.broadcast_mul(&factor)?;
             Ok(if tokens == 1 { first } else { Tensor::cat(&[first, k.narrow(1, 1, tokens - 1)?], 1)? })
-        })?)
+        };
+        // A diagonal matrix is its own transpose.
+        Ok(keys.linear_map(rescale.clone(), rescale)?)
     }
 
     pub(super) fn cross_attention(&mut self, layer: &CrossAttentionLayer, q: &Tensor, k: &Tensor) -> Result<()> {

@@ -52,9 +52,7 @@ impl UNetShape {
         for level in 0..=deepest {
             plan.down(level);
         }
-        if self.mid_block == MidBlock::CrossAttention {
-            plan.mid();
-        }
+        plan.mid();
         let mut inputs = self.levels[deepest].channels;
         for level in (0..=deepest).rev() {
             plan.up(level, inputs);
@@ -94,32 +92,34 @@ impl PlanBuilder<'_> {
         self.push(BodyPlan::Convolution { path, inputs, outputs, stride }, Skip::Leave, level);
     }
 
-    /// Layer `index` of a block.
-    fn layer(&mut self, block: &str, index: usize, inputs: usize, (level, attends): (usize, bool), skip: Skip) {
-        let spec = self.shape.levels[level];
-        let transformer = attends.then(|| self.transformer(format!("{block}.attentions.{index}"), level));
+    /// Layer `index` of a block at a level; `layers` are those of its transformer, if it has one.
+    fn layer(&mut self, block: &str, index: usize, inputs: usize, (level, layers): (usize, Option<usize>), skip: Skip) {
+        let outputs = self.shape.levels[level].channels;
+        let transformer = layers.map(|layers| self.transformer(format!("{block}.attentions.{index}"), level, layers));
         let resnet = format!("{block}.resnets.{index}");
-        self.push(BodyPlan::Layer { resnet, inputs, outputs: spec.channels, transformer }, skip, level);
+        self.push(BodyPlan::Layer { resnet, inputs, outputs, transformer }, skip, level);
     }
 
-    fn transformer(&mut self, path: String, level: usize) -> TransformerPlan {
-        let spec = self.shape.levels[level];
+    fn transformer(&mut self, path: String, level: usize, layers: usize) -> TransformerPlan {
+        let spec = &self.shape.levels[level];
         let layer = |i| CrossAttentionLayer {
             index: self.attentions + i,
             path: format!("{path}.transformer_blocks.{i}.attn2"),
             heads: spec.heads,
         };
-        let layers = (0..spec.transformer_layers).map(layer).collect();
-        self.attentions += spec.transformer_layers;
-        TransformerPlan { path, width: spec.channels, layers }
+        let plan =
+            TransformerPlan { width: spec.channels, layers: (0..layers).map(layer).collect(), path: path.clone() };
+        self.attentions += layers;
+        plan
     }
 
     fn down(&mut self, level: usize) {
-        let spec = self.shape.levels[level];
+        let shape = self.shape;
+        let spec = &shape.levels[level];
         let block = format!("down_blocks.{level}");
         let mut inputs = self.shape.levels[level.saturating_sub(1)].channels;
         for i in 0..self.shape.layers_per_block {
-            self.layer(&block, i, inputs, (level, spec.down_attention), Skip::Leave);
+            self.layer(&block, i, inputs, (level, spec.down_layers.get(i).copied()), Skip::Leave);
             self.skips.push(spec.channels);
             inputs = spec.channels;
         }
@@ -131,18 +131,24 @@ impl PlanBuilder<'_> {
 
     fn mid(&mut self) {
         let level = self.shape.levels.len() - 1;
-        for (i, attends) in [true, false].into_iter().enumerate() {
-            self.layer("mid_block", i, self.shape.levels[level].channels, (level, attends), Skip::None);
+        let layers = match self.shape.mid_block {
+            MidBlock::CrossAttention(layers) => vec![Some(layers), None],
+            MidBlock::ResNet => vec![None],
+            MidBlock::None => vec![],
+        };
+        for (i, layers) in layers.into_iter().enumerate() {
+            self.layer("mid_block", i, self.shape.levels[level].channels, (level, layers), Skip::None);
         }
     }
 
     /// `inputs`: channels that arrive from below.
     fn up(&mut self, level: usize, mut inputs: usize) {
-        let spec = self.shape.levels[level];
+        let shape = self.shape;
+        let spec = &shape.levels[level];
         let block = format!("up_blocks.{}", self.shape.levels.len() - 1 - level);
         for i in 0..=self.shape.layers_per_block {
             let skip = self.skips.pop().unwrap_or_default();
-            self.layer(&block, i, inputs + skip, (level, spec.up_attention), Skip::Take);
+            self.layer(&block, i, inputs + skip, (level, spec.up_layers.get(i).copied()), Skip::Take);
             inputs = spec.channels;
         }
         if level > 0 {

@@ -109,6 +109,6 @@ impl<'a, V: Value> Prepared<'a, V> {
             }
             Waiting::Arrived(h) => (self.index, h.clone()),
         };
-        UNet::fold(&self.unet.steps[next..], (h, skips), &time, &context, observe, |_, _| ())
+        UNet::fold(&self.unet.steps[next..], (h, skips), &time, &context, observe)
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use memscope_kernels::{
     Value,
-    ops::{Activation, Conv2d, Norm, upsample_nearest_2x},
+    ops::{Activation, Conv2d, Norm, sum_pool_2x, upsample_nearest_2x},
 };
 
 use super::{
@@ -77,7 +77,7 @@ impl Step {
                 drop(h);
                 return Ok(Progress::NeedsPrompt(transformer, transformer.before_prompt(image)?));
             }
-            Body::Upsample(convolution) => h.linear_map(upsample_nearest_2x)?.through(convolution)?,
+            Body::Upsample(convolution) => h.linear_map(upsample_nearest_2x, sum_pool_2x)?.through(convolution)?,
             Body::Out(norm, convolution) => h.normalise(norm)?.activate(Activation::Silu)?.through(convolution)?,
         }))
     }

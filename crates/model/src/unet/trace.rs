@@ -1,10 +1,10 @@
-//! Reverse mode with activation checkpointing: a forward pass keeps what each step was given; the way back runs one step
-//! at a time again, differentiates it, and forgets it.
+//! Reverse mode with activation checkpointing: a forward pass keeps of each step what its way back needs, or only what it
+//! was given; the way back then runs such a step again, differentiates it, and forgets it.
 
-use candle_core::{Tensor, Var, backprop::GradStore};
-use memscope_kernels::ops::add;
+use candle_core::Tensor;
+use memscope_kernels::{Record, Taped, Value, ops::add};
 
-use super::{UNet, observer::Observe, plan::Skip, step::Step};
+use super::{UNet, check_batch, keep::Keep, observer::Observe, plan::Skip, step::Step};
 use crate::{
     error::{Error, Result},
     prompt::PromptBatch,
@@ -13,9 +13,10 @@ use crate::{
 /// A forward pass of the [`UNet`] that is ready for vector-Jacobian products (reverse mode with activation
 /// checkpointing).
 ///
-/// Reverse mode of [`UNet::forward`] on a candle `Var` keeps every intermediate result of the network. A trace keeps the
-/// inputs of its steps (some thirty tensors) and computes the rest again for each product, so that the memory is that of
-/// one step. A gradient costs two forwards and a backward instead of one forward and a backward.
+/// Reverse mode of [`UNet::forward`] on a candle `Var` keeps every intermediate result of the network. A trace keeps of each
+/// of its steps (some thirty) either what the way back needs, less than half of that, or the step's inputs alone; such a
+/// step is computed again on the way back. [`Keep`] says which: the results are the same to the last bit. With nothing kept a
+/// gradient costs two forwards and a backward, in the memory of one step; with everything, one forward and a backward.
 ///
 /// For a loss ℓ of the output y, the cotangent is g = ∂ℓ/∂y, and the gradients
 /// are ∂ℓ/∂x = (∂y/∂x)ᵀ g and ∂ℓ/∂context = (∂y/∂context)ᵀ g. A loss of several predictions has one cotangent for each:
@@ -23,9 +24,9 @@ use crate::{
 ///
 /// ```no_run
 /// # use candle_core::Tensor;
-/// # use memscope_model::Result;
+/// # use memscope_model::{Result, unet::Keep};
 /// # fn gradients(unet: &memscope_model::UNet, x: &Tensor, prompt: &Tensor, empty: &Tensor) -> Result<(Tensor, Tensor)> {
-/// let (conditional, unconditional) = (unet.trace(x, &[981], prompt)?, unet.trace(x, &[981], empty)?);
+/// let (conditional, unconditional) = (unet.trace(x, &[981], prompt, Keep::all())?, unet.trace(x, &[981], empty, Keep::all())?);
 /// let difference = (conditional.output() - unconditional.output())?;
 /// let loss = difference.sqr()?.sum_all()?.sqrt()?;
 /// let cotangent = difference.broadcast_div(&loss)?;
@@ -37,19 +38,35 @@ use crate::{
 /// ```
 ///
 /// Where only the prompt's gradient is wanted, [`Trace::vjp_context`] does less, and the unconditional
-/// prediction needs no trace.
+/// prediction needs no trace. A product gives up what the trace has kept, step by step; a clone keeps it.
+#[derive(Clone)]
 pub struct Trace<'a> {
     unet: &'a UNet,
+    x: Tensor,
     time: Tensor,
     context: Tensor,
-    inputs: Vec<Input>,
+    steps: Vec<Recorded>,
     output: Tensor,
+    /// Of what the steps have kept.
+    keep: Keep,
 }
 
-/// What one step was given. Tensors share their elements, so that keeping them costs no copies.
-struct Input {
-    h: Tensor,
-    skip: Option<Tensor>,
+/// What a trace has of one step. Tensors share their elements, so that keeping them costs no copies.
+#[derive(Clone)]
+enum Recorded {
+    /// What it was given.
+    Given { h: Tensor, skip: Option<Tensor> },
+    /// What its way back needs.
+    Kept(StepRecord),
+}
+
+/// The record of one step and of what entered it.
+#[derive(Clone)]
+struct StepRecord {
+    h: Record,
+    skip: Record,
+    context: Record,
+    output: Record,
 }
 
 /// What a vector-Jacobian product gives.
@@ -76,14 +93,58 @@ struct StepGradients {
     context: Option<Tensor>,
 }
 
+impl StepRecord {
+    /// Runs a step, and records it.
+    fn new(
+        step: &Step,
+        (h, skip): (&Tensor, Option<&Tensor>),
+        time: &Tensor,
+        context: &Tensor,
+    ) -> Result<(Tensor, Self)> {
+        let (h, skip) = (Taped::variable(h), skip.map(Taped::variable));
+        let context = if step.attends() { Taped::variable(context) } else { Taped::constant(context) };
+        let (of_h, of_skip) = (h.record(), skip.as_ref().map(Taped::record).unwrap_or_default());
+        let output = step.forward(h, skip, time, &context, &mut Observe::default())?;
+        let record = Self { h: of_h, skip: of_skip, context: context.record(), output: output.record() };
+        Ok((output.primal().clone(), record))
+    }
+
+    fn vjp(self, cotangent: &Tensor, arrival: Arrival) -> Result<StepGradients> {
+        let constant = Record::default();
+        let h = if arrival == Arrival::Differentiate { &self.h } else { &constant };
+        let mut gradients = self.output.vjp(cotangent, &[h, &self.skip, &self.context])?.into_iter();
+        let mut next = || gradients.next().flatten();
+        Ok(StepGradients { h: next(), skip: next(), context: next() })
+    }
+}
+
 impl<'a> Trace<'a> {
-    pub(super) fn record(unet: &'a UNet, x: &Tensor, timesteps: &[usize], prompts: PromptBatch) -> Result<Self> {
+    pub(super) fn record(
+        unet: &'a UNet,
+        x: &Tensor,
+        timesteps: &[usize],
+        prompts: PromptBatch,
+        keep: Keep,
+    ) -> Result<Self> {
         let PromptBatch { context, added } = prompts;
         let time = unet.time_of(&unet.time(x, timesteps)?, added.as_ref())?;
-        let mut inputs = Vec::with_capacity(unet.steps.len());
-        let keep = |h: &Tensor, skip: Option<&Tensor>| inputs.push(Input { h: h.clone(), skip: skip.cloned() });
-        let output = UNet::fold(&unet.steps, (x.clone(), vec![]), &time, &context, &mut Observe::default(), keep)?;
-        Ok(Self { unet, time, context, inputs, output })
+        check_batch(x, &context)?;
+        let (mut h, mut skips, mut steps) = (x.clone(), vec![], Vec::with_capacity(unet.steps.len()));
+        for (index, step) in unet.steps.iter().enumerate() {
+            let skip = if step.skip == Skip::Take { skips.pop() } else { None };
+            if keep.contains(index) {
+                let (output, record) = StepRecord::new(step, (&h, skip.as_ref()), &time, &context)?;
+                steps.push(Recorded::Kept(record));
+                h = output;
+            } else {
+                steps.push(Recorded::Given { h: h.clone(), skip: skip.clone() });
+                h = step.forward(h, skip, &time, &context, &mut Observe::default())?;
+            }
+            if step.skip == Skip::Leave {
+                skips.push(h.clone());
+            }
+        }
+        Ok(Self { unet, x: x.clone(), time, context, steps, output: h, keep })
     }
 
     /// The network's raw output (ε or v), `(B, C, H, W)`: the numbers of [`UNet::forward`].
@@ -91,14 +152,24 @@ impl<'a> Trace<'a> {
         &self.output
     }
 
+    /// Bytes that each step has kept for the way back; 0 where it is run again.
+    pub fn kept_bytes(&self) -> Vec<u64> {
+        let of_step = |step: &Recorded| match step {
+            Recorded::Given { .. } => 0,
+            Recorded::Kept(record) => record.output.kept_bytes(),
+        };
+        self.steps.iter().map(of_step).collect()
+    }
+
     /// The gradients of a loss whose gradient in the output is `cotangent: (B, C, H, W)`: the vector-Jacobian product.
     ///
     /// # Errors
     ///
     /// When the cotangent has another shape or number format than the output.
-    pub fn vjp(&self, cotangent: &Tensor) -> Result<Gradients> {
+    pub fn vjp(self, cotangent: &Tensor) -> Result<Gradients> {
+        let (like_x, like_context) = (self.x.clone(), self.context.clone());
         let (x, context) = self.walk_back(cotangent, 0, Arrival::Differentiate)?;
-        Ok(Gradients { x: or_zeros(x, &self.inputs[0].h)?, context: or_zeros(context, &self.context)? })
+        Ok(Gradients { x: or_zeros(x, &like_x)?, context: or_zeros(context, &like_context)? })
     }
 
     /// [`Gradients::context`] alone, without the way from the first cross-attention back to the latent. `cotangent: (B, C, H, W)`;
@@ -107,71 +178,49 @@ impl<'a> Trace<'a> {
     /// # Errors
     ///
     /// When the cotangent has another shape or number format than the output.
-    pub fn vjp_context(&self, cotangent: &Tensor) -> Result<Tensor> {
+    pub fn vjp_context(self, cotangent: &Tensor) -> Result<Tensor> {
         let first = self.unet.steps.iter().position(Step::attends).unwrap_or_default();
+        let like = self.context.clone();
         let (_, context) = self.walk_back(cotangent, first, Arrival::Constant)?;
-        or_zeros(context, &self.context)
+        or_zeros(context, &like)
     }
 
     /// From the last step to step `first`, which `arrival` is about; returns the gradients in what reached `first` and in
     /// the prompt embeddings.
-    fn walk_back(
-        &self,
-        cotangent: &Tensor,
-        first: usize,
-        arrival: Arrival,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        if cotangent.shape() != self.output.shape() || cotangent.dtype() != self.output.dtype() {
-            let shapes = format!("{:?} does not fit the output {:?}", cotangent.shape(), self.output.shape());
+    fn walk_back(self, cotangent: &Tensor, first: usize, arrival: Arrival) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let Self { unet, time, context: prompt, mut steps, output, keep, .. } = self;
+        if cotangent.shape() != output.shape() || cotangent.dtype() != output.dtype() {
+            let shapes = format!("{:?} does not fit the output {:?}", cotangent.shape(), output.shape());
             return Err(Error::Argument(format!("a cotangent {shapes}")));
         }
         let mut gradient = Some(cotangent.detach());
         let mut context: Option<Tensor> = None;
         // The forward's stack in reverse: who took a skip connection leaves its gradient for who left the connection.
-        let mut skips = vec![];
-        for (index, step) in self.unet.steps.iter().enumerate().skip(first).rev() {
+        let mut skips: Vec<Option<Tensor>> = vec![];
+        for (index, step) in unet.steps.iter().enumerate().skip(first).rev() {
+            let Some(recorded) = steps.pop() else { break };
             if step.skip == Skip::Leave {
-                gradient = sum(gradient, skips.pop())?;
+                gradient = sum(gradient, skips.pop().flatten())?;
             }
-            let Some(cotangent) = gradient.take() else { break };
             let arrival = if index == first { arrival } else { Arrival::Differentiate };
-            let of_step = self.differentiate(step, &self.inputs[index], &cotangent, arrival)?;
+            let of_step = match gradient.take() {
+                Some(cotangent) => {
+                    let record = match recorded {
+                        Recorded::Kept(record) => record,
+                        Recorded::Given { h, skip } => StepRecord::new(step, (&h, skip.as_ref()), &time, &prompt)?.1,
+                    };
+                    record.vjp(&cotangent, arrival)?
+                }
+                None => StepGradients { h: None, skip: None, context: None },
+            };
             gradient = of_step.h;
             context = sum(context, of_step.context)?;
-            skips.extend(of_step.skip);
+            if step.skip == Skip::Take {
+                skips.push(of_step.skip);
+            }
         }
+        drop(keep);
         Ok((gradient, context))
-    }
-
-    /// Runs one step again and returns its vector-Jacobian products with `cotangent`. Its graph lives no longer than this call.
-    fn differentiate(&self, step: &Step, input: &Input, cotangent: &Tensor, arrival: Arrival) -> Result<StepGradients> {
-        let h = match arrival {
-            Arrival::Differentiate => Some(Var::from_tensor(&input.h)?),
-            Arrival::Constant => None,
-        };
-        let skip = input.skip.as_ref().map(Var::from_tensor).transpose()?;
-        let context = if step.attends() { Some(Var::from_tensor(&self.context)?) } else { None };
-
-        let given = |var: &Option<Var>, otherwise: &Tensor| var.as_ref().map_or(otherwise, Var::as_tensor).clone();
-        let output = step.forward(
-            given(&h, &input.h),
-            skip.as_deref().cloned(),
-            &self.time,
-            &given(&context, &self.context),
-            &mut Observe::default(),
-        )?;
-        // candle's reverse mode starts from a number; the gradient of this one in the output is the cotangent.
-        let mut gradients = (output * cotangent)?.sum_all()?.backward()?;
-        let mut of = |var: Option<Var>| var.map(|var| gradient_of(&mut gradients, &var)).transpose();
-        Ok(StepGradients { h: of(h)?, skip: of(skip)?, context: of(context)? })
-    }
-}
-
-/// Zeros where nothing depends on the variable.
-fn gradient_of(gradients: &mut GradStore, var: &Var) -> Result<Tensor> {
-    match gradients.remove(var) {
-        Some(gradient) => Ok(gradient.detach()),
-        None => Ok(var.zeros_like()?),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Spatial transformers.
 
+use candle_core::Tensor;
 use memscope_kernels::{
-    Value,
+    LinearMap, Value,
     ops::{AttentionMask, Linear, Norm, swap_last},
 };
 
@@ -108,6 +109,16 @@ impl Layer {
     }
 }
 
+/// `(B, C, H, W)` to `(B, H·W, C)`.
+fn to_tokens(image: &Tensor) -> memscope_kernels::Result<Tensor> {
+    swap_last(&image.flatten_from(2)?)
+}
+
+/// Back to an image of these sizes, the transpose of [`to_tokens`].
+fn to_image(sizes: (usize, usize, usize, usize)) -> impl LinearMap {
+    move |tokens: &Tensor| Ok(swap_last(tokens)?.reshape(sizes)?)
+}
+
 /// The tokens of an image before a cross-attention: as they are, and as its queries.
 #[derive(Clone)]
 struct Pending<V> {
@@ -144,7 +155,8 @@ impl Transformer {
 
     /// `x: (B or 1, C, H, W)`.
     pub(super) fn before_prompt<V: Value>(&self, x: V) -> Result<BeforePrompt<V>> {
-        let tokens = x.normalise(&self.norm)?.linear_map(|t| swap_last(&t.flatten_from(2)?))?;
+        let tokens = x.normalise(&self.norm)?;
+        let tokens = tokens.linear_map(to_tokens, to_image(x.primal().dims4()?))?;
         let pending = self.layers[0].before_prompt(&tokens.through(&self.proj_in)?)?;
         Ok(BeforePrompt { image: x, pending })
     }
@@ -163,7 +175,7 @@ impl Transformer {
             h = layer.with_prompt(layer.before_prompt(&h)?, context, observe)?;
         }
         let h = h.through(&self.proj_out)?;
-        let image = h.linear_map(|t| Ok(swap_last(t)?.reshape((batch, channels, height, width))?))?;
+        let image = h.linear_map(to_image((batch, channels, height, width)), to_tokens)?;
         Ok(image.add(&spread(&state.image, batch)?)?)
     }
 }

@@ -108,6 +108,49 @@ fn memory_grows_with_storage_batch_and_derivatives() {
     assert!(small(Pass::Jvp, 32) > small(Pass::Prediction, 32));
 }
 
+/// Gradients that may keep more compute less again.
+#[test]
+fn traces_are_priced_by_what_they_may_keep() {
+    let sd14 = blueprint("sd14");
+    let one = sd14.prediction_flops();
+    let costs = sd14.step_costs(1, (64, 64), 77, DType::F32);
+    assert_eq!(costs.len(), 30);
+    let all: u64 = costs.iter().map(|step| step.bytes).sum();
+    let of_steps = costs.iter().map(|step| step.flops.total()).sum::<f64>() / one.total();
+    // The embedding of the timestep stands before the steps.
+    assert!((0.999..=1.0).contains(&of_steps), "{of_steps}");
+    let work = |trace_memory| {
+        let mut work = Workload { batch: 1, prompts: 1, trace_memory, ..Workload::default() };
+        work.add(Pass::CheckpointedVjp, 1, SamplesPerCall::PerPrompt(1));
+        work
+    };
+    // In predictions, and in bytes.
+    let price = |trace_memory| {
+        let work = work(trace_memory);
+        let flops = sd14.flops(&work).total() - sd14.prompt_flops().total();
+        (flops / one.total(), sd14.memory(&work, DType::F32).total())
+    };
+    let (nothing, half, everything) = (price(0), price(all / 2), price(u64::MAX));
+    let attention = one.attention / one.total();
+    assert!((everything.0 - 2.0 - 1.5 * attention).abs() < 1e-9, "{everything:?}");
+    // A convolution alone needs nothing for its way back.
+    let keeping = costs.iter().filter(|step| step.bytes > 0).map(|step| step.flops.total()).sum::<f64>() / one.total();
+    assert!((nothing.0 - everything.0 - keeping).abs() < 1e-9, "{nothing:?}");
+    // What is worth the most comes first.
+    assert!(everything.0 < half.0 && half.0 < everything.0 + 0.5 * keeping, "{half:?}");
+    assert!(nothing.1 <= half.1 && half.1 < everything.1 && everything.1 <= nothing.1 + all);
+
+    // Half of what is left beside a gradient that keeps nothing.
+    let available = |bytes| AvailableMemory { bytes, bound: MemoryBound::Machine };
+    let least = nothing.1;
+    assert_eq!(sd14.trace_memory(DType::F32, available(least)), 0);
+    assert_eq!(sd14.trace_memory(DType::F32, available(least + 1000)), 500);
+    assert_eq!(sd14.trace_memory(DType::F32, available(0)), 0);
+    // What may be kept is not needed.
+    sd14.check_memory(&work(u64::MAX), DType::F32, available(least)).unwrap();
+    assert!(sd14.check_memory(&work(u64::MAX), DType::F32, available(least - 1)).is_err());
+}
+
 #[test]
 fn pictures_need_the_vae() {
     let sd14 = blueprint("sd14");

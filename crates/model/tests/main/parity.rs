@@ -262,14 +262,46 @@ fn traces_pull_back_what_candle_does() {
 
             let trace = model.trace(&x, &timesteps, context.as_tensor()).unwrap();
             assert!(same_numbers(trace.output(), &output), "{name}");
-            let traced = trace.vjp(cotangent).unwrap();
+            let traced = trace.clone().vjp(cotangent).unwrap();
             for (traced, var) in [(&traced.x, &x), (&traced.context, &context)] {
                 assert_eq!(traced.dims(), var.dims(), "{name}");
                 let error = relative_l2(traced, plain.get(var).expect("a gradient"));
                 assert!(error <= 1e-6, "{name}, {} latents: {error:.2e}", x.dim(0).unwrap());
             }
-            assert!(same_numbers(&trace.vjp_context(cotangent).unwrap(), &traced.context), "{name}");
+            assert!(same_numbers(&trace.clone().vjp_context(cotangent).unwrap(), &traced.context), "{name}");
             assert!(trace.vjp(&cotangent.narrow(0, 0, 1).unwrap()).is_err(), "{name}: a cotangent too small");
+        }
+    }
+}
+
+/// What a trace keeps changes the time and the memory of a gradient, not the gradient; and it keeps what was foretold.
+#[test]
+fn gradients_do_not_depend_on_what_is_kept() {
+    for name in MODELS {
+        let (model, case) = (load(name), Case::open(name, "unet"));
+        let (x, context, cotangent) = (case.get("x"), case.get("context"), case.get("output.t500"));
+        let (samples, _, height, width) = x.dims4().unwrap();
+        let tokens = context.dim(1).unwrap();
+        let foretold: Vec<u64> = model
+            .blueprint()
+            .step_costs(samples, (height, width), tokens, DType::F32)
+            .iter()
+            .map(|step| step.bytes)
+            .collect();
+        let all: u64 = foretold.iter().sum();
+        let trace = |bytes| model.trace_keeping(x, &[981, 500, 1], context, bytes).unwrap();
+        let (everything, half, nothing) = (trace(u64::MAX), trace(all / 2), trace(0));
+        assert_eq!(everything.kept_bytes(), foretold, "{name}");
+        let (kept, steps) = (half.kept_bytes(), foretold.len());
+        assert!((1..=all / 2).contains(&kept.iter().sum()), "{name}: {kept:?}");
+        assert!(kept.iter().zip(&foretold).all(|(kept, foretold)| *kept == 0 || kept == foretold), "{name}");
+        assert_eq!(nothing.kept_bytes(), vec![0; steps], "{name}");
+
+        let expected = nothing.clone().vjp(cotangent).unwrap();
+        for trace in [everything, half, nothing, model.trace(x, &[981, 500, 1], context).unwrap()] {
+            let Gradients { x, context } = trace.clone().vjp(cotangent).unwrap();
+            assert!(same_numbers(&x, &expected.x) && same_numbers(&context, &expected.context), "{name}");
+            assert!(same_numbers(&trace.vjp_context(cotangent).unwrap(), &expected.context), "{name}");
         }
     }
 }

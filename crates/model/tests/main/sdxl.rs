@@ -216,7 +216,7 @@ fn derivatives_are_those_of_torch() {
     let difference = (c.output() - u.output()).unwrap();
     let norm = difference.sqr().unwrap().sum_all().unwrap().sqrt().unwrap();
     let cotangent = difference.broadcast_div(&norm).unwrap();
-    let (of_c, of_u) = (c.vjp(&cotangent).unwrap(), u.vjp(&cotangent.neg().unwrap()).unwrap());
+    let (of_c, of_u) = (c.clone().vjp(&cotangent).unwrap(), u.vjp(&cotangent.neg().unwrap()).unwrap());
     for (name, got) in [("gradient.x", (of_c.x + of_u.x).unwrap()), ("gradient.context", of_c.context.clone())] {
         let error = relative_l2(&got, expected.get(name));
         assert!(error <= 1e-4, "{name}: {error:.2e}");

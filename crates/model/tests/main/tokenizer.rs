@@ -230,6 +230,16 @@ fn bad_files() {
         TokenizerError::UnsupportedSpecialToken { token } if token == "!"
     ));
     assert!(matches!(error(json!([]), none.clone()), TokenizerError::NotAnObject { file: "tokenizer_config.json" }));
+    // Settings that transformers follows: with them prompts have other ids.
+    for setting in
+        [json!({"padding_side": "left"}), json!({"truncation_side": "left"}), json!({"model_max_length": CONTEXT - 1})]
+    {
+        let field = setting.as_object().unwrap().keys().next().unwrap().clone();
+        let message = error(setting, none.clone()).to_string();
+        assert!(message.starts_with("tokenizer_config.json has ") && message.contains(&field), "{message}");
+    }
+    let usual = json!({"padding_side": "right", "truncation_side": "right", "model_max_length": 1e30});
+    assert!(clip(Some(&usual), None).is_ok());
     for key in ["x", "-1"] {
         assert!(matches!(
             error(json!({"added_tokens_decoder": {key: {"content": "!"}}}), none.clone()),

@@ -16,31 +16,33 @@ pub(crate) const TILE: usize = 512;
 /// Most keys of a block: with a tile's queries 512 KiB of scores, which stay in a core's cache.
 pub(crate) const BLOCK: usize = 256;
 
-/// `q: (B, N, heads·d)`, `k, v: (B, L, heads·d)`; returns `(B, N, heads·d)`.
-pub(super) fn attend(s: Sizes, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+/// `q: (B, N, heads·d)`, `k, v: (B, L, heads·d)`; returns `(B, N, heads·d)`, and the softmax of every query of every head:
+/// B·heads·N of them.
+pub(super) fn attend(s: Sizes, q: &[f32], k: &[f32], v: &[f32]) -> (Vec<f32>, Vec<Softmax>) {
     attend_in(s, [q, k, v], even(s.queries, TILE), even(s.keys, BLOCK))
 }
 
-fn attend_in(s: Sizes, inputs: [&[f32]; 3], tile: usize, block: usize) -> Vec<f32> {
+fn attend_in(s: Sizes, inputs: [&[f32]; 3], tile: usize, block: usize) -> (Vec<f32>, Vec<Softmax>) {
     // (B, heads, N, d), so that a tile of one head lies together.
     let mut out = zeros(s.batch * s.queries * s.width());
-    s.tiles(&mut out, tile).into_par_iter().for_each_init(
-        || vec![Softmax::NOTHING; tile],
-        |softmax, (head_index, first, out)| {
+    let mut softmax = vec![Softmax::NOTHING; s.batch * s.heads * s.queries];
+    let of_tiles = s.tiles_of(&mut softmax, tile, 1).into_par_iter();
+    s.tiles_of(&mut out, tile, s.head).into_par_iter().zip(of_tiles).for_each(
+        |((head_index, first, out), (_, _, softmax))| {
             with_scratch([tile * block], |[scores]| {
                 Tile { scores, softmax }.attend(s, inputs, head_index, first, block, out);
             });
         },
     );
-    s.merge_heads(out, s.queries)
+    (s.merge_heads(out, s.queries), softmax)
 }
 
 /// The softmax of one query, over the keys it has seen.
-#[derive(Clone, Copy)]
-struct Softmax {
-    max: f32,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Softmax {
+    pub(super) max: f32,
     /// Σ exp(score − max).
-    sum: f32,
+    pub(super) sum: f32,
 }
 
 impl Softmax {
@@ -78,8 +80,7 @@ impl Tile<'_> {
         out: &mut [f32],
     ) {
         let rows = out.len() / s.head;
-        let softmax = &mut self.softmax[..rows];
-        softmax.fill(Softmax::NOTHING);
+        let softmax = &mut *self.softmax;
         let q = s.of_queries(q, head_index, first..first + rows);
         let mut write = Write::Replace;
         for start in (0..s.keys).step_by(block) {
@@ -126,9 +127,9 @@ mod tests {
         let (q, k, v) = (numbers(2 * 11 * 12, 1), numbers(2 * 9 * 12, 2), numbers(2 * 9 * 12, 3));
         for mask in [AttentionMask::None, AttentionMask::Causal] {
             let s = Sizes { batch: 2, queries: 11, keys: 9, heads: 3, head: 4, mask };
-            let whole = attend_in(s, [&q, &k, &v], 11, 9);
+            let (whole, _) = attend_in(s, [&q, &k, &v], 11, 9);
             for (tile, block) in [(11, 2), (4, 9), (3, 4), (1, 1)] {
-                let cut = attend_in(s, [&q, &k, &v], tile, block);
+                let (cut, _) = attend_in(s, [&q, &k, &v], tile, block);
                 let agree = whole.iter().zip(&cut).all(|(a, b)| (a - b).abs() < 1e-6);
                 assert!(agree, "{mask:?}, tiles of {tile}, blocks of {block}");
             }
@@ -142,7 +143,7 @@ mod tests {
         for at in 0..6 {
             let mut k = vec![1.0; 6];
             k[at] = f32::NAN;
-            assert!(attend_in(s, [&q, &k, &v], 2, 2).iter().all(|x| x.is_nan()), "key {at}");
+            assert!(attend_in(s, [&q, &k, &v], 2, 2).0.iter().all(|x| x.is_nan()), "key {at}");
         }
     }
 }

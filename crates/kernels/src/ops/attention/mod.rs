@@ -1,13 +1,18 @@
 //! Multi-head attention.
 
-mod derivative;
 mod forward;
+mod jvp;
 mod sizes;
+mod vjp;
 
-pub(crate) use derivative::TILE as DERIVATIVE_TILE;
 pub(crate) use forward::{BLOCK, TILE};
+pub(crate) use jvp::TILE as JVP_TILE;
+pub(crate) use vjp::TILE as VJP_TILE;
+
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Shape, Tensor};
+use forward::Softmax;
 use sizes::Sizes;
 
 use super::{f32_slice, is_fast, is_half, is_half_on_cpu, widen, with_f32};
@@ -33,9 +38,9 @@ pub enum AttentionMask {
 ///
 /// When the shapes do not fit one another or the number of heads, or there are no keys.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
-    Forward { heads, mask }.sizes(q.shape(), k.shape(), v.shape())?;
+    sizes(heads, mask, q.shape(), k.shape(), v.shape())?;
     if is_fast(q) {
-        return Ok(q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Forward { heads, mask })?);
+        return Ok(q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, Attend::new(heads, mask))?);
     }
     if is_half_on_cpu(q) {
         return Ok(attention(&widen(q)?, &widen(k)?, &widen(v)?, heads, mask)?.to_dtype(q.dtype())?);
@@ -51,7 +56,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Attenti
 ///
 /// When the shapes do not fit one another or the number of heads, or there are no keys.
 pub fn attention_probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
-    Forward { heads, mask }.sizes(q.shape(), k.shape(), k.shape())?;
+    sizes(heads, mask, q.shape(), k.shape(), k.shape())?;
     if is_half_on_cpu(q) {
         return Ok(probabilities(&widen(q)?, &widen(k)?, heads, mask)?.to_dtype(q.dtype())?);
     }
@@ -76,12 +81,12 @@ pub fn attention_jvp(
     heads: usize,
     mask: AttentionMask,
 ) -> Result<Tensor> {
-    let s = Forward { heads, mask }.sizes(q.0.shape(), k.0.shape(), v.0.shape())?;
+    let s = sizes(heads, mask, q.0.shape(), k.0.shape(), v.0.shape())?;
     for (primal, tangent) in [q, k, v] {
         tangent.map_or(Ok(()), |tangent| check_equal("attention-jvp", primal, tangent))?;
     }
     if is_fast(q.0) {
-        return Ok(derivative::jvp(s, q, k, v)?);
+        return Ok(jvp::jvp(s, q, k, v)?);
     }
     if is_half(q.0) {
         let wide = |(x, dx): WithTangent| Ok::<_, candle_core::Error>((widen(x)?, dx.map(widen).transpose()?));
@@ -159,29 +164,96 @@ fn probabilities(q: &Tensor, k: &Tensor, heads: usize, mask: AttentionMask) -> R
 
 const NAME: &str = "attention";
 
-/// Attention as an operation of candle's.
-#[derive(Clone, Copy)]
-struct Forward {
-    heads: usize,
-    mask: AttentionMask,
+fn sizes(heads: usize, mask: AttentionMask, q: &Shape, k: &Shape, v: &Shape) -> Result<Sizes> {
+    let expected = || format!("needs q (B, N, W), k (B, L, W) and v (B, L, W) with L > 0 and W a multiple of {heads}");
+    if let (&[batch, queries, width], &[of_keys, keys, key_width]) = (q.dims(), k.dims()) {
+        let divides = heads > 0 && width > 0 && width.is_multiple_of(heads);
+        let fits = k == v && of_keys == batch && key_width == width && keys > 0 && divides;
+        check_shapes(fits, NAME, expected, &[q, k, v])?;
+        return Ok(Sizes { batch, queries, keys, heads, head: width / heads, mask });
+    }
+    Err(Error::Shape { operation: NAME, expected: expected(), got: [q, k, v].map(|s| s.dims().to_vec()).into() })
 }
 
-impl Forward {
-    fn sizes(&self, q: &Shape, k: &Shape, v: &Shape) -> Result<Sizes> {
-        let Self { heads, mask } = *self;
-        let expected =
-            || format!("needs q (B, N, W), k (B, L, W) and v (B, L, W) with L > 0 and W a multiple of {heads}");
-        if let (&[batch, queries, width], &[of_keys, keys, key_width]) = (q.dims(), k.dims()) {
-            let divides = heads > 0 && width > 0 && width.is_multiple_of(heads);
-            let fits = k == v && of_keys == batch && key_width == width && keys > 0 && divides;
-            check_shapes(fits, NAME, expected, &[q, k, v])?;
-            return Ok(Sizes { batch, queries, keys, heads, head: width / heads, mask });
-        }
-        Err(Error::Shape { operation: NAME, expected: expected(), got: [q, k, v].map(|s| s.dims().to_vec()).into() })
+/// [`attention`] of f32 on the CPU, and the softmax of every query of every head, `(B·heads·N, 2)`, for its vjp.
+pub(crate) fn attention_with_softmax(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: usize,
+    mask: AttentionMask,
+) -> Result<(Tensor, Tensor)> {
+    let s = sizes(heads, mask, q.shape(), k.shape(), v.shape())?;
+    let [q_, k_, v_] = [q.contiguous()?, k.contiguous()?, v.contiguous()?];
+    let (out, softmax) = with_f32(&q_, |q| with_f32(&k_, |k| with_f32(&v_, |v| forward::attend(s, q, k, v))))???;
+    let softmax: Vec<f32> = softmax.into_iter().flat_map(|softmax| [softmax.max, softmax.sum]).collect();
+    let queries = softmax.len() / 2;
+    Ok((Tensor::from_vec(out, q.shape(), &Device::Cpu)?, Tensor::from_vec(softmax, (queries, 2), &Device::Cpu)?))
+}
+
+/// The gradients in q, k and v, where `of` asks for them, given what [`attention_with_softmax`] gave and the gradient in its
+/// result.
+pub(crate) fn attention_vjp(
+    [q, k, v]: [&Tensor; 3],
+    (out, softmax): (&Tensor, &Tensor),
+    gradient: &Tensor,
+    of: &[bool],
+    heads: usize,
+    mask: AttentionMask,
+) -> Result<Vec<Option<Tensor>>> {
+    let s = sizes(heads, mask, q.shape(), k.shape(), v.shape())?;
+    let softmax: Vec<Softmax> =
+        softmax.to_vec2::<f32>()?.into_iter().map(|pair| Softmax { max: pair[0], sum: pair[1] }).collect();
+    let is_wanted = |i: usize| of.get(i).is_some_and(|wanted| *wanted);
+    let wanted = vjp::Wanted { queries: is_wanted(0), keys: is_wanted(1) || is_wanted(2) };
+    let gradients = gradients(s, [q, k, v, out, gradient], &softmax, wanted)?;
+    let tensor = |(i, (data, like)): (usize, (Vec<f32>, &Tensor))| match is_wanted(i) {
+        true => Ok(Some(Tensor::from_vec(data, like.shape(), &Device::Cpu)?)),
+        false => Ok(None),
+    };
+    gradients.into_iter().zip([q, k, v]).enumerate().map(tensor).collect()
+}
+
+fn gradients(
+    s: Sizes,
+    tensors: [&Tensor; 5],
+    softmax: &[Softmax],
+    wanted: vjp::Wanted,
+) -> candle_core::Result<[Vec<f32>; 3]> {
+    let mut contiguous = vec![];
+    for tensor in tensors {
+        contiguous.push(tensor.contiguous()?);
+    }
+    let [q, k, v, out, grad] = contiguous.as_slice() else { return Ok(Default::default()) };
+    with_f32(q, |q| {
+        with_f32(k, |k| {
+            with_f32(v, |v| {
+                with_f32(out, |out| {
+                    with_f32(grad, |grad| vjp::vjp(s, vjp::Forward { q, k, v, out, softmax }, grad, wanted))
+                })
+            })
+        })
+    })????
+}
+
+/// Attention as an operation of candle's, with the softmax that its forward has found.
+struct Attend {
+    heads: usize,
+    mask: AttentionMask,
+    softmax: Mutex<Vec<Softmax>>,
+}
+
+impl Attend {
+    fn new(heads: usize, mask: AttentionMask) -> Self {
+        Self { heads, mask, softmax: Mutex::default() }
+    }
+
+    fn sizes(&self, q: &Shape, k: &Shape, v: &Shape) -> candle_core::Result<Sizes> {
+        sizes(self.heads, self.mask, q, k, v).map_err(Error::into_candle)
     }
 }
 
-impl CustomOp3 for Forward {
+impl CustomOp3 for Attend {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -196,8 +268,9 @@ impl CustomOp3 for Forward {
         l3: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (q, k, v) = (f32_slice(s1, l1)?, f32_slice(s2, l2)?, f32_slice(s3, l3)?);
-        let s = self.sizes(l1.shape(), l2.shape(), l3.shape()).map_err(Error::into_candle)?;
-        Ok((CpuStorage::F32(forward::attend(s, q, k, v)), l1.shape().clone()))
+        let (out, softmax) = forward::attend(self.sizes(l1.shape(), l2.shape(), l3.shape())?, q, k, v);
+        *self.softmax.lock().unwrap_or_else(PoisonError::into_inner) = softmax;
+        Ok((CpuStorage::F32(out), l1.shape().clone()))
     }
 
     fn bwd(
@@ -205,14 +278,13 @@ impl CustomOp3 for Forward {
         q: &Tensor,
         k: &Tensor,
         v: &Tensor,
-        _out: &Tensor,
+        out: &Tensor,
         grad: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let s = self.sizes(q.shape(), k.shape(), v.shape()).map_err(Error::into_candle)?;
-        let [gq, gk, gv] = with_f32(q, |q| {
-            with_f32(k, |k| with_f32(v, |v| with_f32(&grad, |grad| derivative::vjp(s, [q, k, v, grad]))))
-        })????;
+        let s = self.sizes(q.shape(), k.shape(), v.shape())?;
+        let softmax = self.softmax.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = vjp::Wanted { queries: true, keys: true };
+        let [gq, gk, gv] = gradients(s, [q, k, v, out, grad], &softmax, all)?;
         let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), &Device::Cpu).map(Some);
         Ok((tensor(gq, q)?, tensor(gk, k)?, tensor(gv, v)?))
     }

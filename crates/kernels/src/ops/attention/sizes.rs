@@ -38,11 +38,11 @@ impl Sizes {
         }
     }
 
-    /// Cuts `(B, heads, N, d)` into tiles of at most `rows` queries of one head: whose, the first query, the elements.
-    pub(super) fn tiles(self, out: &mut [f32], rows: usize) -> Vec<(HeadIndex, usize, &mut [f32])> {
-        let heads = out.chunks_mut((self.queries * self.head).max(1)).enumerate();
+    /// Cuts `(B, heads, N, per_query)` into tiles of at most `rows` queries of one head: whose, the first query, the elements.
+    pub(super) fn tiles_of<T>(self, out: &mut [T], rows: usize, per_query: usize) -> Vec<(HeadIndex, usize, &mut [T])> {
+        let heads = out.chunks_mut((self.queries * per_query).max(1)).enumerate();
         let of_head = |(head_index, head): (HeadIndex, _)| {
-            let tiles = <[f32]>::chunks_mut(head, rows * self.head).enumerate();
+            let tiles = <[T]>::chunks_mut(head, rows * per_query).enumerate();
             tiles.map(move |(i, tile)| (head_index, i * rows, tile))
         };
         heads.flat_map(of_head).collect()

@@ -1,4 +1,4 @@
-//! The jvp and the vjp of attention. Both compute the probabilities of a tile of queries again.
+//! The jvp of attention. The probabilities of a tile of queries are computed again.
 
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
@@ -49,7 +49,6 @@ fn softmax(row: &mut [f32], visible: usize) {
 }
 
 /// What a softmax with values `p` makes of a change `d` of its arguments, in head_index and row by row: p ∘ (d − Σ p ∘ d).
-/// The matrix is symmetric, so it serves tangents and gradients.
 fn softmax_derivative(d: &mut [f32], p: &[f32], keys: usize) {
     vectorized(
         #[inline(always)]
@@ -72,7 +71,7 @@ pub(super) fn jvp(s: Sizes, q: WithTangent, k: WithTangent, v: WithTangent) -> R
     let tile = s.tile();
     // (B, heads, N, d).
     let mut out = zeros(s.batch * s.queries * s.width());
-    s.tiles(&mut out, tile).into_par_iter().for_each(|(head_index, first, out)| {
+    s.tiles_of(&mut out, tile, s.head).into_par_iter().for_each(|(head_index, first, out)| {
         with_scratch([tile * s.keys; 2], |[p, dp]| {
             let rows = out.len() / s.head;
             let (p, dp) = (&mut p[..rows * s.keys], &mut dp[..rows * s.keys]);
@@ -103,36 +102,4 @@ pub(super) fn jvp(s: Sizes, q: WithTangent, k: WithTangent, v: WithTangent) -> R
         });
     });
     Tensor::from_vec(s.merge_heads(out, s.queries), (s.batch, s.queries, s.width()), &Device::Cpu)
-}
-
-/// The gradients in q, k and v, given that in the result. Heads run side by side; the tiles of one add up in order.
-pub(super) fn vjp(s: Sizes, [q, k, v, grad]: [&[f32]; 4]) -> [Vec<f32>; 3] {
-    let tile = s.tile();
-    let gradient = |tokens| zeros(s.batch * tokens * s.width());
-    // (B, heads, N or L, d).
-    let (mut gq, mut gk, mut gv) = (gradient(s.queries), gradient(s.keys), gradient(s.keys));
-    let (query_len, key_len) = ((s.queries * s.head).max(1), (s.keys * s.head).max(1));
-    let heads = gq.par_chunks_mut(query_len).zip(gk.par_chunks_mut(key_len)).zip(gv.par_chunks_mut(key_len));
-    heads.enumerate().for_each(|(head_index, ((gq, gk), gv))| {
-        with_scratch([tile * s.keys; 2], |[p, gp]| {
-            let (k_all, v_all) = (s.of_keys(k, head_index, 0..s.keys), s.of_keys(v, head_index, 0..s.keys));
-            let (mut gk, mut gv) = (MatMut::rows(gk, s.keys, s.head), MatMut::rows(gv, s.keys, s.head));
-            let mut write = Write::Replace;
-            for (i, gq) in gq.chunks_mut(tile * s.head).enumerate() {
-                let (first, rows) = (i * tile, gq.len() / s.head);
-                let (p, gp) = (&mut p[..rows * s.keys], &mut gp[..rows * s.keys]);
-                let q_tile = s.of_queries(q, head_index, first..first + rows);
-                let grad = s.of_queries(grad, head_index, first..first + rows);
-                s.probabilities(q, k, head_index, first, p);
-                matmul(&mut MatMut::rows(gp, rows, s.keys), grad, v_all.t(), 1.0, Write::Replace, Threads::One);
-                matmul(&mut gv, Mat::rows(p, rows, s.keys).t(), grad, 1.0, write, Threads::One);
-                softmax_derivative(gp, p, s.keys);
-                let gp = Mat::rows(gp, rows, s.keys);
-                matmul(&mut MatMut::rows(gq, rows, s.head), gp, k_all, s.scale(), Write::Replace, Threads::One);
-                matmul(&mut gk, gp.t(), q_tile, s.scale(), write, Threads::One);
-                write = Write::Add;
-            }
-        });
-    });
-    [s.merge_heads(gq, s.queries), s.merge_heads(gk, s.keys), s.merge_heads(gv, s.keys)]
 }
