@@ -79,7 +79,7 @@ impl TableKind {
             Self::Detection | Self::Hyperparameters | Self::MitigationHyperparameters | Self::Mitigation => "",
             Self::MitigationDifferences => "-differences",
             Self::MitigationDetection => "-detection",
-            Self::Decisions => "-fdr",
+            Self::Decisions => "-decisions",
             Self::Differences => "-differences",
             Self::Ranks => "-ranks",
             Self::Reproduction => "-reproduction",
