@@ -27,19 +27,11 @@
     table.tBodies[0].append(...entries.map((item) => item.row));
   }
 
-  // On narrow screens a row is a card of labelled cells; roles say that it still is a table.
+  // On narrow screens a row is a card of labelled cells.
   document.documentElement.classList.add("cards");
   function label(table) {
     const labels = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
-    table.setAttribute("role", "table");
-    for (const part of [table.tHead, table.tBodies[0]]) part.setAttribute("role", "rowgroup");
-    for (const row of table.rows) {
-      row.setAttribute("role", "row");
-      for (const cell of row.cells) {
-        cell.setAttribute("role", cell.tagName === "TD" ? "cell" : cell.scope === "col" ? "columnheader" : "rowheader");
-        if (cell.tagName === "TD") cell.dataset.label = labels[cell.cellIndex] ?? "";
-      }
-    }
+    for (const cell of table.tBodies[0].querySelectorAll("td")) cell.dataset.label = labels[cell.cellIndex] ?? "";
   }
 
   for (const table of document.querySelectorAll("table[data-sortable]")) {
