@@ -3,8 +3,9 @@
     python check.py REPORT.html [--out FOLDER] [--axe axe.min.js] [--print]
 
 Checked at 1280 and 390 px, light and dark, with and without scripts: console errors, requests other than file: and
-data:, dialogs, images not shown, a page that scrolls sideways, sorting; with --axe the rules of axe-core, all chapters
-open. Full-page screenshots go to FOLDER.
+data:, dialogs, images not shown, a page that scrolls sideways, columns of the paper or of the run's main numbers out of
+sight, sorting, the list of prompts, opening in more than two seconds or 15 MB; with --axe the rules of axe-core, all
+chapters open. Height, chapters and time to open are printed. Full-page screenshots go to FOLDER.
 """
 
 from __future__ import annotations
@@ -19,6 +20,19 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, 
 
 WIDTHS = {"wide": 1280, "narrow": 390}
 SCHEMES = ("light", "dark")
+# No service of the browser's maker is asked, and no profile is used but the one that playwright makes and removes.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# What a page may take: seconds until it is loaded and drawn, bytes.
+MOST_SECONDS = 2.0
+MOST_BYTES = 15_000_000
 # Full-page screenshots take their time on a busy machine.
 SECONDS = 300
 
@@ -34,9 +48,12 @@ def main() -> int:
     url = arguments.report.resolve(strict=True).as_uri()
     axe = arguments.axe.read_text(encoding="utf-8") if arguments.axe else None
     faults: list[str] = []
+    size = arguments.report.stat().st_size
+    if size > MOST_BYTES:
+        faults.append(f"the page has {size} bytes, more than {MOST_BYTES}")
     with sync_playwright() as playwright:
         # Chromium's sandbox does not start as root, which is what containers usually are.
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for name, width in WIDTHS.items():
             for scheme in SCHEMES:
                 picture = arguments.out / f"{name}-{scheme}.png"
@@ -91,18 +108,84 @@ def view(browser: Browser, url: str, width: int, scheme: str, scripts: bool, pic
     page.on("dialog", dialog)
     page.goto(url)
     page.wait_for_load_state("networkidle")
+    faults += described(page, picture.stem)
     page.screenshot(path=picture, full_page=True)
     if scripts:
         faults += sideways(page) + images(page) + sorting(page)
+        page.evaluate(OPEN_ALL)
+        faults += sideways(page) + hidden(page) + prompts(page)
+        page.screenshot(path=picture.with_stem(f"{picture.stem}-open"), full_page=True)
         if axe is not None:
             faults += accessibility(page, axe)
     context.close()
     return [f"{picture.stem}: {fault}" for fault in faults]
 
 
+def described(page: Page, name: str) -> list[str]:
+    """Prints height, chapters and the time to open; a fault if it opens too slowly."""
+    seconds = timed(page)
+    # Another program may have had the processor: the best of three.
+    for _ in range(2):
+        if seconds > MOST_SECONDS:
+            page.reload()
+            page.wait_for_load_state("networkidle")
+            seconds = min(seconds, timed(page))
+    height, chapters, links = page.evaluate(
+        """() => [document.documentElement.scrollHeight, document.querySelectorAll("main h2").length,
+            document.querySelectorAll("nav a").length]"""
+    )
+    print(f"{name}: {height} px tall, {chapters} chapters, {links} links of navigation, opened in {seconds:.2f} s")
+    return [f"opened in {seconds:.2f} s, more than {MOST_SECONDS}"] if seconds > MOST_SECONDS else []
+
+
+def timed(page: Page) -> float:
+    """Seconds until the page was loaded and drawn."""
+    return page.evaluate(
+        """() => {
+            const [timing] = performance.getEntriesByType("navigation");
+            const paint = performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0;
+            return Math.max(timing.loadEventEnd, paint) / 1000;
+        }"""
+    )
+
+
+def hidden(page: Page) -> list[str]:
+    """Columns that a reader came for and cannot see without scrolling sideways inside a table's frame."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll(".table .scroll")].flatMap(frame => {
+            const right = frame.getBoundingClientRect().left + frame.clientWidth + 1;
+            const cells = [...frame.querySelectorAll("tbody tr:first-child td.num:not(.detail)")];
+            const out = cells.filter(cell => cell.getBoundingClientRect().right > right).map(cell => cell.dataset.label);
+            return out.length ? [`out of sight: ${out.join(", ")} in: ${frame.textContent.trim().slice(0, 60)}`] : [];
+        })"""
+    )
+
+
+def prompts(page: Page) -> list[str]:
+    """The list of prompts: sorted by disagreement, searched, opened."""
+    if page.locator("#browser").count() == 0:
+        return []
+    page.wait_for_selector(".browsed tbody tr")
+    faults = []
+    page.locator(".browsed thead button", has_text="Disagreement").click()
+    shown = page.eval_on_selector_all(".browsed tbody tr", "rows => rows.map(r => Number(r.lastElementChild.textContent))")
+    if shown != sorted(shown, reverse=True):
+        faults.append("prompts: not sorted by disagreement")
+    first = page.locator(".browsed .open").first
+    first.click()
+    if page.locator(".browsed .inside").count() != 1:
+        faults.append("prompts: a prompt does not open")
+    first.click()
+    page.locator(".browse input").fill(first.text_content() or "")
+    if page.locator(".browsed tbody tr").count() == 0:
+        faults.append("prompts: the search finds nothing")
+    page.locator(".browse input").fill("")
+    return faults
+
+
 def accessibility(page: Page, axe: str) -> list[str]:
     """Serious and critical violations of axe-core's rules, with all chapters open; lesser ones are printed."""
-    page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    page.evaluate(OPEN_ALL)
     page.evaluate(axe)
     found = page.evaluate(
         "() => axe.run().then(r => r.violations.map(v => ({id: v.id, impact: v.impact, count: v.nodes.length,"
@@ -140,13 +223,15 @@ def sorting(page: Page) -> list[str]:
     """Sorts every column of every table both ways and back; the first one also by keyboard."""
     faults = page.evaluate(SORT_ALL)
     first = page.locator("table[data-sortable] thead button").first
-    if first.count() > 0:
+    if first.count() > 0 and first.is_visible():
         first.focus()
         page.keyboard.press("Enter")
         if first.locator("xpath=..").get_attribute("aria-sort") != "ascending":
             faults.append("sorting: Enter does nothing")
     return faults
 
+
+OPEN_ALL = "document.querySelectorAll('details').forEach(e => e.open = true)"
 
 # Numbers must stand in order with missing cells last, and the third press must restore the rows.
 SORT_ALL = """() => {

@@ -49,6 +49,18 @@ impl Axis {
         axis
     }
 
+    /// Whether its labels are powers of ten.
+    pub(crate) fn has_powers(&self) -> bool {
+        self.scale == Scale::Log10 && !self.ticks.iter().all(|(at, _)| is_plain(*at))
+    }
+
+    /// Writes the labels of a base-10 axis as powers of ten.
+    pub(crate) fn use_powers(&mut self) {
+        if self.scale == Scale::Log10 {
+            label_decades(&mut self.ticks, true);
+        }
+    }
+
     /// Share of the way along the axis, 0 at its start and 1 at its end.
     pub(crate) fn share(&self, value: f64) -> f64 {
         self.oriented((self.scaled(value) - self.low) / (self.high - self.low))
@@ -121,16 +133,42 @@ pub(crate) fn number(value: f64, step: f64) -> String {
     text.replace('-', "−")
 }
 
-/// Ticks of a base-10 axis: whole decades, or 1, 2, 5 times them within two decades.
+/// Ticks of a base-10 axis: whole decades, or 1, 2, 5 times them within two decades. All labels are of one style: powers of
+/// ten where one of them has to be.
 fn decade_ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
     let (low, high) = widened_log(low.log10(), high.log10());
     let mantissas: &[f64] = if high - low <= 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
     let stride = ((high - low) / count.max(1) as f64).ceil().max(1.0) as i32;
     let (first, last) = (low.floor() as i32, high.ceil() as i32);
-    let ticks = (first..=last + stride).step_by(stride as usize).flat_map(|power| {
-        mantissas.iter().map(move |mantissa| (mantissa.log10() + f64::from(power), power_label(*mantissa, power)))
-    });
-    covering_only(ticks.collect(), low, high)
+    let ticks = (first..=last + stride)
+        .step_by(stride as usize)
+        .flat_map(|power| mantissas.iter().map(move |mantissa| (mantissa.log10() + f64::from(power), String::new())));
+    let mut ticks = covering_only(ticks.collect(), low, high);
+    let powers = !ticks.iter().all(|(at, _)| is_plain(*at));
+    label_decades(&mut ticks, powers);
+    ticks
+}
+
+/// Mantissa and power of ten of a tick at `at`, a logarithm.
+fn parts(at: f64) -> (f64, i32) {
+    let power = (at + 1e-9).floor();
+    (10f64.powf(at - power).round(), power as i32)
+}
+
+/// Whether people write the number as it is.
+fn is_plain(at: f64) -> bool {
+    (-3..5).contains(&parts(at).1)
+}
+
+fn label_decades(ticks: &mut [(f64, String)], powers: bool) {
+    for (at, label) in ticks {
+        let (mantissa, power) = parts(*at);
+        *label = match powers {
+            false => format!("{:.*}", (-power).max(0) as usize, mantissa * 10_f64.powi(power)),
+            true if mantissa == 1.0 => format!("10{}", superscript(power)),
+            true => format!("{mantissa}·10{}", superscript(power)),
+        };
+    }
 }
 
 /// Ticks of a base-2 axis: whole powers.
@@ -160,15 +198,6 @@ fn covering_only(ticks: Vec<(f64, String)>, low: f64, high: f64) -> Vec<(f64, St
     ticks.into_iter().take(last + 1).skip(first).collect()
 }
 
-fn power_label(mantissa: f64, power: i32) -> String {
-    if (-3..5).contains(&power) {
-        let decimals = (-power).max(0) as usize;
-        return format!("{:.decimals$}", mantissa * 10_f64.powi(power));
-    }
-    let power = superscript(power);
-    if mantissa == 1.0 { format!("10{power}") } else { format!("{mantissa}·10{power}") }
-}
-
 fn superscript(power: i32) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     let digit = |character: char| character.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]);
@@ -191,8 +220,19 @@ mod tests {
         assert_eq!(labels(&axis(AxisSpec::linear(""), 1.0, 981.0)), ["0", "200", "400", "600", "800", "1000"]);
         assert_eq!(labels(&axis(AxisSpec::linear(""), 0.0, 4e-6)), ["0", "1e−6", "2e−6", "3e−6", "4e−6"]);
         assert_eq!(labels(&axis(AxisSpec::log10(""), 2.0, 40.0)), ["2", "5", "10", "20", "50"]);
-        assert_eq!(labels(&axis(AxisSpec::log10(""), 3e-6, 0.5)), ["10⁻⁶", "10⁻⁴", "0.01", "1"]);
+        assert_eq!(labels(&axis(AxisSpec::log10(""), 3e-6, 0.5)), ["10⁻⁶", "10⁻⁴", "10⁻²", "10⁰"]);
+        assert_eq!(labels(&axis(AxisSpec::log10(""), 3e-3, 0.5)), ["0.001", "0.01", "0.1", "1"]);
+        assert_eq!(labels(&axis(AxisSpec::log10(""), 3e-5, 4e-5)), ["2·10⁻⁵", "5·10⁻⁵"]);
         assert_eq!(labels(&axis(AxisSpec::log2(""), 0.5, 9.0)), ["0.5", "1", "2", "4", "8", "16"]);
+    }
+
+    #[test]
+    fn an_axis_takes_the_style_of_its_neighbour() {
+        let mut axis = Axis::covering(&AxisSpec::log10(""), [0.001, 100.0], 5);
+        assert!(!axis.has_powers());
+        axis.use_powers();
+        assert_eq!(labels(&axis), ["10⁻³", "10⁻²", "10⁻¹", "10⁰", "10¹", "10²"]);
+        assert!(Axis::covering(&AxisSpec::log10(""), [1e-5, 100.0], 5).has_powers());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::geometry::dash;
 use crate::panel::{LINE, MARKER, marker};
 use crate::scene::{Anchor, Scene};
 use crate::text::{self, LABEL};
-use crate::theme::{Dashes, Marker, Style};
+use crate::theme::{Dashes, Marker};
 use crate::{Color, Theme};
 
 /// Height of one row in pixels.
@@ -21,8 +21,8 @@ const GAP: f64 = 26.0;
 pub(crate) enum Sample {
     /// A piece of the line, with the data marker if there is one.
     Line { color: Color, dashes: Dashes, marker: Option<Marker> },
-    /// A data marker alone.
-    Point { color: Color, marker: Marker },
+    /// A data marker alone, of this half-size in pixels.
+    Point { color: Color, marker: Marker, size: f64 },
     /// An outlined circle.
     Ring { color: Color },
 }
@@ -42,26 +42,6 @@ impl Entry {
     fn width(&self) -> f64 {
         SAMPLE + text::width(&self.name, LABEL)
     }
-}
-
-/// The names of lines in order of first appearance; a name's place is its style.
-pub(crate) fn line_names<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
-    let mut distinct: Vec<&str> = Vec::new();
-    for name in names {
-        if !distinct.contains(&name) {
-            distinct.push(name);
-        }
-    }
-    distinct
-}
-
-/// An entry for each of [`line_names`].
-pub(crate) fn line_entries(names: &[&str], theme: Theme) -> Vec<Entry> {
-    let entry = |(index, name): (usize, &&str)| {
-        let Style { color, dashes, marker } = theme.style(index);
-        Entry::new(name, Sample::Line { color, dashes, marker: Some(marker) })
-    };
-    names.iter().enumerate().map(entry).collect()
 }
 
 /// Entries broken into centred rows.
@@ -123,7 +103,7 @@ fn draw_sample(scene: &mut Scene, sample: Sample, left: f64, center: f64) {
                 marker(scene, middle, shape, MARKER, color);
             }
         }
-        Sample::Point { color, marker: shape } => marker(scene, middle, shape, MARKER * 1.25, color),
+        Sample::Point { color, marker: shape, size } => marker(scene, middle, shape, size, color),
         Sample::Ring { color } => scene.ring(middle, 6.5, color, 2.0),
     }
 }

@@ -20,8 +20,10 @@ mod panel;
 mod render;
 pub mod report;
 mod scene;
+mod style;
 mod text;
 mod theme;
+mod thumbnail;
 mod write;
 
 pub use color::{diverging, luminance, sequential};

@@ -13,6 +13,9 @@ pub(crate) const LINE: f64 = 2.2;
 /// Half the size of a data marker in pixels.
 pub(crate) const MARKER: f64 = 4.5;
 
+/// The same for a marker that stands alone.
+pub(crate) const POINT: f64 = 1.25 * MARKER;
+
 /// Up to this many points, each one of a series gets a marker.
 const ALL_MARKED: usize = 16;
 

@@ -18,7 +18,7 @@ use crate::{
     manifest::{COMMIT, utc_now},
     report::{
         FORMATS, figures,
-        tables::{ModelScores, mitigation_times, timing_table},
+        tables::{ModelScores, Tables, mitigation_times, timing_table},
     },
     score::prompt_records,
     spec::{Experiment, ExperimentFile, NoiseSharing, TableKind},
@@ -103,8 +103,9 @@ impl<'a> Gathered<'a> {
     pub(super) fn finish(mut self, targets: Vec<(TableKind, ExportSet)>, clock: Instant) -> Result<Outcome> {
         let file = self.experiment.file();
         let mut tables = vec![];
+        let makes = Tables::new(&file.name, &file.title, &self.scores, &file.report);
         for (kind, target) in targets {
-            let mut table = kind.build(&file.name, &file.title, &self.scores, &file.report)?;
+            let mut table = makes.build(kind)?;
             self.provenance(&mut table);
             self.open.adopt(target.write(&table)?)?;
             tables.push(table);

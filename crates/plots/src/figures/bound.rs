@@ -3,7 +3,7 @@
 use crate::axis::Axis;
 use crate::legend::{Entry, Sample};
 use crate::page::{HEIGHT, Page};
-use crate::panel::{Panel, marker};
+use crate::panel::{POINT, Panel, marker};
 use crate::theme::{Marker, Style};
 use crate::{Error, Figure, Scene, Theme};
 use memscope_results::figures::{AxisSpec, BoundFigure, Meta};
@@ -38,7 +38,7 @@ impl Figure for BoundFigure {
                 bound.iter().zip(&self.cosine).map(|(bound, cosine)| cosine - bound).fold(f64::INFINITY, f64::min);
             let name = format!("{name}, least slack {slack:.4}").replace("slack -", "slack −");
             let Style { color, marker, .. } = theme.style(index);
-            entries.push(Entry::new(&name, Sample::Point { color, marker }));
+            entries.push(Entry::new(&name, Sample::Point { color, marker, size: POINT }));
         }
         let diagonal = Style { color: theme.ink(), dashes: &[7.0, 4.0], marker: Marker::Circle };
         let line = Sample::Line { color: diagonal.color, dashes: diagonal.dashes, marker: None };

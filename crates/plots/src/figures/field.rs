@@ -1,14 +1,18 @@
 //! Figure 3 of the paper: where guidance and score point the same way, for a memorized and a non-memorized prompt.
 
+use super::histogram::{densities, fill_bars, outline_bars};
+use crate::axis::Axis;
 use crate::color::diverging;
 use crate::geometry::Rect;
 use crate::legend::{Entry, Sample};
 use crate::page::{Page, color_bar};
+use crate::panel::Panel;
 use crate::scene::{Anchor, Point, Scene};
+use crate::style::class_styles;
 use crate::text::{LABEL, LEADING, SMALL};
-use crate::theme::Marker;
+use crate::theme::{Marker, Style};
 use crate::{Color, Error, Figure, Theme};
-use memscope_results::figures::{FieldFigure, FieldPanel, Meta};
+use memscope_results::figures::{AxisSpec, FieldClass, FieldFigure, FieldPanel, Meta};
 
 /// Height of the titles above each picture in pixels.
 const TITLES: f64 = (LABEL + SMALL) * LEADING + 8.0;
@@ -18,6 +22,12 @@ const BAR: f64 = 84.0;
 
 /// Space between columns in pixels.
 const GAP: f64 = 14.0;
+
+/// Height of the distributions of cosines in pixels.
+const DISTRIBUTIONS: f64 = 300.0;
+
+/// Bins of a distribution over [-1, 1].
+const BINS: usize = 40;
 
 /// Grid positions that get arrows.
 fn arrow_positions(panel: &FieldPanel, stride: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -69,7 +79,8 @@ impl Figure for FieldFigure {
 
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
         self.checked()?;
-        let colors = [theme.style(0).color, theme.style(1).color, theme.style(2).color];
+        // The first two are those of the classes.
+        let colors = [2, 3, 4].map(|place| theme.style(place).color);
         let entries = [
             Entry::new(&self.first_name, Sample::Line { color: colors[0], dashes: &[], marker: None }),
             Entry::new(
@@ -78,10 +89,15 @@ impl Figure for FieldFigure {
             ),
             Entry::new(&format!("cosine above {}", self.ring_threshold), Sample::Ring { color: colors[2] }),
         ];
+        let classes = self.classes.iter().zip(class_styles(theme)).map(|(class, style)| {
+            Entry::new(&class.name, Sample::Line { color: style.color, dashes: style.dashes, marker: None })
+        });
+        let entries: Vec<Entry> = entries.into_iter().chain(classes).collect();
+        let below = if self.classes.is_empty() { 0.0 } else { DISTRIBUTIONS };
         let columns = self.panels.len() as f64;
         let inner = crate::page::WIDTH - 20.0;
         let side = ((inner - BAR - GAP * columns) / columns).clamp(40.0, 400.0);
-        let mut page = Page::new(&self.meta, theme, 2.0 * (side + TITLES), &entries);
+        let mut page = Page::new(&self.meta, theme, 2.0 * (side + TITLES) + below, &entries);
         let scene = &mut page.scene;
         for (column, panel) in self.panels.iter().enumerate() {
             let left = page.body.left + column as f64 * (side + GAP);
@@ -101,8 +117,43 @@ impl Figure for FieldFigure {
         let left = page.body.left + columns * (side + GAP);
         let bar = Rect::new(left, page.body.top + side + 2.0 * TITLES - 2.0, BAR, side - 4.0);
         color_bar(scene, theme, bar, (&self.cosine_label, -1.0, 1.0), diverging);
+        if below > 0.0 {
+            let top = page.body.top + 2.0 * (side + TITLES) + GAP;
+            let outer = Rect::new(page.body.left, top, page.body.width, below - GAP);
+            draw_distributions(self, scene, theme, outer);
+        }
         Ok(page.scene)
     }
+}
+
+/// The cosines at all positions of all prompts, class by class, and which share of them would get a ring.
+fn draw_distributions(figure: &FieldFigure, scene: &mut Scene, theme: Theme, outer: Rect) {
+    let edges: Vec<f64> = (0..=BINS).map(|bin| -1.0 + 2.0 * bin as f64 / BINS as f64).collect();
+    let bars: Vec<Vec<f64>> = figure.classes.iter().map(|class| densities(&class.cosine, &edges)).collect();
+    let axes = (
+        Axis::exact(&figure.cosine_label, (-1.0, 1.0), 8),
+        Axis::covering(&AxisSpec::linear("density"), bars.iter().flatten().copied().chain([0.0]), 4),
+    );
+    let counts: Vec<String> =
+        figure.classes.iter().map(|class| format!("{} {} prompts", class.prompts, class.name)).collect();
+    let shares: Vec<String> = figure.classes.iter().map(|class| share_above(figure, class)).collect();
+    let titles = [
+        format!("all positions of {}", counts.join(" and ")),
+        format!("above {}: {}", figure.ring_threshold, shares.join(", ")),
+    ];
+    let panel = Panel::draw(scene, theme, outer, &titles, axes);
+    for (bars, style) in bars.iter().zip(class_styles(theme)) {
+        fill_bars(scene, &panel, &edges, bars, style.color);
+        outline_bars(scene, &panel, &edges, bars, style);
+    }
+    let threshold = Style { color: theme.ink(), dashes: &[2.0, 3.0], marker: Marker::Circle };
+    let highest = bars.iter().flatten().copied().fold(0.0, f64::max);
+    panel.line(scene, [(figure.ring_threshold, 0.0), (figure.ring_threshold, 2.0 * highest)], threshold, 1.4);
+}
+
+fn share_above(figure: &FieldFigure, class: &FieldClass) -> String {
+    let above = class.cosine.iter().filter(|cosine| **cosine > figure.ring_threshold).count();
+    format!("{:.1} % {}", 100.0 * above as f64 / class.cosine.len() as f64, class.name)
 }
 
 fn ring_count(figure: &FieldFigure, panel: &FieldPanel) -> String {

@@ -4,7 +4,8 @@ use crate::axis::{Axis, extent, widened};
 use crate::legend::{Entry, Sample};
 use crate::page::{HEIGHT, Page};
 use crate::panel::Panel;
-use crate::theme::{Marker, Style};
+use crate::style::class_styles;
+use crate::theme::Style;
 use crate::{Color, Error, Figure, Scene, Theme};
 use memscope_results::figures::{AxisSpec, Meta, ScoreHistogram};
 
@@ -31,15 +32,6 @@ impl Figure for ScoreHistogram {
         }
         Ok(page.scene)
     }
-}
-
-/// Styles of memorized and non-memorized prompts, the same in every figure that shows both.
-pub(super) fn class_styles(theme: Theme) -> [Style; 2] {
-    let (memorized, non_memorized) = (theme.style(1).color, theme.style(0).color);
-    [
-        Style { color: memorized, dashes: &[], marker: Marker::Circle },
-        Style { color: non_memorized, dashes: &[6.0, 3.0], marker: Marker::Square },
-    ]
 }
 
 /// Legend of [`class_styles`].

@@ -1,9 +1,10 @@
 //! Figure 2 of the paper: histograms and kernel density estimates of the norm far from and close to the image.
 
-use super::histogram::{class_entries, class_styles, densities, edges, fill_bars};
+use super::histogram::{class_entries, densities, edges, fill_bars};
 use crate::axis::Axis;
 use crate::page::{HEIGHT, Page, grid};
 use crate::panel::{LINE, Panel};
+use crate::style::class_styles;
 use crate::{Error, Figure, Scene, Theme};
 use memscope_results::figures::{AxisSpec, KdeFigure, KdePanel, Meta};
 

@@ -5,6 +5,7 @@ mod field;
 mod histogram;
 mod kde;
 mod lines;
+mod overlay;
 mod plane;
 mod roc;
 mod scatter;
@@ -14,9 +15,10 @@ mod trade_off;
 
 // The numbers themselves are results.
 pub use memscope_results::figures::{
-    Band, BoundFigure, FieldFigure, FieldPanel, FigureData, Guide, KdeFigure, KdePanel, LinesFigure, LinesPanel,
-    MarkedPoint, PlaneFigure, RocCurve, RocFigure, ScatterFigure, ScatterPoint, ScoreHistogram, Series, Spectrum,
-    SpectrumFigure, Token, TokenRow, TokenStrip, TradeOffFigure, TradeOffLine, TradeOffPanel, TradeOffPoint,
+    Band, BoundFigure, FieldClass, FieldFigure, FieldPanel, FigureData, Guide, KdeFigure, KdePanel, LinesFigure,
+    LinesPanel, MarkedPoint, Overlay, Pair, PlaneFigure, RocCurve, RocFigure, ScatterFigure, ScatterPoint,
+    ScoreHistogram, Series, Spectrum, SpectrumFigure, Token, TokenRow, TokenStrip, TradeOffFigure, TradeOffLine,
+    TradeOffPanel, TradeOffPoint,
 };
 pub use scatter::pareto_front;
 

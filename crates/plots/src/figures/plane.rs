@@ -5,7 +5,7 @@ use crate::color::sequential;
 use crate::geometry::Rect;
 use crate::legend::{Entry, Sample};
 use crate::page::{HEIGHT, Page, color_bar};
-use crate::panel::{MARKER, Panel, marker};
+use crate::panel::{MARKER, POINT, Panel, marker};
 use crate::{Error, Figure, Scene, Theme};
 use memscope_results::figures::{AxisSpec, Meta, PlaneFigure};
 
@@ -40,7 +40,10 @@ impl Figure for PlaneFigure {
             .marked
             .iter()
             .enumerate()
-            .map(|(index, point)| Entry::new(&point.name, Sample::Point { color: theme.ink(), marker: styles(index) }))
+            .map(|(index, point)| {
+                let sample = Sample::Point { color: theme.ink(), marker: styles(index), size: POINT };
+                Entry::new(&point.name, sample)
+            })
             .collect();
         let mut page = Page::new(&self.meta, theme, HEIGHT + 40.0, &entries);
         let (across, up) = (cell_edges(&self.x), cell_edges(&self.y));

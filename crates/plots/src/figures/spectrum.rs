@@ -4,6 +4,7 @@ use super::histogram::{densities, edges, fill_bars, outline_bars};
 use crate::axis::Axis;
 use crate::page::{Page, grid};
 use crate::panel::Panel;
+use crate::style::Styles;
 use crate::theme::Style;
 use crate::{Error, Figure, Scene, Theme};
 use memscope_results::figures::{AxisSpec, Meta, SpectrumFigure};
@@ -20,10 +21,11 @@ impl Figure for SpectrumFigure {
         self.checked()?;
         let (rows, columns) = grid(self.spectra.len());
         let mut page = Page::new(&self.meta, theme, ROW * rows as f64, &[]);
-        let style = Style { dashes: &[], ..theme.style(0) };
         for (index, spectrum) in self.spectra.iter().enumerate() {
             let edges = edges(spectrum.eigenvalues.iter().copied(), self.bins);
             let bars = densities(&spectrum.eigenvalues, &edges);
+            // A title that begins with a class has its colour.
+            let style = Style { dashes: &[], ..Styles::new(theme, [spectrum.title.as_str()]).of(&spectrum.title).1 };
             let axes = (
                 Axis::covering(&AxisSpec::linear(&self.quantity), edges.iter().copied(), 3),
                 Axis::covering(&AxisSpec::linear("density"), bars.iter().copied().chain([0.0]), 4),

@@ -1,9 +1,9 @@
 //! Two numbers of every configuration of some methods, both with intervals, a line for each method (Figure 4).
 
 use crate::axis::Axis;
-use crate::legend::{line_entries, line_names};
 use crate::page::{HEIGHT, Page, grid};
 use crate::panel::{LINE, MARKER, Panel, marker};
+use crate::style::Styles;
 use crate::theme::Style;
 use crate::{Error, Figure, Scene, Theme};
 use memscope_results::figures::{Meta, TradeOffFigure, TradeOffPoint};
@@ -16,9 +16,9 @@ impl Figure for TradeOffFigure {
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
         self.checked()?;
         let named = self.panels.iter().flat_map(|panel| &panel.lines).map(|line| line.name.as_str());
-        let names = line_names(named);
+        let styles = Styles::new(theme, named);
         let (rows, columns) = grid(self.panels.len());
-        let mut page = Page::new(&self.meta, theme, HEIGHT * rows as f64, &line_entries(&names, theme));
+        let mut page = Page::new(&self.meta, theme, HEIGHT * rows as f64, &styles.lines());
         for (index, input) in self.panels.iter().enumerate() {
             let ends = |place: usize| {
                 let points = input.lines.iter().flat_map(|line| &line.points);
@@ -31,7 +31,7 @@ impl Figure for TradeOffFigure {
             let titles: Vec<String> = Some(input.title.clone()).filter(|title| !title.is_empty()).into_iter().collect();
             let panel = Panel::draw(&mut page.scene, theme, outer, &titles, axes);
             for line in &input.lines {
-                let style = theme.style(names.iter().position(|name| *name == line.name).unwrap_or(0));
+                let (_, style) = styles.of(&line.name);
                 let path = line.points.iter().map(|point| (point.x, point.y));
                 panel.line(&mut page.scene, path, style, LINE);
                 line.points.iter().for_each(|point| cross(&mut page.scene, &panel, point, style));

@@ -8,10 +8,12 @@ mod figures;
 mod findings;
 mod gallery;
 mod glossary;
+mod headline;
 mod inside;
 mod overlay;
 mod prompts;
 mod provenance;
+mod rows;
 mod tables;
 
 use std::path::Path;
@@ -68,13 +70,15 @@ pub fn report(results: &Path, command: &str) -> Result<Pages, Error> {
     }
     let mut report = Report { title: "memscope report".into(), command: command.to_owned(), ..Report::default() };
     let mut intact = vec![];
+    let most_pictures = gallery::share(complete.iter().map(|(folder, _)| folder));
     for (folder, manifest) in &complete {
         provenance::add(&mut report, manifest);
-        report.sections.push(experiment::section(folder, manifest, &mut intact));
+        report.sections.push(experiment::section(folder, manifest, most_pictures, &mut intact));
     }
+    report.sections.splice(0..0, headline::section(&intact)?);
     report.made = provenance::made(complete.iter().map(|(_, manifest)| manifest));
-    report.findings = findings::of(&intact);
     report.prompts = prompts::of(&complete);
+    report.findings = findings::of(&intact, report.prompts.as_ref());
     report.glossary = glossary::terms();
     report.differences = differences::of(complete.iter().map(|(_, manifest)| manifest));
     report.summary.clone_from(&notices);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use memscope_results::{
     Error as ResultsError, Folder, Manifest, ResultTable, Results,
-    figures::{FigureData, FigureFile, LIMIT, overlaid},
+    figures::{FigureData, FigureFile, LIMIT, Overlay},
     paired::{Paired, paired},
     table::{Cell, CellValue, Column, ColumnKind},
 };
@@ -12,7 +12,7 @@ use memscope_results::{
 use super::{Complete, Pages, experiments, glossary, inside::Inside, provenance, tables};
 use crate::{
     Error, Figure, Theme,
-    report::{Block, Finding, Report, ReportFigure, Section},
+    report::{Block, Finding, Report, ReportFigure, Section, Source},
 };
 
 /// Two results folders on one page: every experiment that both have, or the only one of each. `command` made it.
@@ -85,24 +85,34 @@ fn section(report: &mut Report, a: &Known, b: &Known, names: (&str, &str)) {
     });
 }
 
-/// One sentence a row of the paired table.
+/// A sentence for each row of the paired table that tells the two apart, and one for the other rows of a model and n.
 fn findings(report: &mut Report, found: &Paired, names: (&str, &str)) {
     const LEVEL: f64 = 0.05;
     let table = &found.table;
+    let mut alike: Vec<(String, Vec<String>)> = vec![];
+    let mut say = |text: String| {
+        report.findings.push(Finding { text, source: Source::Table(table.name().to_owned()) });
+    };
     for row in 0..table.rows().len() {
         let text = |key: &str| table.cell(row, key).map_or_else(String::new, |cell| cell.value.plain());
         let Some(CellValue::Measured { value, .. }) = table.cell(row, "auc").map(|cell| &cell.value) else { continue };
         let p = table.cell(row, "auc_p").and_then(|cell| cell.value.number()).unwrap_or(1.0);
-        let verdict = match (p <= LEVEL, *value > 0.0) {
-            (false, _) => format!("{} and {} cannot be told apart", names.0, names.1),
-            (true, true) => format!("{} is ahead of {}", names.0, names.1),
-            (true, false) => format!("{} is behind {}", names.0, names.1),
-        };
+        let (place, method) = (format!("{}, n = {}", text("model"), text("n")), text("method"));
+        if p > LEVEL {
+            match alike.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, methods)) => methods.push(method),
+                None => alike.push((place, vec![method])),
+            }
+            continue;
+        }
+        let verdict = if *value > 0.0 { "is ahead of" } else { "is behind" };
         let p = if p < 0.001 { "< 0.001".to_owned() } else { format!("= {p:.3}") };
         let signed = format!("{value:+.3}").replace('-', "\u{2212}");
-        let text =
-            format!("{}, {}, n = {}: {verdict} by AUC ({signed}, p {p}).", text("model"), text("method"), text("n"));
-        report.findings.push(Finding { text, table: table.name().to_owned() });
+        say(format!("{place}, {method}: {} {verdict} {} by AUC ({signed}, p {p}).", names.0, names.1));
+    }
+    for (place, methods) in alike {
+        let (methods, (a, b)) = (methods.join(", "), names);
+        say(format!("{place}: by AUC, {a} and {b} cannot be told apart for {methods}."));
     }
 }
 
@@ -133,7 +143,7 @@ fn figures(a: &Known, b: &Known, names: (&str, &str)) -> Vec<Block> {
             (kind(&of_a) == 1 && kind(&of_b) == 1).then(|| of_b.iter().find(|(_, f)| same_kind(f, figure))).flatten()
         };
         let Some((_, other)) = same.or_else(only) else { continue };
-        let Some(both) = overlaid(figure.clone(), other.clone(), names) else { continue };
+        let Some(both) = Overlay::new(figure.clone(), other.clone(), names) else { continue };
         match drawn(both) {
             Ok(figure) => blocks.push(Block::Figure(figure)),
             Err(error) => blocks.push(Block::Notice(error.to_string())),
@@ -159,8 +169,7 @@ fn read((folder, manifest): &Known) -> Vec<(String, FigureData)> {
     Folder::files(&folder.figures(), ".json").into_iter().filter_map(figure).collect()
 }
 
-fn drawn(figure: FigureData) -> Result<ReportFigure, Error> {
-    figure.check()?;
+fn drawn(figure: Overlay) -> Result<ReportFigure, Error> {
     let caption = figure.caption().to_vec();
     let figure = figure.without_caption();
     Ok(ReportFigure {

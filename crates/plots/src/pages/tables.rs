@@ -12,8 +12,10 @@ use memscope_results::{
 use super::inside::Inside;
 use crate::report::{Block, ColumnContent, ColumnSource, ReportCell, ReportColumn, ReportTable};
 
-/// Columns that most readers do not need: a second reading of the TPR, a second test.
-const DETAILS: [&str; 2] = ["tpr_reference", "auc_delong_p"];
+/// Columns that most readers do not need: a second reading of the TPR, a second test, a second window of time, with how many
+/// others a detector was compared.
+const DETAILS: [&str; 7] =
+    ["tpr_reference", "auc_delong_p", "reference_calls", "reference_seconds", "auc_apart", "tpr_apart", "prompts"];
 
 /// The tables of a subfolder; those that are as the run wrote them are added to `intact`.
 pub(super) fn blocks(inside: &mut Inside, folder: &Path, intact: &mut Vec<ResultTable>) -> Vec<Block> {

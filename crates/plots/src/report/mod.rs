@@ -48,13 +48,22 @@ pub struct Link {
     pub href: String,
 }
 
-/// A sentence about the results, and the table that it was read off.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// A sentence about the results.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The sentence.
     pub text: String,
-    /// Name of a [`ReportTable`] of the page; the sentence links to it.
-    pub table: String,
+    /// What it was read off; the sentence links to it.
+    pub source: Source,
+}
+
+/// A part of the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The [`ReportTable`] of this name.
+    Table(String),
+    /// The list of all prompts.
+    Prompts,
 }
 
 /// Every prompt of an experiment with its scores.
@@ -221,8 +230,8 @@ pub struct SheetRow {
 /// One image of a [`SheetRow`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SheetImage {
-    /// The image as a PNG file.
-    pub png: Vec<u8>,
+    /// The image as a PNG or JPEG file.
+    pub file: Vec<u8>,
     /// What it shows, for those who do not see it.
     pub alt: String,
     /// What it is in the row.

@@ -27,7 +27,15 @@
     table.tBodies[0].append(...entries.map((item) => item.row));
   }
 
+  // On narrow screens a row is a card of labelled cells.
+  document.documentElement.classList.add("cards");
+  function label(table) {
+    const labels = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+    for (const cell of table.tBodies[0].querySelectorAll("td")) cell.dataset.label = labels[cell.cellIndex] ?? "";
+  }
+
   for (const table of document.querySelectorAll("table[data-sortable]")) {
+    label(table);
     const rows = [...table.tBodies[0].rows];
     if (rows.length < 2) continue;
     for (const header of table.tHead.rows[0].cells) {

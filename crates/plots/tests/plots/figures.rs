@@ -263,8 +263,18 @@ fn elements_are_as_many_as_the_data() {
         rings += here;
     }
     assert_eq!(count(&document, "circle"), rings + 1);
-    // Background, cells and colour bar.
-    assert_eq!(count(&document, "rect"), 1 + 2 * 64 * 64 + 64);
+    // Background, cells, colour bar and the bars of the two distributions.
+    let occupied = |cosine: &[f64]| {
+        let bins = cosine.iter().map(|cosine| (((cosine + 1.0) * 20.0) as usize).min(39));
+        bins.collect::<std::collections::HashSet<usize>>().len()
+    };
+    let bars: usize = field.classes.iter().map(|class| occupied(&class.cosine)).sum();
+    assert_eq!(count(&document, "rect"), 1 + 2 * 64 * 64 + 64 + bars);
+    let above = |at: usize| {
+        let cosine = &field.classes[at].cosine;
+        100.0 * cosine.iter().filter(|cosine| **cosine > 0.9).count() as f64 / cosine.len() as f64
+    };
+    has_text(&svg, &format!("above 0.9: {:.1} % memorized, {:.1} % non-memorized", above(0), above(1)));
     // One head per arrow and one marker in the legend.
     assert_eq!(count(&document, "polygon"), 2 * 2 * 256 + 1);
 
@@ -280,6 +290,49 @@ fn elements_are_as_many_as_the_data() {
     let document = Document::parse(&bound).unwrap();
     let drawn = count(&document, "circle");
     assert!((1000..=2001).contains(&drawn), "{drawn} of 2900 points drawn");
+}
+
+#[test]
+fn runs_on_the_same_axes_share_colours_and_differ_in_dashes() {
+    let svg = samples::overlay().svg(Theme::Light).unwrap();
+    let document = Document::parse(&svg).unwrap();
+    for text in ["before", "after"] {
+        has_text(&svg, text);
+    }
+    let auc = |at: usize| samples::roc().curves[at].auc;
+    has_text(&svg, &format!("Wen et al. (AUC {0:.3}; {0:.3})", auc(1)));
+    has_text(&svg, &format!("anisotropy + alignment (ours) (AUC {:.3}; –)", auc(0)));
+    let lines =
+        |color: &str| elements(&document, "polyline").filter(|node| node.attribute("stroke") == Some(color)).count();
+    // The first has one run, solid: two panels and the legend. The others are dashed in the second run.
+    assert_eq!(lines("#0072B2"), 3);
+    assert!(lines("#D55E00") > 20);
+    let other = samples::histogram();
+    assert_eq!(memscope_plots::figures::Overlay::new(other.clone().into(), other.into(), ("a", "b")), None);
+    let mut axes = samples::scatter();
+    axes.x.label = "seconds".into();
+    assert_eq!(memscope_plots::figures::Overlay::new(samples::scatter().into(), axes.into(), ("a", "b")), None);
+}
+
+#[test]
+fn points_of_one_cost_stand_side_by_side_and_n_shows_as_size() {
+    let mut figure = samples::scatter();
+    figure.points.truncate(2);
+    (figure.points[0].generations, figure.points[1].generations) = (Some(1), Some(4));
+    figure.points[1].x = figure.points[0].x;
+    figure.points.push(memscope_plots::figures::ScatterPoint { x: 12.0, ..figure.points[0].clone() });
+    let svg = figure.svg(Theme::Light).unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let drawn: Vec<(f64, f64)> = elements(&document, "circle")
+        .filter(|node| node.attribute("fill") == Some("#0072B2"))
+        .map(|node| (number(node, "cx"), number(node, "r")))
+        .collect();
+    // The legend's, then the three points of one detector.
+    let [legend, one, four, dear] = drawn[..] else { panic!("{drawn:?}") };
+    assert!((four.0 - one.0 - 110.0).abs() < 2.0, "side by side: {drawn:?}");
+    assert!(four.1 > 1.3 * one.1 && dear.1 == one.1 && legend.1 == one.1, "larger: {drawn:?}");
+    has_text(&svg, "n = 1");
+    has_text(&svg, "n = 4");
 }
 
 #[test]

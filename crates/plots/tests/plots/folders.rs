@@ -208,6 +208,35 @@ fn a_large_picture_is_left_out() {
 }
 
 #[test]
+fn many_large_pictures_stay_a_small_page() {
+    let made = made();
+    let gallery = made.folder.gallery();
+    let mut random = samples::Random::new(3);
+    let pixels: Vec<u8> = (0..256 * 256 * 3).map(|_| (random.uniform() * 256.0) as u8).collect();
+    let mut file = vec![];
+    let mut encoder = png::Encoder::new(&mut file, 256, 256);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    fs::write(gallery.join("0.png"), &file).unwrap();
+    let row = |at: usize| GalleryRow {
+        model: "m".into(),
+        prompt: format!("prompt {at}"),
+        label: String::new(),
+        truth: None,
+        drawn: vec!["0.png".into(); 4],
+        labels: vec![],
+    };
+    let rows: Vec<GalleryRow> = (0..1000).map(row).collect();
+    fs::write(gallery.join(INDEX), serde_json::to_vec(&rows).unwrap()).unwrap();
+    let (pages, html) = page(&made.results);
+    assert_eq!(elements(&html, ".sheet img[src^=\"data:image/jpeg\"]"), 800);
+    assert!(html.len() < 15_000_000, "{}", html.len());
+    assert!(pages.notices.iter().any(|notice| notice.contains("200 of 1000 rows")), "{:?}", pages.notices);
+    let shown = |at: usize| html.contains(&format!("data-prompt=\"prompt {at}\""));
+    assert!(shown(0) && !shown(1) && (990..1000).any(shown), "evenly chosen");
+}
+
+#[test]
 fn an_incomplete_experiment_is_said_and_not_shown() {
     let made = made();
     let second = Results::new(&made.results).experiment("second");

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use memscope_plots::report::{
     Block, ColumnContent, ColumnSource, ContactSheet, Difference, Finding, Generator, ImageRole, PromptBrowser,
     PromptList, Report, ReportCell, ReportColumn, ReportError, ReportFigure, ReportTable, Section, SheetImage,
-    SheetRow,
+    SheetRow, Source,
 };
 use memscope_results::prompts::{DetectorColumn, ModelPrompts, PromptRecord};
 use scraper::{ElementRef, Html, Selector};
@@ -50,7 +50,7 @@ fn figure(text: &str, svg_dark: Option<String>) -> ReportFigure {
 }
 
 fn sheet(text: &str) -> ContactSheet {
-    let image = |role| SheetImage { png: b"\x89PNG\r\n\x1a\n".to_vec(), alt: text.into(), role };
+    let image = |role| SheetImage { file: b"\x89PNG\r\n\x1a\n".to_vec(), alt: text.into(), role };
     let images = vec![image(ImageRole::Truth(text.into())), image(ImageRole::Generated(text.into()))];
     ContactSheet { title: text.into(), rows: vec![SheetRow { caption: text.into(), label: text.into(), images }] }
 }
@@ -91,7 +91,7 @@ fn report(text: &str) -> Report {
         generated_by: Generator { version: text.into(), commit: Some(text.into()) },
         made: vec![text.into()],
         summary: vec![text.into()],
-        findings: vec![Finding { text: text.into(), table: text.into() }],
+        findings: vec![Finding { text: text.into(), source: Source::Table(text.into()) }],
         prompts: Some(prompts(text)),
         glossary: vec![(text.into(), text.into())],
         sections: vec![section.clone(), section],

@@ -1,9 +1,9 @@
 //! Figures over made-up but plausible numbers, the same on every run.
 
 use memscope_plots::figures::{
-    Band, BoundFigure, FieldFigure, FieldPanel, Guide, KdeFigure, KdePanel, LinesFigure, LinesPanel, MarkedPoint,
-    PlaneFigure, RocCurve, RocFigure, ScatterFigure, ScatterPoint, ScoreHistogram, Series, Spectrum, SpectrumFigure,
-    Token, TokenRow, TokenStrip,
+    Band, BoundFigure, FieldClass, FieldFigure, FieldPanel, Guide, KdeFigure, KdePanel, LinesFigure, LinesPanel,
+    MarkedPoint, Overlay, PlaneFigure, RocCurve, RocFigure, ScatterFigure, ScatterPoint, ScoreHistogram, Series,
+    Spectrum, SpectrumFigure, Token, TokenRow, TokenStrip,
 };
 use memscope_plots::{AxisSpec, Figure, Meta};
 
@@ -57,7 +57,27 @@ pub(crate) fn all() -> Vec<Box<dyn Figure>> {
         Box::new(plane()),
         Box::new(tokens()),
         Box::new(bound()),
+        Box::new(overlay()),
+        Box::new(overlaid_scatter()),
     ]
+}
+
+/// The ROC curves of two runs.
+pub(crate) fn overlay() -> Overlay {
+    let mut second = roc();
+    second.curves.remove(0);
+    for curve in &mut second.curves {
+        curve.points.iter_mut().for_each(|point| point.1 *= 0.9);
+    }
+    Overlay::new(roc().into(), second.into(), ("before", "after")).unwrap()
+}
+
+/// The points of two runs.
+pub(crate) fn overlaid_scatter() -> Overlay {
+    let mut second = scatter();
+    second.meta.name = "other".into();
+    second.points.iter_mut().for_each(|point| (point.y, point.interval) = (point.y - 0.01, None));
+    Overlay::new(scatter().into(), second.into(), ("before", "after")).unwrap()
 }
 
 pub(crate) fn roc() -> RocFigure {
@@ -203,7 +223,11 @@ pub(crate) fn field() -> FieldFigure {
         FieldPanel { title: title.into(), height: side, width: side, first, second, cosine }
     };
     let panels = vec![panel("memorized", 0.6), panel("ordinary", 2.4)];
+    let class =
+        |name: &str, panel: &FieldPanel| FieldClass { name: name.into(), prompts: 1, cosine: panel.cosine.clone() };
+    let classes = vec![class("memorized", &panels[0]), class("non-memorized", &panels[1])];
     FieldFigure {
+        classes,
         meta: meta("field"),
         panels,
         first_name: "score s".into(),
@@ -215,8 +239,9 @@ pub(crate) fn field() -> FieldFigure {
 }
 
 pub(crate) fn scatter() -> ScatterFigure {
-    let point = |name: &str, x: f64, y: f64, half: f64| ScatterPoint {
+    let point = |name: &str, generations: Option<usize>, x: f64, y: f64, half: f64| ScatterPoint {
         name: name.into(),
+        generations,
         x,
         y,
         interval: Some((y - half, (y + half).min(1.0))),
@@ -226,13 +251,13 @@ pub(crate) fn scatter() -> ScatterFigure {
         x: AxisSpec::log10("network calls per prompt"),
         y: AxisSpec::linear("AUC"),
         points: vec![
-            point("ours, n = 1", 3.0, 0.987, 0.006),
-            point("ours, n = 4", 12.0, 0.996, 0.003),
-            point("Wen, 1 step", 2.0, 0.942, 0.012),
-            point("Wen, 50 steps", 100.0, 0.981, 0.008),
-            point("Jeon", 24.0, 0.968, 0.01),
-            point("Ren", 100.0, 0.91, 0.02),
-            point("bright ending", 52.0, 0.953, 0.015),
+            point("ours", Some(1), 3.0, 0.987, 0.006),
+            point("ours", Some(4), 12.0, 0.996, 0.003),
+            point("Wen, 1 step", Some(1), 2.0, 0.942, 0.012),
+            point("Wen, 50 steps", Some(1), 100.0, 0.981, 0.008),
+            point("Jeon", Some(1), 24.0, 0.968, 0.01),
+            point("Ren", Some(1), 100.0, 0.91, 0.02),
+            point("bright ending", None, 52.0, 0.953, 0.015),
         ],
         guide: Guide::Front,
     }

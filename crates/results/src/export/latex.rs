@@ -6,12 +6,16 @@ use super::Exporter;
 use super::layout::{Align, Entry, Layout, Mark, Shown, one_line};
 use crate::table::{Emphasis, ResultTable};
 
-/// Writes a `table` environment, or `table*` over both columns of a page where there are many columns; notes below it,
-/// provenance and the packages that it needs as comments above it. Compiles with pdflatex as it is: signs outside its
-/// fonts become commands, letters that have none their code point. A column without any value is left out. The best number is bold and the second
-/// underlined only where the table says that they stand out.
+/// Writes a `table` environment, or `table*` over both columns of a page where there are many columns; a wider one is
+/// scaled down to the page. Notes stand below it, provenance and the packages that it needs as comments above it. Compiles
+/// with pdflatex as it is: signs outside its fonts become commands, letters that have none their code point. A column
+/// without any value is left out. The best number is bold and the second underlined only where the table says that they
+/// stand out.
 #[derive(Debug, Clone, Copy)]
 pub struct Latex;
+
+/// Makes what follows as narrow as its column of the page where it is wider.
+const FIT: &str = r"\setlength{\tabcolsep}{4pt}\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}";
 
 /// The most columns that fit one column of a two-column page.
 const NARROW: usize = 5;
@@ -25,7 +29,8 @@ impl Exporter for Latex {
         let mut layout = Layout::new(table);
         layout.drop_empty_columns();
         let environment = if layout.headers.len() > NARROW { "table*" } else { "table" };
-        writeln!(out, "% \\usepackage[T1]{{fontenc}} \\usepackage{{booktabs}} \\usepackage{{textcomp}}")?;
+        let packages = "\\usepackage[T1]{fontenc} \\usepackage{booktabs} \\usepackage{graphicx} \\usepackage{textcomp}";
+        writeln!(out, "% {packages}")?;
         for origin in layout.provenance {
             writeln!(out, "% {}: {}", one_line(&origin.key), one_line(&origin.value))?;
         }
@@ -41,6 +46,7 @@ impl Exporter for Latex {
         writeln!(out, "  \\centering\\small")?;
         writeln!(out, "  \\caption{{{}}}", escape(&layout.title))?;
         writeln!(out, "  \\label{{tab:{}}}", table.name())?;
+        writeln!(out, "  {FIT}{{%")?;
         writeln!(out, "  \\begin{{tabular}}{{{columns}}}")?;
         writeln!(out, "    \\toprule")?;
         row(out, layout.headers.iter().map(|(header, _)| escape(header)))?;
@@ -49,10 +55,10 @@ impl Exporter for Latex {
             row(out, cells.iter().map(entry))?;
         }
         writeln!(out, "    \\bottomrule")?;
-        writeln!(out, "  \\end{{tabular}}")?;
+        writeln!(out, "  \\end{{tabular}}}}")?;
         let emphasis: Vec<Emphasis> = layout.rows.iter().flatten().filter_map(|entry| entry.emphasis).collect();
         if !layout.notes.is_empty() || !emphasis.is_empty() {
-            writeln!(out, "  \\par\\footnotesize")?;
+            writeln!(out, "  \\par\\smallskip\\footnotesize\\raggedright")?;
         }
         if !emphasis.is_empty() {
             let second =

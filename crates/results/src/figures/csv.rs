@@ -89,11 +89,15 @@ pub(super) fn write(data: &FigureData) -> String {
                 }
                 out.values(&panel.title, &figure.cosine_label, &panel.cosine);
             }
+            for class in &figure.classes {
+                out.values(&format!("{} prompts", class.prompts), &class.name, &class.cosine);
+            }
         }
         FigureData::Scatter(figure) => {
             for point in &figure.points {
                 let (low, high) = point.interval.map_or((None, None), |(low, high)| (Some(low), Some(high)));
-                out.row(&Row { part: "", series: &point.name, numbers: [Some(point.x), Some(point.y), low, high] });
+                let part = point.generations.map_or_else(String::new, |n| format!("n = {n}"));
+                out.row(&Row { part: &part, series: &point.name, numbers: [Some(point.x), Some(point.y), low, high] });
             }
         }
         FigureData::Plane(figure) => {

@@ -27,7 +27,18 @@ pub struct FieldPanel {
     pub cosine: Vec<f64>,
 }
 
-/// Arrows above and a cosine map below, one column per prompt.
+/// The channel cosines of a class of prompts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FieldClass {
+    /// The class.
+    pub name: String,
+    /// Number of prompts.
+    pub prompts: usize,
+    /// Cosine over all channels at every position of every prompt, in `[-1, 1]`.
+    pub cosine: Vec<f64>,
+}
+
+/// Arrows above and a cosine map below, one column per prompt; then the cosines of many prompts of each class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldFigure {
     /// Name, alternative text and caption.
@@ -44,6 +55,9 @@ pub struct FieldFigure {
     pub stride: usize,
     /// Arrow positions with a cosine above this get a ring.
     pub ring_threshold: f64,
+    /// The cosines of all prompts, class by class: memorized, then non-memorized. Not drawn if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<FieldClass>,
 }
 
 impl FieldPanel {
@@ -60,8 +74,7 @@ impl FieldPanel {
             check.finite(&field(name), vectors.iter().flat_map(|(right, up)| [*right, *up]))?;
         }
         check.length(&field("cosine"), &self.cosine, count)?;
-        // A cosine computed in floating point can pass 1 by rounding.
-        check.within(&field("cosine"), self.cosine.iter().copied(), (-1.000001, 1.000001), "must be in [-1, 1]")
+        cosines(check, &field("cosine"), &self.cosine)
     }
 }
 
@@ -79,6 +92,19 @@ impl FieldFigure {
         check.at_least("stride", self.stride)?;
         check.at_most("stride", self.stride, MOST_STEPS)?;
         check.finite("ring_threshold", [self.ring_threshold])?;
-        self.panels.iter().enumerate().try_for_each(|(index, panel)| panel.check(check, index))
+        self.panels.iter().enumerate().try_for_each(|(index, panel)| panel.check(check, index))?;
+        check.at_most("classes", self.classes.len(), MOST_COLUMNS)?;
+        for (index, class) in self.classes.iter().enumerate() {
+            let field = |name: &str| format!("classes[{index}].{name}");
+            check.text(&field("name"), &class.name)?;
+            check.filled(&field("cosine"), &class.cosine)?;
+            cosines(check, &field("cosine"), &class.cosine)?;
+        }
+        Ok(())
     }
+}
+
+/// A cosine computed in floating point can pass 1 by rounding.
+fn cosines(check: Check<'_>, field: &str, values: &[f64]) -> Result<(), FigureError> {
+    check.within(field, values.iter().copied(), (-1.000001, 1.000001), "must be in [-1, 1]")
 }

@@ -23,11 +23,11 @@ use serde::{Deserialize, Serialize};
 pub use axis::{AxisSpec, Direction, Scale};
 pub use bound::BoundFigure;
 pub use check::FigureError;
-pub use field::{FieldFigure, FieldPanel};
+pub use field::{FieldClass, FieldFigure, FieldPanel};
 pub use histogram::ScoreHistogram;
 pub use kde::{KdeFigure, KdePanel};
 pub use lines::{LinesFigure, LinesPanel, Series};
-pub use overlay::overlaid;
+pub use overlay::{Overlay, Pair};
 pub use plane::{MarkedPoint, PlaneFigure};
 pub use roc::{Band, RocCurve, RocFigure};
 pub use scatter::{Guide, ScatterFigure, ScatterPoint};
@@ -101,10 +101,6 @@ impl FigureData {
     /// Name, alternative text and caption.
     pub fn meta(&self) -> &Meta {
         each_kind!(self, figure => &figure.meta)
-    }
-
-    fn meta_mut(&mut self) -> &mut Meta {
-        each_kind!(self, figure => &mut figure.meta)
     }
 
     /// The same figure without its small print, which then stands beside it.

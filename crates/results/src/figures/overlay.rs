@@ -1,53 +1,73 @@
 //! Two runs in one figure.
 
-use super::FigureData;
+use super::{FigureData, LinesFigure, LinesPanel, Meta, RocFigure, ScatterFigure};
 
-/// The lines, curves or points of both, each named by its run; `None` for kinds that do not overlay, or axes that differ.
-/// `names`: what the runs are called.
-pub fn overlaid(first: FigureData, second: FigureData, names: (&str, &str)) -> Option<FigureData> {
-    let named = |name: &mut String, run: &str| name.push_str(&format!(", {run}"));
-    let mut both = match (first, second) {
-        (FigureData::Roc(mut a), FigureData::Roc(b)) => {
-            a.curves.iter_mut().for_each(|curve| named(&mut curve.name, names.0));
-            a.curves.extend(b.curves.into_iter().map(|mut curve| {
-                named(&mut curve.name, names.1);
-                curve
-            }));
-            a.floor = a.floor.min(b.floor);
-            FigureData::Roc(a)
-        }
-        (FigureData::Lines(mut a), FigureData::Lines(b)) => {
-            let alike =
-                |(x, y): (&super::LinesPanel, &super::LinesPanel)| (&x.title, &x.x, &x.y) == (&y.title, &y.x, &y.y);
-            if a.panels.len() != b.panels.len() || !a.panels.iter().zip(&b.panels).all(alike) {
-                return None;
+/// Figures of one kind from two runs, to be drawn on the same axes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair<F> {
+    /// Name, alternative text and caption of the two together.
+    pub meta: Meta,
+    /// What the runs are called.
+    pub runs: [String; 2],
+    /// Their figures, in the same order.
+    pub figures: [F; 2],
+}
+
+/// Two runs' figures that can be drawn on the same axes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Overlay {
+    /// ROC curves.
+    Roc(Pair<RocFigure>),
+    /// Lines over the same quantities.
+    Lines(Pair<LinesFigure>),
+    /// Points over the same quantities.
+    Scatter(Pair<ScatterFigure>),
+}
+
+impl Overlay {
+    /// Puts two figures on the same axes; `None` for kinds that do not overlay, or axes that differ. `runs`: what the two
+    /// are called.
+    pub fn new(first: FigureData, second: FigureData, runs: (&str, &str)) -> Option<Self> {
+        let of = first.meta();
+        let mut caption =
+            vec![format!("{} and {} on the same axes; the text below is that of the first.", runs.0, runs.1)];
+        caption.extend(of.caption.iter().cloned());
+        let meta =
+            Meta { name: format!("{}-both", of.name), alt: format!("{} and {}: {}", runs.0, runs.1, of.alt), caption };
+        let runs = [runs.0.to_owned(), runs.1.to_owned()];
+        match (first, second) {
+            (FigureData::Roc(a), FigureData::Roc(b)) => Some(Self::Roc(Pair { meta, runs, figures: [a, b] })),
+            (FigureData::Lines(a), FigureData::Lines(b)) => {
+                let alike = |(x, y): (&LinesPanel, &LinesPanel)| (&x.title, &x.x, &x.y) == (&y.title, &y.x, &y.y);
+                let same = a.panels.len() == b.panels.len() && a.panels.iter().zip(&b.panels).all(alike);
+                same.then_some(Self::Lines(Pair { meta, runs, figures: [a, b] }))
             }
-            for (panel, other) in a.panels.iter_mut().zip(b.panels) {
-                panel.series.iter_mut().for_each(|series| named(&mut series.name, names.0));
-                panel.series.extend(other.series.into_iter().map(|mut series| {
-                    named(&mut series.name, names.1);
-                    series
-                }));
+            (FigureData::Scatter(a), FigureData::Scatter(b)) => {
+                let same = (&a.x, &a.y) == (&b.x, &b.y);
+                same.then_some(Self::Scatter(Pair { meta, runs, figures: [a, b] }))
             }
-            FigureData::Lines(a)
+            _ => None,
         }
-        (FigureData::Scatter(mut a), FigureData::Scatter(b)) => {
-            if (&a.x, &a.y) != (&b.x, &b.y) {
-                return None;
-            }
-            a.points.iter_mut().for_each(|point| named(&mut point.name, names.0));
-            a.points.extend(b.points.into_iter().map(|mut point| {
-                named(&mut point.name, names.1);
-                point
-            }));
-            FigureData::Scatter(a)
+    }
+
+    /// Name, alternative text and caption.
+    pub fn meta(&self) -> &Meta {
+        match self {
+            Self::Roc(pair) => &pair.meta,
+            Self::Lines(pair) => &pair.meta,
+            Self::Scatter(pair) => &pair.meta,
         }
-        _ => return None,
-    };
-    let meta = both.meta_mut();
-    meta.name.push_str("-both");
-    meta.alt = format!("{} and {}: {}", names.0, names.1, meta.alt);
-    meta.caption
-        .insert(0, format!("The lines of {} and of {}; the text below is that of the first.", names.0, names.1));
-    Some(both)
+    }
+
+    /// The same without its small print, which then stands beside it.
+    #[must_use]
+    pub fn without_caption(mut self) -> Self {
+        let meta = match &mut self {
+            Self::Roc(pair) => &mut pair.meta,
+            Self::Lines(pair) => &mut pair.meta,
+            Self::Scatter(pair) => &mut pair.meta,
+        };
+        meta.caption.clear();
+        self
+    }
 }

@@ -23,6 +23,9 @@ pub enum Guide {
 pub struct ScatterPoint {
     /// The detector.
     pub name: String,
+    /// Generations behind a score, where points of one detector differ in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generations: Option<usize>,
     /// Cost or detection, in the unit of the x axis.
     pub x: f64,
     /// Detection, in the unit of the y axis; more is better.
@@ -40,7 +43,7 @@ pub struct ScatterFigure {
     pub x: AxisSpec,
     /// Detection: AUC or TPR.
     pub y: AxisSpec,
-    /// One point per detector.
+    /// One point per detector, or per detector and number of generations.
     pub points: Vec<ScatterPoint>,
     /// What is drawn behind them.
     pub guide: Guide,

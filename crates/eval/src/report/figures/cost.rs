@@ -24,13 +24,14 @@ pub(super) fn figure(subject: &Subject) -> Result<ScatterFigure> {
         let sets = score_sets(&values)?;
         let estimate = bootstrap.estimate(&sets, tpr)?;
         points.push(ScatterPoint {
-            name: format!("{}, n = {}", timed.label, timed.generations),
+            name: timed.label.clone(),
+            generations: Some(timed.generations),
             x: timed.calls as f64,
             y: estimate.value,
             interval: Some((estimate.interval.low, estimate.interval.high)),
         });
     }
-    let own = "Network calls count samples; a pass with a tangent counts once. Mean over seeds; bars: 95 % stratified bootstrap over prompts. The line joins detectors that no other one beats at their cost.".to_owned();
+    let own = "Network calls count samples; a pass with a tangent counts once. Mean over seeds; bars: 95 % stratified bootstrap over prompts. Detectors of one cost stand side by side. The line joins detectors that no other one beats at their cost.".to_owned();
     let alt = format!("True positive rate over network calls for every detector on {}.", subject.model.model);
     Ok(ScatterFigure {
         meta: subject.meta("cost", alt, &[own]),

@@ -146,6 +146,7 @@ pub(super) fn local_verbatim(subject: &Subject) -> Result<ScatterFigure> {
         let (x, y) = (auc(&verbatim)?, auc(&template)?);
         points.push(ScatterPoint {
             name: scores.detector.label(),
+            generations: None,
             x: x.value,
             y: y.value,
             interval: Some((y.interval.low, y.interval.high)),

@@ -4,29 +4,32 @@ use crate::{score::AnalysisValues, spec::AnalysisEntry};
 use memscope_metric::channel_cosines;
 
 use super::Subject;
-use memscope_results::figures::{FieldFigure, FieldPanel, FigureData};
+use memscope_results::figures::{FieldClass, FieldFigure, FieldPanel, FigureData};
 
 /// The paper rings positions without saying from which cosine on.
 const RING_THRESHOLD: f64 = 0.9;
 /// Arrows per side at most.
 const MOST_ARROWS: usize = 16;
 
-/// A figure per analysis `field`: the first memorized and the first non-memorized prompt.
+/// A figure per analysis `field`: the first memorized and the first non-memorized prompt, then the cosines of all.
 pub(super) fn figures(subject: &Subject) -> Vec<FigureData> {
     let mut figures: Vec<FigureData> = vec![];
     for result in &subject.model.analyses {
         let AnalysisEntry::Field { t } = result.entry else { continue };
         let (_, height, width) = subject.model.latent_shape;
         let stride = height.max(width).div_ceil(MOST_ARROWS).max(1);
-        let first = |memorized| result.prompts.iter().find(move |values| values.memorized == memorized);
-        let mut panels = vec![];
-        for (class, values) in [("memorized", first(true)), ("non-memorized", first(false))] {
-            if let Some(values) = values {
-                panels.push(panel(subject, class, values));
+        let (mut panels, mut classes) = (vec![], vec![]);
+        for (class, memorized) in [("memorized", true), ("non-memorized", false)] {
+            let prompts: Vec<_> = result.prompts.iter().filter(|values| values.memorized == memorized).collect();
+            let fields: Vec<_> = prompts.iter().map(|values| panel(subject, class, values)).collect();
+            let cosine = fields.iter().flat_map(|field| field.cosine.iter().copied()).collect();
+            if let Some(first) = fields.into_iter().next() {
+                panels.push(first);
+                classes.push(FieldClass { name: class.into(), prompts: prompts.len(), cosine });
             }
         }
         let own = format!(
-            "Predictions at t = {t} on pure noise, seed {}. Arrows: first two channels, unit length. Rings: channel cosine above {RING_THRESHOLD}; projection, threshold and prompts are not stated in the paper.",
+            "Predictions at t = {t} on pure noise, seed {}. Arrows: first two channels, unit length, of the first prompt of each class. Rings: channel cosine above {RING_THRESHOLD}; projection, threshold and prompts are not stated in the paper. Below: the channel cosines at all positions of all prompts.",
             subject.file.noise.seeds.first().copied().unwrap_or_default()
         );
         let alt = format!("Directions and channel cosine at t = {t} on {}.", subject.model.model);
@@ -38,6 +41,7 @@ pub(super) fn figures(subject: &Subject) -> Vec<FigureData> {
             cosine_label: "Cosine over channels".into(),
             stride,
             ring_threshold: RING_THRESHOLD,
+            classes,
         }));
     }
     figures

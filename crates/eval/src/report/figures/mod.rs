@@ -109,7 +109,7 @@ pub fn figures(
                 FigureKind::DoseResponse => drawn.add(detection::dose_response(&subject)?),
                 FigureKind::LocalVerbatim => drawn.add(detection::local_verbatim(&subject)?),
                 FigureKind::Weights => drawn.add(detection::weights(&subject)?),
-                FigureKind::Spectrum => spectrum::figures(&subject).into_iter().for_each(|figure| drawn.add(figure)),
+                FigureKind::Spectrum => spectrum::figures(&subject)?.into_iter().for_each(|figure| drawn.add(figure)),
                 FigureKind::TradeOff => match trade_off::figure(&subject)? {
                     Some(figure) => drawn.add(figure),
                     None => drawn.notes.push(format!("{}: no mitigation was measured", subject.model.model)),

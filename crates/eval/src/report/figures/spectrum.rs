@@ -1,6 +1,7 @@
 //! Figure 1: the eigenvalue variance along the trajectory, and spectra.
 
 use crate::{
+    error::Result,
     score::{AnalysisResult, AnalysisValues},
     spec::AnalysisEntry,
 };
@@ -11,12 +12,12 @@ use memscope_results::figures::{AxisSpec, FigureData, LinesFigure, LinesPanel, S
 
 const BINS: usize = 40;
 
-pub(super) fn figures(subject: &Subject) -> Vec<FigureData> {
+pub(super) fn figures(subject: &Subject) -> Result<Vec<FigureData>> {
     let mut figures: Vec<FigureData> = vec![];
     for result in &subject.model.analyses {
         match &result.entry {
             AnalysisEntry::Spectrum { timesteps, probe_vectors: Some(count) } => {
-                figures.push(curves(subject, result, timesteps, *count).into());
+                figures.push(curves(subject, result, timesteps, *count)?.into());
             }
             AnalysisEntry::Spectrum { timesteps, probe_vectors: None } => {
                 figures.extend(spectra(subject, result, timesteps))
@@ -24,12 +25,13 @@ pub(super) fn figures(subject: &Subject) -> Vec<FigureData> {
             AnalysisEntry::Alignment { .. } | AnalysisEntry::Field { .. } => {}
         }
     }
-    figures
+    Ok(figures)
 }
 
-/// Raw and σ²-scaled variance side by side, a line per class and kind of score; the band is the range over prompts.
-fn curves(subject: &Subject, result: &AnalysisResult, timesteps: &[usize], probes: usize) -> LinesFigure {
-    let panel = |title: &str, label: &str, scale: &dyn Fn(usize) -> f64| {
+/// Raw and σ²-scaled variance side by side, a line per class and kind of score; the band is the interval of the mean.
+fn curves(subject: &Subject, result: &AnalysisResult, timesteps: &[usize], probes: usize) -> Result<LinesFigure> {
+    let bootstrap = subject.file.report.bootstrap();
+    let panel = |title: &str, label: &str, scale: &dyn Fn(usize) -> f64| -> Result<LinesPanel> {
         let mut series = vec![];
         for (class, memorized) in [("memorized", true), ("non-memorized", false)] {
             for kind in ScoreKind::ALL {
@@ -46,36 +48,37 @@ fn curves(subject: &Subject, result: &AnalysisResult, timesteps: &[usize], probe
                     if values.is_empty() {
                         continue;
                     }
+                    let mean = bootstrap.mean(&values)?;
                     x.push(t as f64);
-                    y.push(values.iter().sum::<f64>() / values.len() as f64);
-                    low.push(values.iter().copied().fold(f64::INFINITY, f64::min));
-                    high.push(values.iter().copied().fold(0.0, f64::max));
+                    y.push(mean.value);
+                    low.push(mean.interval.low);
+                    high.push(mean.interval.high);
                 }
                 if !x.is_empty() {
                     series.push(Series { name: format!("{class}, {kind}"), x, y, band: Some((low, high)) });
                 }
             }
         }
-        LinesPanel {
+        Ok(LinesPanel {
             title: title.to_owned(),
             x: AxisSpec::linear("Timestep t").reversed(),
             y: AxisSpec::log10(label),
             series,
-        }
+        })
     };
     let sigma = |t: usize| subject.model.sigma(t).unwrap_or(1.0);
     let panels = vec![
-        panel("∇² log p", "Variance of eigenvalues", &|_| 1.0),
-        panel("σ ∇² log p", "σ² × variance", &|t| sigma(t) * sigma(t)),
+        panel("∇² log p", "Variance of eigenvalues", &|_| 1.0)?,
+        panel("σ ∇² log p", "σ² × variance", &|t| sigma(t) * sigma(t))?,
     ];
     let own = format!(
-        "Eigenvalues of the symmetrized Jacobian of the score at x_t of each prompt's guided trajectory; {probes} Rademacher probes, trace bias removed. Lines: mean over prompts; bands: their range. Estimates at or below zero are left out."
+        "Eigenvalues of the symmetrized Jacobian of the score at x_t of each prompt's guided trajectory; {probes} Rademacher probes, trace bias removed. Lines: mean over prompts; bands: 95 % bootstrap intervals of the mean. Estimates at or below zero are left out."
     );
     let alt = format!(
         "Variance of the Hessian's eigenvalues from t = 981 to t = 1 on {}, raw and scaled by the noise variance.",
         subject.model.model
     );
-    LinesFigure { meta: subject.meta("spectrum", alt, &[own]), panels }
+    Ok(LinesFigure { meta: subject.meta("spectrum", alt, &[own]), panels })
 }
 
 /// The whole spectrum of the first prompt of each class at each timestep.

@@ -35,6 +35,16 @@ struct Outcome {
     power: f64,
 }
 
+/// What every split of two lists of ordinary prompts gave.
+struct Outcomes {
+    /// Prompts that calibrate in a split.
+    calibrating: usize,
+    /// Ordinary prompts that are tested in a split.
+    tested: usize,
+    /// Split by split the outcome at every level.
+    splits: Vec<[Outcome; LEVELS.len()]>,
+}
+
 /// False-discovery share and power of every detector: one half of a list of ordinary prompts calibrates, and one half
 /// of a list (the other half, where it is the same) is tested together with all memorized prompts.
 pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {
@@ -59,56 +69,51 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
          Benjamini and Hochberg; scores are means over the seeds",
         (SPLITS as f64).sqrt()
     ));
-    let needed_note = table.footnote(
+    let needed = table.footnote(
         "fewest calibration prompts with which all memorized prompts together could be flagged, at 5, 10 and 20 %",
     );
     for model in models {
-        let sets = groups(&model.non_memorized, |prompt: &KnownPrompt| Some(prompt.set.to_string()));
+        let sets = groups(&model.non_memorized, |prompt: &KnownPrompt| Some(prompt.set.clone()));
         for &n in &report.generations {
             for detector in model.with_generations(n) {
                 let scores = combined(detector);
-                for calibrating in &sets {
-                    for tested in &sets {
-                        let same = calibrating.name == tested.name;
-                        let (calibrating_count, tested_count) = (
-                            calibrating.rows.len() / 2,
-                            if same { tested.rows.len() - calibrating.rows.len() / 2 } else { tested.rows.len() / 2 },
-                        );
-                        if calibrating_count == 0 || tested_count == 0 {
-                            let reason = "decisions need at least two prompts in every list of non_memorized".into();
-                            return Err(Error::Experiment { file: "prompts".into(), reason });
-                        }
-                        let tests = tested_count + scores.memorized.len();
-                        let needed = LEVELS.map(|level| {
-                            Guarantee::Marginal
-                                .calibration_needed(level, tests, scores.memorized.len())
-                                .map_or("–".into(), |count| count.to_string())
-                        });
-                        let mut cells = vec![
-                            Cell::text(&model.model),
-                            Cell::integer(n as i64),
-                            Cell::text(detector.detector.label()),
-                            Cell::text(&calibrating.name),
-                            Cell::integer(calibrating_count as i64),
-                            Cell::text(&tested.name),
-                            Cell::integer(tested_count as i64),
-                        ];
-                        let outcomes = outcomes(&scores, &calibrating.rows, &tested.rows, same, report.fit.seed)?;
-                        for level in 0..LEVELS.len() {
-                            for number in [|o: &Outcome| o.false_share, |o: &Outcome| o.power] {
-                                let values: Vec<f64> = outcomes.iter().map(|split| number(&split[level])).collect();
-                                let summary = Summary::of(&values, Ddof::Sample)?;
-                                cells.push(Cell::measured(summary, None, 3).with_note(spread));
-                            }
-                        }
-                        cells.push(Cell::text(needed.join(" / ")).with_note(needed_note));
-                        table.push_row(cells)?;
+                for (calibrating, tested) in sets.iter().flat_map(|one| sets.iter().map(move |other| (one, other))) {
+                    let same = calibrating.key == tested.key;
+                    let outcomes = outcomes(&scores, &calibrating.rows, &tested.rows, same, report.fit.seed)?;
+                    let mut cells =
+                        vec![Cell::text(&model.model), Cell::integer(n as i64), Cell::text(detector.detector.label())];
+                    for (set, count) in [(calibrating, outcomes.calibrating), (tested, outcomes.tested)] {
+                        cells.extend([Cell::text(&*set.key), Cell::integer(count as i64)]);
                     }
+                    cells.extend(rates(&outcomes)?.into_iter().map(|cell| cell.with_note(spread)));
+                    cells.push(calibration_needed(&outcomes, scores.memorized.len()).with_note(needed));
+                    table.push_row(cells)?;
                 }
             }
         }
     }
     Ok(table)
+}
+
+/// False-discovery share and power at every level, over the splits.
+fn rates(outcomes: &Outcomes) -> Result<Vec<Cell>> {
+    let mut cells = vec![];
+    for level in 0..LEVELS.len() {
+        for number in [|o: &Outcome| o.false_share, |o: &Outcome| o.power] {
+            let values: Vec<f64> = outcomes.splits.iter().map(|split| number(&split[level])).collect();
+            cells.push(Cell::measured(Summary::of(&values, Ddof::Sample)?, None, 3));
+        }
+    }
+    Ok(cells)
+}
+
+/// How many calibration prompts it takes to flag all memorized prompts together, at every level.
+fn calibration_needed(outcomes: &Outcomes, memorized: usize) -> Cell {
+    let needed = LEVELS.map(|level| {
+        let count = Guarantee::Marginal.calibration_needed(level, outcomes.tested + memorized, memorized);
+        count.map_or("–".into(), |count| count.to_string())
+    });
+    Cell::text(needed.join(" / "))
 }
 
 /// The scores of all prompts, each the mean over the seeds.
@@ -124,30 +129,29 @@ fn combined(detector: &DetectorScores) -> Scores {
     }
 }
 
-/// The outcome of every split at every level.
-fn outcomes(
-    scores: &Scores,
-    calibrating: &[usize],
-    tested: &[usize],
-    same: bool,
-    seed: u64,
-) -> Result<Vec<[Outcome; LEVELS.len()]>> {
+/// Splits two lists of ordinary prompts, given by their rows, and decides at every level. `same`: the two are one list.
+fn outcomes(scores: &Scores, calibrating: &[usize], tested: &[usize], same: bool, seed: u64) -> Result<Outcomes> {
+    let calibrating_count = calibrating.len() / 2;
+    let tested_count = if same { tested.len() - calibrating_count } else { tested.len() / 2 };
+    if calibrating_count == 0 || tested_count == 0 {
+        let reason = "decisions need at least two prompts in every list of non_memorized".into();
+        return Err(Error::Experiment { file: "prompts".into(), reason });
+    }
     let pick = |rows: &[usize], places: &[usize]| -> Vec<f64> {
         places.iter().map(|place| scores.non_memorized[rows[*place]]).collect()
     };
-    (0..SPLITS)
-        .map(|split| {
-            let seed = seed.wrapping_add(split);
-            let half = |rows: &[usize], class| Split::seeded(rows.len(), rows.len() / 2, class, seed);
-            let first = half(calibrating, Class::Positive)?;
-            let nulls = match same {
-                true => pick(tested, &first.held_out),
-                false => pick(tested, &half(tested, Class::Negative)?.fitted),
-            };
-            let calibration = Calibration::new(&pick(calibrating, &first.fitted))?;
-            Ok(LEVELS.map(|level| outcome(&calibration, &scores.memorized, &nulls, level)))
-        })
-        .collect()
+    let split = |split: u64| -> Result<[Outcome; LEVELS.len()]> {
+        let seed = seed.wrapping_add(split);
+        let first = Split::seeded(calibrating.len(), calibrating_count, Class::Positive, seed)?;
+        let nulls = match same {
+            true => pick(tested, &first.held_out),
+            false => pick(tested, &Split::seeded(tested.len(), tested_count, Class::Negative, seed)?.fitted),
+        };
+        let calibration = Calibration::new(&pick(calibrating, &first.fitted))?;
+        Ok(LEVELS.map(|level| outcome(&calibration, &scores.memorized, &nulls, level)))
+    };
+    let splits = (0..SPLITS).map(split).collect::<Result<_>>()?;
+    Ok(Outcomes { calibrating: calibrating_count, tested: tested_count, splits })
 }
 
 fn outcome(calibration: &Calibration, memorized: &[f64], nulls: &[f64], level: f64) -> Outcome {
@@ -178,12 +182,13 @@ mod tests {
         let ordinary: Vec<f64> = (0..200).map(|i| f64::from((i * 7919) % 10_007)).collect();
         let scores = Scores { memorized: vec![20_000.0; 30], non_memorized: ordinary };
         let rows: Vec<usize> = (0..200).collect();
-        let outcomes = outcomes(&scores, &rows, &rows, true, 0).unwrap();
+        let Outcomes { calibrating, tested, splits } = outcomes(&scores, &rows, &rows, true, 0).unwrap();
+        assert_eq!((calibrating, tested), (100, 100));
         for (at, level) in LEVELS.into_iter().enumerate() {
-            let mean = outcomes.iter().map(|split| split[at].false_share).sum::<f64>() / SPLITS as f64;
+            let mean = splits.iter().map(|split| split[at].false_share).sum::<f64>() / SPLITS as f64;
             let promised = level * 100.0 / 130.0;
             assert!(mean <= promised * 1.25, "{mean} at {level}");
-            assert!(outcomes.iter().all(|split| split[at].power == 1.0 || split[at].power == 0.0));
+            assert!(splits.iter().all(|split| split[at].power == 1.0 || split[at].power == 0.0));
         }
     }
 }

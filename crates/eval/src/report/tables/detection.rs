@@ -7,11 +7,21 @@ use memscope_results::{
     table::{Cell, Column, ColumnKind, Emphasis},
 };
 
-use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, detector_columns, published, tpr_heading};
+use super::{
+    ModelScores, SPREAD, STANDARD_TPR, Statistics, detector_columns,
+    pairs::{Measure, Pairs, Rivals},
+    published, tpr_heading,
+};
 use crate::{error::Result, score::DetectorScores, spec::ReportSettings};
 
 /// AUC and TPR of every detector, beside the paper's cells for the same kind of network.
-pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {
+pub(super) fn table(
+    name: String,
+    title: &str,
+    models: &[ModelScores],
+    report: &ReportSettings,
+    pairs: &Pairs,
+) -> Result<ResultTable> {
     let tpr = tpr_heading(report.target_fpr);
     let mut columns = detector_columns(report);
     columns.extend([
@@ -24,11 +34,12 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
     ]);
     let mut table = ResultTable::new(name, title, columns)?;
     let statistics = Statistics::new(report);
-    for model in models {
+    for (index, model) in models.iter().enumerate() {
         for &n in &report.generations {
             let all: Vec<_> = model.with_generations(n).collect();
-            let auc = emphasis(&all, &statistics, Statistic::Auc)?;
-            let tpr = emphasis(&all, &statistics, statistics.tpr)?;
+            let rivals = Rivals { index, model, n };
+            let auc = emphasis(&all, rivals, pairs, Measure::Auc)?;
+            let tpr = emphasis(&all, rivals, pairs, Measure::Tpr)?;
             for (at, scores) in all.into_iter().enumerate() {
                 let row = row(&mut table, model, scores, &statistics, [auc[at], tpr[at]])?;
                 table.push_row(row)?;
@@ -40,27 +51,17 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
 
 /// Which detectors certainly stand out: the paired interval of the difference to every one behind it excludes 0. The second
 /// one counts only where there is a third.
-fn emphasis(all: &[&DetectorScores], statistics: &Statistics, statistic: Statistic) -> Result<Vec<Option<Emphasis>>> {
-    let runs: Vec<_> = all.iter().map(|scores| scores.all()).collect();
-    let sets = runs.iter().map(|runs| score_sets(runs)).collect::<std::result::Result<Vec<_>, _>>()?;
-    let mut values = vec![];
-    for sets in &sets {
-        let of_runs = sets.iter().map(|set| statistic.of(*set)).collect::<std::result::Result<Vec<_>, _>>()?;
-        values.push(of_runs.iter().sum::<f64>() / of_runs.len() as f64);
-    }
+fn emphasis(all: &[&DetectorScores], rivals: Rivals, pairs: &Pairs, measure: Measure) -> Result<Vec<Option<Emphasis>>> {
+    let values = all.iter().map(|scores| pairs.value(scores, measure)).collect::<Result<Vec<f64>>>()?;
     let mut order: Vec<usize> = (0..all.len()).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
     let mut found = vec![None; all.len()];
     for (place, stands_out) in [Emphasis::Best, Emphasis::Second].into_iter().enumerate() {
         let behind = order.get(place + 1..).unwrap_or_default();
-        let is_ahead = |other: &usize| -> Result<bool> {
-            let difference = statistics.bootstrap.difference(&sets[order[place]], &sets[*other], statistic)?;
-            Ok(difference.interval.low > 0.0)
-        };
         // The nearest are the likeliest not to be told apart.
         let mut ahead = !behind.is_empty();
         for other in behind {
-            ahead = ahead && is_ahead(other)?;
+            ahead = ahead && pairs.is_ahead(rivals, order[place], *other, measure)?;
         }
         if !ahead {
             break;

@@ -1,15 +1,25 @@
 use memscope_results::{
     ResultTable,
     scores::score_sets,
-    stats::{DeLong, Difference, ScoreSet, Statistic},
+    stats::{DeLong, Difference, ScoreSet},
     table::{Cell, Column, ColumnKind},
 };
 
-use super::{ModelScores, Statistics, tpr_heading, with_interval};
+use super::{
+    ModelScores,
+    pairs::{Measure, Pairs, Rivals},
+    tpr_heading, with_interval,
+};
 use crate::{error::Result, spec::ReportSettings};
 
 /// The last detector minus each other one, paired over prompts and seeds.
-pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &ReportSettings) -> Result<ResultTable> {
+pub(super) fn table(
+    name: String,
+    title: &str,
+    models: &[ModelScores],
+    report: &ReportSettings,
+    pairs: &Pairs,
+) -> Result<ResultTable> {
     let columns = vec![
         Column::new("model", "Model", ColumnKind::Text),
         Column::new("n", "n", ColumnKind::Integer),
@@ -21,19 +31,19 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
         Column::new("tpr_p", "p", ColumnKind::Number),
     ];
     let mut table = ResultTable::new(name, format!("{title}: differences between detectors"), columns)?;
-    let statistics = Statistics::new(report);
     let spread =
         table.footnote("[95 % paired stratified bootstrap interval over prompts]; p two-sided from the same resamples");
     let delong = table.footnote("paired DeLong test of the AUCs under the first seed");
-    for model in models {
+    for (index, model) in models.iter().enumerate() {
         for &n in &report.generations {
             let all: Vec<_> = model.with_generations(n).collect();
             let Some((last, others)) = all.split_last() else { continue };
-            for other in others {
+            for (place, other) in others.iter().enumerate() {
+                let rivals = Rivals { index, model, n };
+                let difference = |measure| pairs.difference(rivals, [others.len(), place], measure);
+                let (auc, tpr) = (difference(Measure::Auc)?, difference(Measure::Tpr)?);
                 let (first, second) = (last.all(), other.all());
                 let (first, second) = (score_sets(&first)?, score_sets(&second)?);
-                let difference = |statistic| statistics.bootstrap.difference(&first, &second, statistic);
-                let (auc, tpr) = (difference(Statistic::Auc)?, difference(statistics.tpr)?);
                 table.push_row(vec![
                     Cell::text(&model.model),
                     Cell::integer(n as i64),

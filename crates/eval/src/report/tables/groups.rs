@@ -1,5 +1,7 @@
 //! Detection within parts of the prompt lists.
 
+use std::{cmp::Ordering, sync::Arc};
+
 use memscope_results::{
     ResultTable,
     scores::score_sets,
@@ -11,22 +13,47 @@ use super::{ModelScores, SPREAD, STANDARD_TPR, Statistics, detector_columns, tpr
 use crate::{error::Result, prompts::KnownPrompt, spec::ReportSettings};
 
 /// Prompts that are looked at together, by their positions.
-pub(super) struct Group {
-    pub(super) name: String,
+pub(super) struct Group<K> {
+    pub(super) key: K,
     pub(super) rows: Vec<usize>,
 }
 
-/// Prompts that share a name, in the order in which the names appear.
-pub(super) fn groups(prompts: &[KnownPrompt], name: impl Fn(&KnownPrompt) -> Option<String>) -> Vec<Group> {
-    let mut groups: Vec<Group> = vec![];
+/// Prompts that share a key, in the order in which the keys appear.
+pub(super) fn groups<K: PartialEq>(prompts: &[KnownPrompt], key: impl Fn(&KnownPrompt) -> Option<K>) -> Vec<Group<K>> {
+    let mut groups: Vec<Group<K>> = vec![];
     for (row, prompt) in prompts.iter().enumerate() {
-        let Some(name) = name(prompt) else { continue };
-        match groups.iter_mut().find(|group| group.name == name) {
+        let Some(key) = key(prompt) else { continue };
+        match groups.iter_mut().find(|group| group.key == key) {
             Some(group) => group.rows.push(row),
-            None => groups.push(Group { name, rows: vec![row] }),
+            None => groups.push(Group { key, rows: vec![row] }),
         }
     }
     groups
+}
+
+/// How a memorized prompt was planted.
+#[derive(PartialEq)]
+struct Dose {
+    /// Its list.
+    set: Arc<str>,
+    /// Share of the planted picture among the prompt's training pictures, if there were others.
+    share: Option<f64>,
+    /// Duplication weight.
+    weight: f64,
+}
+
+impl Dose {
+    /// `None` where the weight is not known.
+    fn of(prompt: &KnownPrompt) -> Option<Self> {
+        let share = prompt.share.filter(|_| !prompt.is_plain());
+        Some(Self { set: prompt.set.clone(), share, weight: prompt.weight? })
+    }
+
+    /// Verbatim before template, single pictures before those among others, then by weight.
+    fn order(&self, other: &Self) -> Ordering {
+        let among_others = self.share.is_some().cmp(&other.share.is_some());
+        other.set.cmp(&self.set).then(among_others).then(self.weight.total_cmp(&other.weight))
+    }
 }
 
 /// A row of a table: groups that are told apart, and the cells that name them.
@@ -85,10 +112,10 @@ pub(super) fn by_set(
         Column::new("non_memorized", "Against", ColumnKind::Text),
         Column::new("non_memorized_count", "Prompts", ColumnKind::Integer),
     ];
-    let set = |prompt: &KnownPrompt| Some(prompt.set.to_string());
+    let set = |prompt: &KnownPrompt| Some(prompt.set.clone());
     table(name, title, models, report, naming, |model, _| {
         let (memorized, others) = (groups(&model.memorized, set), groups(&model.non_memorized, set));
-        let named = |group: &Group| [Cell::text(&group.name), Cell::integer(group.rows.len() as i64)];
+        let named = |group: &Group<Arc<str>>| [Cell::text(&*group.key), Cell::integer(group.rows.len() as i64)];
         let pairs = memorized.iter().flat_map(|m| others.iter().map(move |o| (m, o)));
         let compared = pairs.map(|(m, o)| Compared {
             cells: [named(m), named(o)].concat(),
@@ -120,17 +147,8 @@ pub(super) fn by_weight(
         let verified_note =
             table.footnote("prompts whose planted picture is in more than nine of ten draws, found without a detector");
         let rate_note = table.footnote("mean share of draws that are the planted picture");
-        let dose = |prompt: &KnownPrompt| {
-            Some(format!("{} {:?} {}", prompt.set, prompt.share.filter(|_| !prompt.is_plain()), prompt.weight?))
-        };
-        let mut by_weight = groups(&model.memorized, dose);
-        let first = |group: &Group| &model.memorized[group.rows[0]];
-        let weight = |group: &Group| first(group).weight.unwrap_or_default();
-        by_weight.sort_by(|a, b| {
-            let (a_first, b_first) = (first(a), first(b));
-            let sets = a_first.set.cmp(&b_first.set).reverse();
-            sets.then(b_first.is_plain().cmp(&a_first.is_plain())).then(weight(a).total_cmp(&weight(b)))
-        });
+        let mut by_weight = groups(&model.memorized, Dose::of);
+        by_weight.sort_by(|a, b| a.key.order(&b.key));
         let compared = by_weight.iter().map(|group| {
             let flags: Option<Vec<bool>> = group.rows.iter().map(|row| model.memorized[*row].verified).collect();
             let verified = match flags {
@@ -145,9 +163,9 @@ pub(super) fn by_weight(
             };
             Compared {
                 cells: vec![
-                    Cell::text(&*first(group).set),
-                    Cell::number(first(group).share.unwrap_or(1.0), 2).with_note(share_note),
-                    Cell::number(weight(group), 0),
+                    Cell::text(&*group.key.set),
+                    Cell::number(group.key.share.unwrap_or(1.0), 2).with_note(share_note),
+                    Cell::number(group.key.weight, 0),
                     Cell::integer(group.rows.len() as i64),
                     verified.with_note(verified_note),
                     rate.with_note(rate_note),

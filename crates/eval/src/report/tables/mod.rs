@@ -10,9 +10,12 @@ mod groups;
 mod hyperparameters;
 mod mitigation;
 mod mitigation_detection;
+mod pairs;
 mod ranks;
 mod spectrum;
 mod timing;
+
+use pairs::Pairs;
 
 pub use hyperparameters::ModelHyperparameters;
 pub use mitigation::mitigation_times;
@@ -79,7 +82,7 @@ impl TableKind {
             Self::Detection | Self::Hyperparameters | Self::MitigationHyperparameters | Self::Mitigation => "",
             Self::MitigationDifferences => "-differences",
             Self::MitigationDetection => "-detection",
-            Self::Decisions => "-fdr",
+            Self::Decisions => "-decisions",
             Self::Differences => "-differences",
             Self::Ranks => "-ranks",
             Self::Reproduction => "-reproduction",
@@ -93,10 +96,10 @@ impl TableKind {
         format!("{experiment}{suffix}")
     }
 
-    /// Makes the table.
+    /// Makes this table alone; [`Tables`] makes several.
     ///
     /// # Errors
-    /// Scores that no statistic can be taken of, or a name that is no file stem.
+    /// As [`Tables::build`].
     pub fn build(
         self,
         experiment: &str,
@@ -104,24 +107,49 @@ impl TableKind {
         models: &[ModelScores],
         report: &ReportSettings,
     ) -> Result<ResultTable> {
-        let name = self.name(experiment);
-        match self {
-            Self::Detection => detection::table(name, title, models, report),
-            Self::Decisions => decisions::table(name, title, models, report),
-            Self::Differences => differences::table(name, title, models, report),
-            Self::Ranks => ranks::table(name, title, models, report),
-            Self::Reproduction => graded::reproduction(name, title, models, report),
-            Self::PerDraw => graded::per_draw(name, title, models, report),
-            Self::BySet => groups::by_set(name, title, models, report),
-            Self::ByWeight => groups::by_weight(name, title, models, report),
-            Self::GammaFit => gamma_fit::table(name, title, models, report),
-            Self::Spectrum => spectrum::table(name, title, models),
-            Self::Alignment => alignment::table(name, title, models),
-            Self::Hyperparameters => hyperparameters::detection(name, title, models),
-            Self::MitigationHyperparameters => hyperparameters::mitigation(name, title, models, report),
-            Self::Mitigation => mitigation::table(name, title, models, report),
-            Self::MitigationDifferences => mitigation::differences(name, title, models, report),
-            Self::MitigationDetection => mitigation_detection::table(name, title, models, report),
+        Tables::new(experiment, title, models, report).build(self)
+    }
+}
+
+/// The tables of one experiment. What several of them need is computed once.
+pub struct Tables<'a> {
+    experiment: &'a str,
+    title: &'a str,
+    models: &'a [ModelScores],
+    report: &'a ReportSettings,
+    pairs: Pairs,
+}
+
+impl<'a> Tables<'a> {
+    /// Tables over the scores of an experiment's models.
+    pub fn new(experiment: &'a str, title: &'a str, models: &'a [ModelScores], report: &'a ReportSettings) -> Self {
+        Self { experiment, title, models, report, pairs: Pairs::new(report) }
+    }
+
+    /// Makes one of them.
+    ///
+    /// # Errors
+    /// Scores that no statistic can be taken of, or a name that is no file stem.
+    pub fn build(&self, kind: TableKind) -> Result<ResultTable> {
+        let name = kind.name(self.experiment);
+        let Self { title, models, report, pairs, .. } = self;
+        match kind {
+            TableKind::Detection => detection::table(name, title, models, report, pairs),
+            TableKind::Decisions => decisions::table(name, title, models, report),
+            TableKind::Differences => differences::table(name, title, models, report, pairs),
+            TableKind::Ranks => ranks::table(name, title, models, report, pairs),
+            TableKind::Reproduction => graded::reproduction(name, title, models, report),
+            TableKind::PerDraw => graded::per_draw(name, title, models, report),
+            TableKind::BySet => groups::by_set(name, title, models, report),
+            TableKind::ByWeight => groups::by_weight(name, title, models, report),
+            TableKind::GammaFit => gamma_fit::table(name, title, models, report),
+            TableKind::Spectrum => spectrum::table(name, title, models),
+            TableKind::Alignment => alignment::table(name, title, models),
+            TableKind::Hyperparameters => hyperparameters::detection(name, title, models),
+            TableKind::MitigationHyperparameters => hyperparameters::mitigation(name, title, models, report),
+            TableKind::Mitigation => mitigation::table(name, title, models, report),
+            TableKind::MitigationDifferences => mitigation::differences(name, title, models, report),
+            TableKind::MitigationDetection => mitigation_detection::table(name, title, models, report),
         }
     }
 }

@@ -12,7 +12,9 @@ pub(super) use ids::Ids;
 use super::svg::inline;
 use super::{
     Block, ContactSheet, Finding, ImageRole, PromptList, ReportError, ReportFigure, Section, SheetImage, SheetRow,
+    Source,
 };
+use crate::thumbnail::media_type;
 
 /// Lists longer than this are folded.
 const OPEN_PROMPTS: usize = 12;
@@ -26,8 +28,8 @@ pub(super) struct SectionView<'a> {
 pub(super) struct FindingView<'a> {
     pub(super) text: &'a str,
     pub(super) name: &'a str,
-    /// Id and title of the table behind it.
-    pub(super) table: Option<(&'a str, String)>,
+    /// Title and id of what is behind it.
+    pub(super) link: Option<(&'a str, String)>,
 }
 
 impl<'a> FindingView<'a> {
@@ -36,12 +38,14 @@ impl<'a> FindingView<'a> {
             BlockView::Table(view) => Some(view),
             _ => None,
         });
-        let mut tables = tables.filter(|view| view.table.name == finding.table);
-        Self {
-            text: &finding.text,
-            name: &finding.table,
-            table: tables.next().map(|view| (view.table.title.as_str(), view.id.clone())),
-        }
+        let (name, link) = match &finding.source {
+            Source::Table(name) => {
+                let mut tables = tables.filter(|view| view.table.name == *name);
+                (name.as_str(), tables.next().map(|view| (view.table.title.as_str(), view.id.clone())))
+            }
+            Source::Prompts => ("all prompts", Some(("All prompts", "prompts".to_owned()))),
+        };
+        Self { text: &finding.text, name, link }
     }
 }
 
@@ -68,6 +72,7 @@ pub(super) struct SheetView<'a> {
 
 pub(super) struct ImageView<'a> {
     pub(super) image: &'a SheetImage,
+    pub(super) media_type: &'static str,
     pub(super) base64: String,
 }
 
@@ -127,7 +132,7 @@ impl<'a> SheetView<'a> {
 
 impl<'a> ImageView<'a> {
     fn new(image: &'a SheetImage) -> Self {
-        Self { image, base64: STANDARD.encode(&image.png) }
+        Self { image, media_type: media_type(&image.file), base64: STANDARD.encode(&image.file) }
     }
 
     pub(super) fn is_truth(&self) -> bool {
