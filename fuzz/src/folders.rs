@@ -312,7 +312,7 @@ pub fn pictures(bytes: &[u8]) {
             Ok(subject) => assert!(subject.items.iter().all(|item| !item.prompt.is_empty()), "an empty caption"),
             Err(error) => refused(&error),
         }
-        if file.ends_with(".png")
+        if Path::new(&file).extension().is_some_and(|ending| ending == "png")
             && let Err(error) = Picture::open(&below)
         {
             refused(&error);
@@ -367,6 +367,6 @@ pub fn results(folder: &Folder, bytes: &[u8]) {
 /// The small text files of a results folder that a run of the program made, in turns.
 pub fn results_of(from: &Path) -> Folder {
     let mut folder = Folder::all(from);
-    folder.files.retain(|file| !file.ends_with(".lock"));
+    folder.files.retain(|file| !file.split('/').any(|part| part == ".lock"));
     folder
 }

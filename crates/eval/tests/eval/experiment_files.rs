@@ -74,6 +74,7 @@ fn sweeps_are_bounded_and_name_each_field_once() {
         ("[{field: batch, values: [1]}, {field: batch, values: [2]}]", "named twice"),
         ("[{field: name, values: [a, b]}]", "cannot be swept"),
         ("[{field: batch, values: []}]", "has no values"),
+        ("[{field: batch, values: [1, 2, 1]}]", "has a value twice"),
     ] {
         let error = sweep(given);
         assert!(error.contains(word) && error.contains("line 11"), "{error}");
