@@ -26,7 +26,8 @@ use crate::{
 /// # use candle_core::Tensor;
 /// # use memscope_model::{Result, unet::Keep};
 /// # fn gradients(unet: &memscope_model::UNet, x: &Tensor, prompt: &Tensor, empty: &Tensor) -> Result<(Tensor, Tensor)> {
-/// let (conditional, unconditional) = (unet.trace(x, &[981], prompt, Keep::all())?, unet.trace(x, &[981], empty, Keep::all())?);
+/// let trace = |context: &Tensor| unet.trace(x, &[981], context, Keep::all());
+/// let (conditional, unconditional) = (trace(prompt)?, trace(empty)?);
 /// let difference = (conditional.output() - unconditional.output())?;
 /// let loss = difference.sqr()?.sum_all()?.sqrt()?;
 /// let cotangent = difference.broadcast_div(&loss)?;

@@ -4,6 +4,7 @@ mod common;
 mod cost;
 mod folders;
 mod full_size;
+mod layer_counts;
 mod noise;
 mod parity;
 mod pickles;
