@@ -3,11 +3,17 @@
 //! [`decide`] turns scores into decisions; an [`Audit`] is everything that readers of one need, as it is stored.
 
 mod decide;
+mod evidence;
 mod record;
+mod splits;
 mod words;
 
 pub use decide::{Claim, Decision, decide};
+pub use evidence::{
+    AcceptableCheckpoint, Alternative, DuplicatePicture, Duplicates, NearPicture, WordShare,
+};
 pub use record::{
     Answer, Audit, AuditFolder, AuditRow, AuditedModel, CalibrationRecord, CheckpointRow, Draw, FORMAT, Share,
 };
-pub use words::{percent, statement};
+pub use splits::{Calibrating, FlaggedShares, Mean, SplitCheck, SplitLevel, check_splits, flagged_shares};
+pub use words::{SplitSays, acceptable_says, percent, splits_say, statement};

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, Decision};
+use super::{
+    AcceptableCheckpoint, Alternative, Claim, Decision, Duplicates, NearPicture, SplitCheck, WordShare,
+};
 use crate::{
     error::{Error, Result},
     files,
@@ -13,7 +15,7 @@ use crate::{
 };
 
 /// The version of the format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// An audit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,12 +47,20 @@ pub struct Audit {
     pub calibration: Option<CalibrationRecord>,
     /// What the calibration sample can carry.
     pub claim: Option<Claim>,
+    /// How calibrations keep their promise on prompts that were held out; empty where none were.
+    pub splits: Vec<SplitCheck>,
     /// By what a draw counts as a copy, in one sentence; `None` where nothing was drawn.
     pub copy_rule: Option<String>,
     /// One row for each prompt, highest score first.
     pub rows: Vec<AuditRow>,
     /// The same for every checkpoint, in the order given; empty for a single one.
     pub checkpoints: Vec<CheckpointRow>,
+    /// The checkpoint that may be used, where a limit was asked for.
+    pub acceptable: Option<AcceptableCheckpoint>,
+    /// The mitigation behind [`AuditRow::alternative`], where there is one.
+    pub mitigation: Option<String>,
+    /// Near duplicates among the training pictures; `None` where they were not looked for.
+    pub duplicates: Option<Duplicates>,
     /// What a reader should know.
     pub warnings: Vec<String>,
 }
@@ -133,6 +143,12 @@ pub struct AuditRow {
     pub diversity: Option<f64>,
     /// File with the training picture, below the audit's folder.
     pub training_file: Option<String>,
+    /// The training pictures that the draws are most like, the most similar first; empty where nobody looked.
+    pub nearest: Vec<NearPicture>,
+    /// The words of the prompt with what each does; empty where nobody looked.
+    pub words: Vec<WordShare>,
+    /// What a mitigation draws instead, for flagged prompts.
+    pub alternative: Option<Alternative>,
 }
 
 /// A picture that the model drew.
@@ -212,6 +228,11 @@ impl AuditFolder {
         self.0.join("audit.html")
     }
 
+    /// The figure of how calibrations keep their promise.
+    pub fn splits(&self) -> PathBuf {
+        self.0.join("splits.svg")
+    }
+
     /// The folder of the pictures.
     pub fn pictures(&self) -> PathBuf {
         self.0.join("pictures")
@@ -239,6 +260,21 @@ impl AuditFolder {
     /// When the folder does not take it.
     pub fn write(&self, audit: &Audit) -> Result<()> {
         files::write_json(&self.record(), audit)
+    }
+
+    /// The name of the small version of a picture, which the page shows; pictures that are small have none.
+    pub fn small_name(name: &str) -> String {
+        format!("small-{name}")
+    }
+
+    /// The bytes of a picture as the page shows it: of its small version where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::picture`].
+    pub fn shown_picture(&self, name: &str) -> Result<Vec<u8>> {
+        let small = Self::small_name(name);
+        let is_there = files::is_plain_name(&small) && self.pictures().join(&small).is_file();
+        self.picture(if is_there { &small } else { name })
     }
 
     /// The bytes of a picture that a record names; nothing outside the folder of pictures is read.
