@@ -38,7 +38,7 @@ impl Describing {
     pub fn read(&self, store: &MeasurementStore) -> Result<Option<Vec<Embedding>>> {
         let stored: Option<Vec<_>> = (0..self.pictures.len()).map(|unit| store.get(&self.key(unit))).collect();
         let Some(stored) = stored else { return Ok(None) };
-        let embedding = |values: &[f64]| {
+        let embedding = |values: &[f64]| -> Result<Embedding> {
             Ok(Embedding::new(values.iter().map(|value| *value as f32).collect(), "the stored descriptor")?)
         };
         stored.iter().map(|values| embedding(values)).collect::<Result<_>>().map(Some)

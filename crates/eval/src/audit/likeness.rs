@@ -94,9 +94,7 @@ impl Likeness {
                 likes.push(best);
             }
             // The prompt's own picture comes first among equal ones, so that the same file elsewhere is not named for it.
-            likes.sort_by(|a, b| {
-                b.similarity.total_cmp(&a.similarity).then((a.item != own).cmp(&(b.item != own)))
-            });
+            likes.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then((a.item != own).cmp(&(b.item != own))));
             let mut named: Vec<Like> = vec![];
             for like in likes {
                 if named.iter().all(|known| hash(known.item) != hash(like.item)) {

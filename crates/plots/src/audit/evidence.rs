@@ -60,7 +60,7 @@ fn captioned(folder: &AuditFolder, draw: &Draw) -> Result<Captioned, Error> {
 
 impl<'a> Evidence<'a> {
     pub(super) fn new(row: &'a AuditRow, folder: &AuditFolder) -> Result<Self, Error> {
-        let near = |near: &NearPicture| {
+        let near = |near: &NearPicture| -> Result<Captioned, Error> {
             let own = if near.own { ", its own" } else { "" };
             let said = format!("{}{own}: similarity {:.2}", near.picture, near.similarity);
             Ok(Captioned { source: source(folder, &near.file)?, said })
@@ -72,7 +72,7 @@ impl<'a> Evidence<'a> {
             training: row.training_file.as_deref().map(|name| source(folder, name)).transpose()?,
             draws: row.draws.iter().map(|draw| captioned(folder, draw)).collect::<Result<_, _>>()?,
             agreement: agreement(row),
-            nearest: row.nearest.iter().map(near).collect::<Result<_, Error>>()?,
+            nearest: row.nearest.iter().map(near).collect::<Result<_, _>>()?,
             map: map.map(|name| source(folder, name)).transpose()?,
             words: words(&row.words),
             alternative: row.alternative.as_ref().map(|other| instead(row, other, folder)).transpose()?,

@@ -66,7 +66,10 @@ pub(super) fn found(audit: &Audit) -> Vec<String> {
              {sometimes} more in some draws.{unflagged}"
         ));
         if drawn < tests {
-            lines.push(format!("{} prompts of lower rank were not drawn, so that copies of them are not known.", tests - drawn));
+            lines.push(format!(
+                "{} prompts of lower rank were not drawn, so that copies of them are not known.",
+                tests - drawn
+            ));
         }
     }
     if audit.rows.iter().any(|row| row.base_already != Answer::NotAsked) {
@@ -81,7 +84,9 @@ pub(super) fn found(audit: &Audit) -> Vec<String> {
         let inside: usize = duplicates.groups.iter().map(Vec::len).sum();
         lines.push(match groups {
             0 => format!("Near duplicates: none among {} training pictures.", duplicates.pictures),
-            _ => format!("Near duplicates: {inside} of {} training pictures, in {groups} group(s).", duplicates.pictures),
+            _ => {
+                format!("Near duplicates: {inside} of {} training pictures, in {groups} group(s).", duplicates.pictures)
+            }
         });
     }
     lines
@@ -172,7 +177,8 @@ pub(super) fn limits(audit: &Audit) -> Vec<String> {
 
 /// The words of the page.
 pub(super) fn glossary(audit: &Audit) -> Vec<(&'static str, String)> {
-    let mut words = vec![("Score", format!("the number that decides ({}); higher means more learned by heart.", audit.statistic))];
+    let mut words =
+        vec![("Score", format!("the number that decides ({}); higher means more learned by heart.", audit.statistic))];
     if let Some(claim) = &audit.claim {
         words.extend([
             (
@@ -204,7 +210,8 @@ pub(super) fn glossary(audit: &Audit) -> Vec<(&'static str, String)> {
     if audit.rows.iter().any(|row| row.draws.iter().any(|draw| draw.similarity.is_some())) {
         words.push((
             "Similarity",
-            "the cosine of two pictures' copy descriptors: 1 for the same picture, near 0 for unrelated ones.".to_owned(),
+            "the cosine of two pictures' copy descriptors: 1 for the same picture, near 0 for unrelated ones."
+                .to_owned(),
         ));
     }
     words

@@ -2,7 +2,45 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Draw};
+/// Answers to a question of yes and no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Yes.
+    Yes,
+    /// In some draws.
+    Sometimes,
+    /// No sign of it.
+    No,
+    /// It was not looked at, or could not be.
+    NotAsked,
+}
+
+impl Answer {
+    /// As it stands in a table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::Sometimes => "sometimes",
+            Self::No => "no",
+            Self::NotAsked => "not asked",
+        }
+    }
+}
+
+/// A picture that the model drew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Draw {
+    /// Its file, below the audit's folder.
+    pub file: String,
+    /// Pixel RMS to the training picture, 0..=1, where both have one size.
+    pub distance: Option<f64>,
+    /// Copy similarity to the training picture by a judge.
+    pub similarity: Option<f64>,
+    /// Whether it counts as a copy; `None` where that cannot be told.
+    pub copy: Option<bool>,
+}
 
 /// A training picture that a draw is like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

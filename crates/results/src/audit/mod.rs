@@ -10,10 +10,8 @@ mod words;
 
 pub use decide::{Claim, Decision, decide};
 pub use evidence::{
-    AcceptableCheckpoint, Alternative, DuplicatePicture, Duplicates, NearPicture, WordShare,
+    AcceptableCheckpoint, Alternative, Answer, Draw, DuplicatePicture, Duplicates, NearPicture, WordShare,
 };
-pub use record::{
-    Answer, Audit, AuditFolder, AuditRow, AuditedModel, CalibrationRecord, CheckpointRow, Draw, FORMAT, Share,
-};
+pub use record::{Audit, AuditFolder, AuditRow, AuditedModel, CalibrationRecord, CheckpointRow, FORMAT, Share};
 pub use splits::{Calibrating, FlaggedShares, Mean, SplitCheck, SplitLevel, check_splits, flagged_shares};
 pub use words::{SplitSays, acceptable_says, percent, splits_say, statement};

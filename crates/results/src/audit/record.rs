@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AcceptableCheckpoint, Alternative, Claim, Decision, Duplicates, NearPicture, SplitCheck, WordShare,
+    AcceptableCheckpoint, Alternative, Answer, Claim, Decision, Draw, Duplicates, NearPicture, SplitCheck, WordShare,
 };
 use crate::{
     error::{Error, Result},
@@ -89,32 +89,6 @@ pub struct CalibrationRecord {
     pub held_out: bool,
 }
 
-/// Answers to a question of yes and no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// Yes.
-    Yes,
-    /// In some draws.
-    Sometimes,
-    /// No sign of it.
-    No,
-    /// It was not looked at, or could not be.
-    NotAsked,
-}
-
-impl Answer {
-    /// As it stands in a table.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::Sometimes => "sometimes",
-            Self::No => "no",
-            Self::NotAsked => "not asked",
-        }
-    }
-}
-
 /// One prompt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -149,20 +123,6 @@ pub struct AuditRow {
     pub words: Vec<WordShare>,
     /// What a mitigation draws instead, for flagged prompts.
     pub alternative: Option<Alternative>,
-}
-
-/// A picture that the model drew.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Draw {
-    /// Its file, below the audit's folder.
-    pub file: String,
-    /// Pixel RMS to the training picture, 0..=1, where both have one size.
-    pub distance: Option<f64>,
-    /// Copy similarity to the training picture by a judge.
-    pub similarity: Option<f64>,
-    /// Whether it counts as a copy; `None` where that cannot be told.
-    pub copy: Option<bool>,
 }
 
 /// A share with its exact 95 % interval.

@@ -135,7 +135,7 @@ pub fn check_splits(
         let found = flagged_shares(&p_values(&conditions, guarantee)?, tests, &rates);
         shares.iter_mut().zip(found).for_each(|(all, found)| all.push(found));
     }
-    let level = |(fdr, shares): (&f64, &Vec<FlaggedShares>)| {
+    let level = |(fdr, shares): (&f64, &Vec<FlaggedShares>)| -> Result<SplitLevel, StatsError> {
         let mean = |of: fn(&FlaggedShares) -> f64| Mean::of(&shares.iter().map(of).collect::<Vec<_>>());
         Ok(SplitLevel { fdr: *fdr, false_share: mean(|s| s.false_share)?, power: mean(|s| s.power)? })
     };
@@ -143,7 +143,7 @@ pub fn check_splits(
         Calibrating::Others => (name.to_owned(), known - tested, true),
         Calibrating::Kept(name, kept) => ((*name).to_owned(), kept.first().map_or(0, Vec::len), false),
     };
-    let levels = rates.iter().zip(&shares).map(level).collect::<Result<_, StatsError>>()?;
+    let levels = rates.iter().zip(&shares).map(level).collect::<Result<_, _>>()?;
     Ok(Some(SplitCheck { calibration, same_list, splits, calibrating, tested, audited: tests, levels }))
 }
 

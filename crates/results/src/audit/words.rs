@@ -115,7 +115,9 @@ pub fn acceptable_says(acceptable: &AcceptableCheckpoint) -> String {
              are needed to be sure."
         ),
         (Some(last), Some(surely)) => {
-            format!("The last checkpoint below the limit {limit} is {last}; the last one that surely is (95 % interval): {surely}.")
+            format!(
+                "The last checkpoint below the limit {limit} is {last}; the last one that surely is (95 % interval): {surely}."
+            )
         }
     }
 }

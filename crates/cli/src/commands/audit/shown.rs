@@ -97,11 +97,7 @@ impl Beside {
 }
 
 /// Near duplicates among the training pictures, with what is known of their prompts.
-pub(crate) fn duplicates(
-    asked: &Asked,
-    measured: &Measured,
-    rows: &[AuditRow],
-) -> anyhow::Result<Option<Duplicates>> {
+pub(crate) fn duplicates(asked: &Asked, measured: &Measured, rows: &[AuditRow]) -> anyhow::Result<Option<Duplicates>> {
     let (Some(likeness), Some(groups)) = (&measured.extras.likeness, &measured.extras.duplicates) else {
         return Ok(None);
     };

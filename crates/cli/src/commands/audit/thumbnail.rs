@@ -4,9 +4,9 @@ use memscope_judges::Picture;
 use memscope_model::RgbImage;
 
 /// Most pixels of a picture's longer side on the page.
-const MOST: usize = 256;
+const MOST: usize = 400;
 
-/// A picture reduced by a whole number to at most 256 pixels a side, as PNG; each pixel is the mean of those that it stands
+/// A picture reduced by a whole number to at most 400 pixels a side, as PNG; each pixel is the mean of those that it stands
 /// for. `None` for pictures that are small already.
 pub(crate) fn small(picture: &Picture) -> anyhow::Result<Option<Vec<u8>>> {
     let factor = picture.width().max(picture.height()).div_ceil(MOST);
@@ -39,11 +39,11 @@ mod tests {
     #[test]
     fn a_large_picture_is_averaged_and_a_small_one_left_alone() {
         // Columns of 0 and 90, two of which become one.
-        let row: Vec<u8> = (0..300).flat_map(|x| [if x % 2 == 0 { 0 } else { 90 }; 3]).collect();
-        let picture = Picture::from_rgb(300, 2, row.repeat(2)).unwrap();
+        let row: Vec<u8> = (0..500).flat_map(|x| [if x % 2 == 0 { 0 } else { 90 }; 3]).collect();
+        let picture = Picture::from_rgb(500, 2, row.repeat(2)).unwrap();
         let reduced = Picture::decode(std::path::Path::new("small.png"), &small(&picture).unwrap().unwrap()).unwrap();
-        assert_eq!((reduced.width(), reduced.height()), (150, 1));
+        assert_eq!((reduced.width(), reduced.height()), (250, 1));
         assert!(reduced.data().iter().all(|value| *value == 45), "{:?}", reduced.data());
-        assert_eq!(small(&Picture::from_rgb(256, 1, vec![7; 768]).unwrap()).unwrap(), None);
+        assert_eq!(small(&Picture::from_rgb(400, 1, vec![7; 1200]).unwrap()).unwrap(), None);
     }
 }
