@@ -1,6 +1,9 @@
 //! What the page says in words.
 
-use memscope_results::audit::{Answer, Audit, AuditRow, AuditedModel, Share, percent};
+use memscope_results::{
+    Settings,
+    audit::{Answer, Audit, AuditRow, AuditedModel, Share, percent},
+};
 
 fn count(audit: &Audit, of: impl Fn(&AuditRow) -> bool) -> usize {
     audit.rows.iter().filter(|row| of(row)).count()
@@ -230,8 +233,13 @@ pub(super) fn provenance(audit: &Audit) -> Vec<(&'static str, String)> {
             .map(|calibration| ("Calibration", format!("{} ({} prompts)", calibration.source, calibration.prompts))),
     );
     facts.push(("Statistic", audit.statistic.clone()));
-    let settings: Vec<String> = audit.settings.iter().map(|(key, value)| format!("{key} {value}")).collect();
-    facts.push(("Settings", settings.join("; ")));
+    let listed = |settings: &Settings| {
+        settings.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join("; ")
+    };
+    facts.push(("Scores", listed(&audit.settings)));
+    if !audit.drawing.is_empty() {
+        facts.push(("Drawn", listed(&audit.drawing)));
+    }
     facts.extend(audit.claim.as_ref().map(|claim| {
         ("Decision", format!("false discovery rate {}, p-values {}", percent(claim.fdr), claim.guarantee))
     }));

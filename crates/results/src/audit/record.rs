@@ -43,6 +43,8 @@ pub struct Audit {
     pub statistic_says: String,
     /// What the scores depend on.
     pub settings: Settings,
+    /// How the evidence was drawn and looked at; empty where nothing was.
+    pub drawing: Settings,
     /// What the scores were compared with; without it there are ranks only.
     pub calibration: Option<CalibrationRecord>,
     /// What the calibration sample can carry.

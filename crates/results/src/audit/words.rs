@@ -29,8 +29,24 @@ pub fn statement(audit: &Audit) -> Vec<String> {
          style do not calibrate this one; with them most flags can be false.",
         calibration.prompts, calibration.source
     ));
+    said.extend(carries(claim));
     said.extend(refusal(claim));
     said
+}
+
+/// How many flags the sample can carry.
+fn carries(claim: &Claim) -> Option<String> {
+    let fewest = claim.fewest_flagged?;
+    let (n, fdr) = (claim.calibration, percent(claim.fdr));
+    let one = claim.guarantee.calibration_needed(claim.fdr, claim.tests, 1)?;
+    Some(match fewest {
+        1 => format!("With {n} calibration prompts a single one of {} can be flagged at {fdr}.", claim.tests),
+        _ => format!(
+            "With {n} calibration prompts at least {fewest} of {} must stand above all of them before any can be flagged at \
+             {fdr}; to flag a single one, {one} are needed.",
+            claim.tests
+        ),
+    })
 }
 
 fn promise(claim: &Claim) -> String {

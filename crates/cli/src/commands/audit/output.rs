@@ -61,7 +61,7 @@ pub(crate) fn write(args: &args::Audit, asked: &Asked, audit: &mut Audit, measur
     }
     let alternatives = measured.extras.alternatives.iter();
     let alternatives =
-        alternatives.flat_map(|drawing| (0..drawing.items.len()).map(|unit| drawing.draws.pictures(unit)));
+        alternatives.flat_map(|drawing| (0..drawing.items.len()).map(move |unit| drawing.draws.pictures(unit)));
     alternatives.flatten().try_for_each(|path| copy_picture(&folder, &path))?;
     write_maps(&folder, asked, audit, measured)?;
     write_table(&folder.table(), asked, audit, &ranking)?;

@@ -5,7 +5,10 @@ use memscope_eval::{
     manifest::{COMMIT, utc_now},
     score::{COPY, VERBATIM, is_copied, is_verbatim},
 };
-use memscope_results::audit::{Answer, Audit, AuditRow, CalibrationRecord, Claim, Decision, FORMAT, Share};
+use memscope_results::{
+    Settings,
+    audit::{Answer, Audit, AuditRow, CalibrationRecord, Claim, Decision, FORMAT, Share},
+};
 
 use super::{
     SOFTWARE,
@@ -74,6 +77,7 @@ pub(crate) fn audit(
         statistic: statistic.to_string(),
         statistic_says: statistic.says(),
         settings: asked.plan.settings.of_scores(),
+        drawing: drawing(args, asked, measured)?,
         warnings: warnings(asked, compared.as_ref(), claim.as_ref()),
         calibration: compared,
         claim,
@@ -85,6 +89,26 @@ pub(crate) fn audit(
         checkpoints: vec![],
         acceptable: None,
     })
+}
+
+/// How the evidence was drawn and looked at.
+fn drawing(args: &args::Audit, asked: &Asked, measured: &Measured) -> anyhow::Result<Settings> {
+    let mut settings = Settings::new();
+    let Some((drawing, _)) = &measured.evidence else { return Ok(settings) };
+    let of = &asked.plan.settings;
+    let mut put = |key: &str, value: String| settings.insert(key.to_owned(), value);
+    put("draws", of.draws.to_string());
+    put("DDIM steps", of.sampling.steps.to_string());
+    put("guidance", of.sampling.guidance.to_string());
+    put("noise", format!("{}, seed {}", of.generator, of.seed()));
+    if !measured.extras.words.is_empty() {
+        put("noises for words", args.words.to_string());
+    }
+    let judges = drawing.judging.judges()?;
+    if !judges.is_empty() {
+        put("judges", format!("{} ({})", args.judges.as_deref().unwrap_or_default(), judges.join(", ")));
+    }
+    Ok(settings)
 }
 
 fn yes_or_no(decision: Decision) -> Answer {
