@@ -82,6 +82,15 @@ pub(super) fn found(audit: &Audit) -> Vec<String> {
              was added by the fine-tune."
         ));
     }
+    let nearest = audit.rows.iter().filter_map(|row| row.nearest.first());
+    let others: Vec<f64> = nearest.filter(|near| !near.own).map(|near| near.similarity).collect();
+    if let Some(most) = others.iter().copied().reduce(f64::max) {
+        lines.push(format!(
+            "For {} of the prompts that were drawn the nearest training picture is that of another prompt (similarity up to \
+             {most:.2}): see below whether it is a copy of that one.",
+            others.len()
+        ));
+    }
     if let Some(duplicates) = &audit.duplicates {
         let groups = duplicates.groups.len();
         let inside: usize = duplicates.groups.iter().map(Vec::len).sum();
@@ -148,7 +157,7 @@ pub(super) fn next(audit: &Audit) -> Vec<String> {
     }
     lines.push(match &audit.mitigation {
         Some(method) => format!(
-            "For a model that is in use already: the pictures “instead” above are drawn by the mitigation {method} from the \
+            "For a model that is in use already: the pictures “instead” below are drawn by the mitigation {method} from the \
              same noises. memscope mitigate has it and others."
         ),
         None => "For a model that is in use already, memscope mitigate draws a prompt in ways that avoid the picture.".to_owned(),

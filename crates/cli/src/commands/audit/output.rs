@@ -241,8 +241,11 @@ pub(crate) fn print(audit: &Audit) -> anyhow::Result<()> {
         table.set_provenance("base", format!("{}, sha256 {}", base.source, short(&base.fingerprint)));
     }
     table.set_provenance("statistic", format!("{}: {}", audit.statistic, audit.statistic_says));
-    for (i, said) in statement(audit).into_iter().enumerate() {
-        table.set_provenance(["claim", "assumption", "refusal"].get(i).copied().unwrap_or("more"), said);
+    let said = statement(audit);
+    let refused = audit.claim.as_ref().filter(|claim| claim.is_refused()).map(|_| said.len() - 1);
+    for (i, said) in said.into_iter().enumerate() {
+        let key = ["claim", "assumption", "sample"].get(i).copied().unwrap_or("more");
+        table.set_provenance(if Some(i) == refused { "refusal" } else { key }, said);
     }
     for said in splits_say(audit) {
         table.set_provenance(format!("check of {}", said.calibration), said.text);
