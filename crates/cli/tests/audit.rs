@@ -226,7 +226,7 @@ fn flagged_prompts_have_evidence_an_alternative_and_near_duplicates() {
         command.arg(path("train.jsonl")).arg("--held-out").arg(path("held-out.jsonl"));
         // At scale 0 the fine-tune is its base.
         command.arg("--checkpoint").arg(format!("{}:0", step(3000).display())).arg("--checkpoint").arg(step(3000));
-        command.args(["--judges", "embedded", "--draws", "2", "--words", "2", "--acceptable", "flagged<10%"]);
+        command.args(["--judges", "embedded", "--draws", "2", "--acceptable", "flagged<10%"]);
         let output = command.args(more).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         output
