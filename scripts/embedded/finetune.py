@@ -23,6 +23,18 @@ NAME = "emoji-eps-lora"
 VISIBLE = 0.12   # least share of opaque pixels of an icon
 
 
+@dataclass(frozen=True)
+class Variant:
+    """Which fine-tune: the published one, or one that confirms what was seen on it."""
+
+    seed: int = config.SEED_FINETUNE   # of the choice and roles of the pictures, and of the training
+    swap: bool = False                 # training and held-out pictures change places
+    extra: int = 0                     # further held-out pictures, not graded
+
+    def name(self) -> str:
+        return f"{NAME}-seed{self.seed}" + ("-swap" if self.swap else "")
+
+
 @dataclass
 class Cards:
     """The captioned pictures: first the training ones, then the held-out ones."""
@@ -32,18 +44,28 @@ class Cards:
     latents: torch.Tensor    # (n, 4, 8, 8), scaled
     targets: torch.Tensor    # the autoencoder's reconstructions
 
+    def first(self, count: int) -> "Cards":
+        return Cards(self.captions[:count], self.pictures[:count], self.latents[:count], self.targets[:count])
 
-def choose(work: Path, split, tokenizer, vae) -> Cards:
-    """Seeded choice of icons whose names the base never saw in training."""
-    (style, tarball), = icons.fetch(work, config.FINETUNE_SET).items()
+
+def graded() -> int:
+    """Pictures whose captions are drawn and graded."""
+    return len(config.FINETUNE_REPEATS) + config.FINETUNE_HELD_OUT
+
+
+def choose(work: Path, prompts: Path, variant: Variant, tokenizer, vae) -> Cards:
+    """Seeded choice of icons whose names the base never saw in training (`prompts`: prompts.jsonl)."""
+    (_, tarball), = icons.fetch(work, config.FINETUNE_SET).items()
     _, collection = icons.read_json(tarball)
+    rows = [json.loads(line) for line in prompts.read_text().splitlines()]
+    is_planted = {"verbatim": True, "template": True, "general": False, "unseen": False}
     planted = frozenset().union(*(
-        roles.content_words(p.caption) for p in split.verbatim + split.template))
-    seen = {row[0] for row in split.general} | set(split.evaluation_unseen)
-    rng = random.Random(config.SEED_FINETUNE)
+        roles.content_words(row["caption"]) for row in rows if is_planted[row["set"]]))
+    seen = {row["caption"] for row in rows if not is_planted[row["set"]]}
+    rng = random.Random(variant.seed)
     slugs = sorted(collection["icons"])
     rng.shuffle(slugs)
-    wanted = len(config.FINETUNE_REPEATS) + config.FINETUNE_HELD_OUT
+    wanted = graded() + variant.extra
     captions, images = [], []
     for slug in slugs:
         name = roles.caption_of(slug)
@@ -58,8 +80,18 @@ def choose(work: Path, split, tokenizer, vae) -> Cards:
             images.append(torch.from_numpy(image.copy()))
         if len(captions) == wanted:
             break
-    parameters = render.sample(wanted, torch.Generator().manual_seed(config.SEED_FINETUNE))
-    pictures = render.compose(torch.stack(images), parameters)
+    if len(captions) < wanted:
+        raise SystemExit(f"the icon set has {len(captions)} pictures of this kind, not {wanted}")
+    # The first ones are the same whatever else is held out.
+    cut, generator = graded(), torch.Generator().manual_seed(variant.seed)
+    pictures = [render.compose(torch.stack(images[:cut]), render.sample(cut, generator))]
+    if variant.extra:
+        pictures.append(render.compose(torch.stack(images[cut:]), render.sample(variant.extra, generator)))
+    pictures = torch.cat(pictures)
+    if variant.swap:
+        trained = len(config.FINETUNE_REPEATS)
+        order = [*range(trained, cut), *range(trained), *range(cut, wanted)]
+        captions, pictures = [captions[i] for i in order], pictures[order]
     latents = dataset.encode(vae, pictures).float()
     return Cards(captions, pictures, latents, dataset.decode(vae, latents))
 
@@ -73,11 +105,11 @@ def add_adapter(unet) -> None:
     ))
 
 
-def train(cards: Cards, base: Path, folder: Path, log=print) -> None:
+def train(cards: Cards, base: Path, folder: Path, seed: int, log=print) -> None:
     """One run; the adapter's weights are kept at every fixed checkpoint."""
     from peft.utils import get_peft_model_state_dict
 
-    torch.manual_seed(config.SEED_FINETUNE)
+    torch.manual_seed(seed)
     pipeline = export.load(base)
     unet = pipeline.unet.requires_grad_(False)
     add_adapter(unet)
@@ -89,7 +121,7 @@ def train(cards: Cards, base: Path, folder: Path, log=print) -> None:
         context = pipeline.text_encoder(tokens).last_hidden_state
     alphas = train_diffusion.alphas_cumprod()
     repeats = torch.tensor([float(r) for r in config.FINETUNE_REPEATS])
-    generator = torch.Generator().manual_seed(config.SEED_FINETUNE)
+    generator = torch.Generator().manual_seed(seed)
     count, steps, total = config.FINETUNE_BATCH, config.FINETUNE_CHECKPOINTS[-1], 0.0
     for step in range(1, steps + 1):
         decay = max(0.05, 0.5 * (1 + math.cos(math.pi * step / steps)))
@@ -200,18 +232,19 @@ def write_pictures(cards: Cards, output: Path, repeats: list[int]) -> None:
     (output / "captions.jsonl").write_text("\n".join(rows) + "\n")
 
 
-def run(space, output: Path, log=print, base: str = "emoji-eps") -> None:
-    """Train, export and grade; data/embedded/emoji-eps-lora."""
-    _, split = space.data()
-    base_folder, folder = output / base, space.folder / NAME
+def run(space, target: Path, variant: Variant = Variant(), pictures_only: bool = False, log=print) -> None:
+    """Write the pictures, train, export and grade into `target`; data/embedded/emoji-eps-lora is the published one."""
+    base_folder, folder = config.OUTPUT / "emoji-eps", space.folder / variant.name()
     folder.mkdir(parents=True, exist_ok=True)
     pipeline = export.load(base_folder)
-    cards = choose(space.folder, split, pipeline.tokenizer, pipeline.vae)
-    repeats = list(config.FINETUNE_REPEATS) + [0] * config.FINETUNE_HELD_OUT
-    target = output / NAME
+    cards = choose(space.folder, config.OUTPUT / "prompts.jsonl", variant, pipeline.tokenizer, pipeline.vae)
+    repeats = list(config.FINETUNE_REPEATS) + [0] * (len(cards.captions) - len(config.FINETUNE_REPEATS))
     write_pictures(cards, target, repeats)
+    if pictures_only:
+        return
+    cards = cards.first(graded())
     if not (folder / f"step-{config.FINETUNE_CHECKPOINTS[-1]}.pt").exists():
-        train(cards, base_folder, folder, log)
+        train(cards, base_folder, folder, variant.seed, log)
     summary = []
     for step in config.FINETUNE_CHECKPOINTS:
         place = target / f"step-{step}"
@@ -227,7 +260,7 @@ def run(space, output: Path, log=print, base: str = "emoji-eps") -> None:
             step=step, layouts_differ_by=difference,
             train_rate_half_or_more=int((rates[:trained] >= 0.5).sum()),
             train_mean_rate_by_repeats={
-                str(r): round(rates[torch.tensor(repeats) == r].mean().item(), 4) for r in (1, 2, 4)},
+                str(r): round(rates[torch.tensor(repeats[:graded()]) == r].mean().item(), 4) for r in (1, 2, 4)},
             held_out_draws_that_are_training_pictures=round(leaked.float().mean().item(), 4),
         ))
         log(json.dumps(summary[-1]))

@@ -142,10 +142,14 @@ def stage_judges(space: Workspace, _args) -> None:
     judges.torchscript(space, space.folder / "judges" / "descriptor.torchscript.pt")
 
 
-def stage_finetune(space: Workspace, _args) -> None:
+def stage_finetune(space: Workspace, args) -> None:
     import finetune
 
-    finetune.run(space, config.OUTPUT, log)
+    variant = finetune.Variant(args.seed, args.swap, args.extra)
+    target = args.to or config.OUTPUT / finetune.NAME
+    if variant != finetune.Variant() and not args.to:
+        sys.exit("another fine-tune than the published one needs --to FOLDER")
+    finetune.run(space, target, variant, args.pictures_only, log)
 
 
 def stage_manifest(space: Workspace, _args) -> None:
@@ -184,6 +188,15 @@ def main() -> None:
                         help="train in bfloat16 (autocast)")
     parser.add_argument("--compile", action="store_true",
                         help="train and draw through torch.compile (needs a C++ compiler)")
+    parser.add_argument("--seed", type=int, default=config.SEED_FINETUNE,
+                        help="of the fine-tune: its pictures, their roles and the training")
+    parser.add_argument("--swap", action="store_true",
+                        help="fine-tune: training and held-out pictures change places")
+    parser.add_argument("--extra", type=int, default=0,
+                        help="fine-tune: further held-out pictures of the same style")
+    parser.add_argument("--to", type=Path, help="fine-tune: folder in place of the published one")
+    parser.add_argument("--pictures-only", action="store_true",
+                        help="fine-tune: write the captioned pictures and train nothing")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     space = Workspace(args.work.resolve())

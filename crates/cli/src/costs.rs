@@ -61,8 +61,11 @@ impl Item {
 struct Report {
     models: Vec<Costs>,
     downloads: Vec<Download>,
-    /// Wall time of all networks on the CPU, in seconds.
+    /// Wall time of all networks on the CPU, or at the rate that was given, in seconds.
     seconds: f64,
+    /// The rate that was given in place of a measured speed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumed_flops_per_second: Option<f64>,
     available_memory: Option<AvailableMemory>,
     covers: &'static str,
 }
@@ -90,22 +93,41 @@ const COVERS: &str = "Seconds are the networks' alone, at a speed measured now w
                       random numbers; loading, hashing, statistics, tables and figures come on top. Operations are those \
                       of matrix products. Memory is the peak expected: weights, the largest network call, and the \
                       program.";
+/// The same at a rate that was given.
+const COVERS_ASSUMED: &str = "Seconds are the networks' alone, at the rate that was given and nothing that was measured; \
+                              loading, hashing, statistics, tables and figures come on top. Operations are those of matrix \
+                              products. Memory is the peak expected on the CPU.";
 
 /// Prints what the items would cost, each with the name of its experiment, and fails where one does not fit into memory.
 pub(crate) fn show(items: &[(String, Item)], json: bool, costs: CostArgs) -> anyhow::Result<()> {
     let available = available_memory()?;
     // A model is timed once, however many experiments ask it.
     let mut speeds: HashMap<String, Option<Speed>> = HashMap::new();
-    let mut report =
-        Report { models: vec![], downloads: vec![], seconds: 0.0, available_memory: available, covers: COVERS };
+    let covers = if costs.assume_flops.is_some() { COVERS_ASSUMED } else { COVERS };
+    let mut report = Report {
+        models: vec![],
+        downloads: vec![],
+        seconds: 0.0,
+        assumed_flops_per_second: costs.assume_flops,
+        available_memory: available,
+        covers,
+    };
     for (experiment, item) in items {
         match item {
             Item::Plan(plan) => {
-                let name = plan.blueprint.source().to_string();
-                if !speeds.contains_key(&name) {
-                    speeds.insert(name.clone(), plan.calibrate()?);
-                }
-                let estimate = plan.estimate(speeds[&name].as_ref());
+                let estimate = match costs.assume_flops {
+                    Some(rate) => {
+                        let estimate = plan.estimate(None);
+                        Estimate { seconds: Some(estimate.flops / rate), flops_per_second: Some(rate), ..estimate }
+                    }
+                    None => {
+                        let name = plan.blueprint.source().to_string();
+                        if !speeds.contains_key(&name) {
+                            speeds.insert(name.clone(), plan.calibrate()?);
+                        }
+                        plan.estimate(speeds[&name].as_ref())
+                    }
+                };
                 report.seconds += estimate.seconds.unwrap_or_default();
                 report.models.push(Costs { experiment: experiment.clone(), estimate });
             }
@@ -214,8 +236,11 @@ fn table(report: &Report) -> anyhow::Result<ResultTable> {
         .available_memory
         .map_or("not known".to_owned(), |available| format!("{} {}", size(available.bytes), available.bound));
     table.set_provenance("all networks", format!("{:.1} s", report.seconds));
-    table.set_provenance("measured speed", speeds.join(", "));
+    match report.assumed_flops_per_second {
+        Some(rate) => table.set_provenance("assumed speed", format!("{:.3} TFLOP/s, not measured", rate / 1e12)),
+        None => table.set_provenance("measured speed", speeds.join(", ")),
+    }
     table.set_provenance("memory available", available);
-    table.set_provenance("covered", COVERS);
+    table.set_provenance("covered", report.covers);
     Ok(table)
 }

@@ -161,3 +161,23 @@ fn places_for_output_are_tried_before_anything_is_measured() {
         tokens.args(["tokens", "--model", "embedded:emoji-eps", "--prompt", "moon", "--figure"]).arg(&figure).output();
     assert_eq!(output.unwrap().status.code(), Some(5));
 }
+
+/// What another machine would take, at a rate that is given: nothing is measured for it.
+#[test]
+fn seconds_follow_from_a_rate_that_is_given() {
+    let report = json(detect().args(["--dry-run", "--json", "--assume-flops", "2e14"]));
+    let flops = report["models"][0]["flops"].as_f64().unwrap();
+    assert_eq!(report["models"][0]["seconds"].as_f64().unwrap(), flops / 2e14);
+    assert_eq!(report["assumed_flops_per_second"], 2e14);
+    assert!(report["covers"].as_str().unwrap().contains("nothing that was measured"));
+    let output = detect().args(["--dry-run", "--assume-flops", "2e14"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("200.000 TFLOP/s, not measured") && !text.contains("measured speed"), "{text}");
+    for wrong in [
+        &["--dry-run", "--assume-flops", "0"][..],
+        &["--dry-run", "--assume-flops", "nan"],
+        &["--assume-flops", "1e12"],
+    ] {
+        assert_eq!(detect().args(wrong).output().unwrap().status.code(), Some(2), "{wrong:?}");
+    }
+}

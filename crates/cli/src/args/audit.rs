@@ -1,9 +1,12 @@
 //! The arguments of audits.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use clap::Args;
-use memscope_eval::audit::StatisticName;
+use memscope_eval::{
+    audit::StatisticName,
+    spec::{MitigationEntry, entry_of_text},
+};
 use memscope_model::{Lora, NoiseGenerator};
 use memscope_results::stats::Guarantee;
 
@@ -15,7 +18,8 @@ Examples:
   memscope audit --model base.safetensors --lora style.safetensors --pictures train/ --held-out more/ --out audit
   memscope audit --model fine-tuned/ --base base/ --prompts captions.csv --held-out others.txt --out audit
   memscope audit --model embedded:emoji-eps --prompts embedded:verbatim --held-out embedded:unseen
-  memscope audit --model base/ --lora last.safetensors --lora-scale 0.25,0.5,0.75,1 --pictures train/ --held-out more/
+  memscope audit --model base/ --lora last.safetensors --lora-scale 0.25,0.5,0.75,1 --pictures train/ --held-out more/ \
+    --acceptable 'copied<10%'
 
 What decides: loss-ratio (pictures and a base), loss (pictures alone), self-loss-ratio (a base alone: the model's own
 pictures), a detector (neither). The base of a model with --lora is the model without it. A folder of pictures has x.png
@@ -102,11 +106,15 @@ pub(crate) struct Audit {
     #[command(flatten)]
     pub(crate) scores: ScoreArgs,
     /// What was not trained on, in the same style: pictures with captions where --pictures is given, else captions.
-    #[arg(long, value_name = "FILE", conflicts_with = "calibration")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) held_out: Option<String>,
-    /// Scores kept by `memscope calibrate` for this model with these settings.
+    /// Scores kept by `memscope calibrate` for this model with these settings. Beside --held-out they decide nothing: how
+    /// they would keep the promise is checked on what was held out.
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
+    /// Random splits of what was held out, on which the promise is checked; 0 for none.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=100_000), allow_negative_numbers = true)]
+    pub(crate) splits: u32,
     /// False discovery rate: the expected share of false flags among the flagged prompts.
     #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
     pub(crate) fdr: f64,
@@ -117,6 +125,12 @@ pub(crate) struct Audit {
     /// Draw pictures of this many prompts, those that rank highest, as evidence; 0 for none.
     #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true)]
     pub(crate) evidence: u32,
+    /// Noises on which the gradients by the words of these prompts are taken; 0 for none.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(0..=64), allow_negative_numbers = true)]
+    pub(crate) words: u16,
+    /// Mitigation whose pictures stand beside those of flagged prompts, a method of `memscope mitigate`; none for none.
+    #[arg(long, value_name = "METHOD", default_value = "random_tokens", value_parser = entry_of_text)]
+    pub(crate) mitigation: MitigationEntry,
     /// Audit once for each of these scales of the one --lora, e.g. 0.25,0.5,0.75,1; the page is about the last one.
     #[arg(
         long,
@@ -129,8 +143,12 @@ pub(crate) struct Audit {
     /// Audit once for each of these LoRA files, on top of --lora; may be repeated. The page is about the last one.
     #[arg(long = "checkpoint", value_name = "FILE[:SCALE]")]
     pub(crate) checkpoints: Vec<Lora>,
+    /// Name the last checkpoint below a limit: copied<SHARE (of the prompts that are drawn, see --evidence) or flagged<SHARE.
+    #[arg(long, value_name = "LIMIT")]
+    pub(crate) acceptable: Option<Acceptable>,
     /// Judges with a copy descriptor: a folder, names of published ones joined by + (memscope models fetch judges), or
-    /// embedded for those of the program. Without it copies are told by pixels.
+    /// embedded for those of the program. Without it copies are told by pixels, and neither the nearest of all training pictures nor near duplicates are
+    /// looked for.
     #[arg(long, value_name = "SRC")]
     pub(crate) judges: Option<String>,
     /// Folder for the page audit.html, its record audit.json, the table audit.csv and the pictures.
@@ -169,7 +187,7 @@ pub(crate) enum FailOn {
     Refused,
 }
 
-impl std::str::FromStr for FailOn {
+impl FromStr for FailOn {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -184,5 +202,50 @@ impl std::str::FromStr for FailOn {
             "copied" => Ok(Self::Copied(number)),
             _ => Err(wrong()),
         }
+    }
+}
+
+/// What is counted over checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// Flagged prompts.
+    Flagged,
+    /// Prompts that are copied in at least half of their draws.
+    Copied,
+}
+
+/// Up to which share a checkpoint may be used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Acceptable {
+    /// Whose share.
+    pub(crate) of: Counted,
+    /// The share that it must be below, in (0, 1].
+    pub(crate) share: f64,
+}
+
+impl FromStr for Acceptable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "write copied<SHARE or flagged<SHARE, with a share such as 0.1 or 10%".to_owned();
+        let (name, share) = text.split_once('<').ok_or_else(wrong)?;
+        let of = match name.trim() {
+            "flagged" => Counted::Flagged,
+            "copied" => Counted::Copied,
+            _ => return Err(wrong()),
+        };
+        let (number, unit) = share.trim().strip_suffix('%').map_or((share, 1.0), |number| (number, 100.0));
+        let share = number.trim().parse::<f64>().map_err(|_| wrong())? / unit;
+        if share > 0.0 && share <= 1.0 { Ok(Self { of, share }) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for Acceptable {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let of = match self.of {
+            Counted::Flagged => "flagged",
+            Counted::Copied => "copied",
+        };
+        write!(f, "{of}<{}", self.share)
     }
 }

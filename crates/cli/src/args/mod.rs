@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use audit::{AUDIT_HELP, CALIBRATE_HELP};
-pub(crate) use audit::{Audit, Calibrate, FailOn, ScoreArgs};
+pub(crate) use audit::{Acceptable, Audit, Calibrate, Counted, FailOn, ScoreArgs};
 pub(crate) use cache::{Data, DataSet, FetchTarget, Models, ModelsAction};
 pub(crate) use detect::{Detect, Tokens};
 use draw::MITIGATE_HELP;

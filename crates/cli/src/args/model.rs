@@ -107,9 +107,19 @@ pub(crate) struct CostArgs {
     /// Print network calls, operations, seconds on this machine and memory, and stop; no weights are read.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// With --dry-run: seconds at this many operations a second of another machine, e.g. 2e14, in place of this one's measured
+    /// speed; docs/scale.md has some.
+    #[arg(long, value_name = "RATE", requires = "dry_run", value_parser = rate)]
+    pub(crate) assume_flops: Option<f64>,
     /// Start even if there seems to be too little memory.
     #[arg(long)]
     pub(crate) ignore_memory: bool,
+}
+
+/// Operations a second.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| format!("'{text}' is not a number"))?;
+    if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err("it must be above zero".into()) }
 }
 
 impl ModelArgs {

@@ -2,12 +2,16 @@
 //! becomes scores (docs/spec/audit.md).
 
 mod calibration;
+mod describing;
+mod likeness;
 mod plan;
 mod scores;
 mod statistic;
 mod subject;
 
 pub use calibration::{CALIBRATION_FORMAT, CalibrationFile, CalibrationScore};
+pub use describing::Describing;
+pub use likeness::{Like, Likeness, NearDuplicates};
 pub use plan::{AuditPlan, AuditSettings, Drawing};
 pub use scores::{AuditScores, is_copy};
 pub use statistic::{Given, StatisticName, UnknownStatistic};

@@ -2,7 +2,7 @@
 
 use std::{path::Path, rc::Rc};
 
-use memscope_metric::Protocol;
+use memscope_metric::{Detector, Protocol};
 use memscope_model::{Blueprint, NoiseGenerator, NoisePrecision, Sampling};
 use memscope_results::Settings;
 
@@ -10,11 +10,11 @@ use super::{StatisticName, SubjectItem};
 use crate::{
     error::Result,
     prompts::KnownPrompt,
-    spec::{DetectorEntry, MitigationEntry, NoiseSharing},
+    spec::{DetectorEntry, DetectorName, MitigationEntry, MitigationName, NoiseSharing},
     task::{ModelIdentity, NoisePlan, Task},
     tasks::{
         CaptionedPicture, Detection, JudgeFiles, Judging, LossNoise, LossPicture, Mitigations, PictureLosses,
-        PictureNames, PlannedMethod, TrainingPictures,
+        PictureNames, PlannedMethod, TokenGradients, TokenNorm, TrainingPictures,
     },
 };
 
@@ -106,13 +106,16 @@ impl AuditPlan {
     /// When the detector does not fit the model.
     pub fn detection(&self, blueprint: &Blueprint) -> Result<Option<Detection>> {
         let StatisticName::Detector(name) = self.settings.statistic else { return Ok(None) };
-        let protocol = Protocol::default().resolve(blueprint.schedule().parameterization())?;
-        let detector = DetectorEntry::from(name).build(protocol, blueprint)?;
         Ok(Some(Detection {
-            detectors: vec![(name, detector)],
+            detectors: vec![(name, self.detector(name, blueprint)?)],
             noise: self.noise(self.settings.seeds.clone(), self.settings.generations),
             batch: self.settings.batch,
         }))
+    }
+
+    fn detector(&self, name: DetectorName, blueprint: &Blueprint) -> Result<Box<dyn Detector>> {
+        let protocol = Protocol::default().resolve(blueprint.schedule().parameterization())?;
+        DetectorEntry::from(name).build(protocol, blueprint)
     }
 
     fn noise(&self, seeds: Vec<u64>, generations: usize) -> NoisePlan {
@@ -134,24 +137,50 @@ impl AuditPlan {
     pub fn drawing(
         &self,
         items: Vec<usize>,
+        model: (&Blueprint, ModelIdentity),
+        folder: &Path,
+        judges: Option<JudgeFiles>,
+    ) -> Result<Drawing> {
+        self.mitigated((items, &MitigationEntry::none()), model, folder, judges)
+    }
+
+    /// The same by a mitigation, from the same noises; a detector that decides looks at what is drawn instead.
+    ///
+    /// # Errors
+    /// When the mitigation does not fit the model.
+    pub fn mitigated(
+        &self,
+        (items, entry): (Vec<usize>, &MitigationEntry),
         (blueprint, model): (&Blueprint, ModelIdentity),
         folder: &Path,
         judges: Option<JudgeFiles>,
     ) -> Result<Drawing> {
-        let entry = MitigationEntry::none();
         let method = PlannedMethod { label: entry.label(), method: entry.build(&Protocol::default(), blueprint)? };
         let known = |at: &usize| KnownPrompt::new(self.items[*at].prompt.clone(), "audit");
+        let detectors = match (self.settings.statistic, entry.name()) {
+            (StatisticName::Detector(name), entry) if entry != MitigationName::None => {
+                vec![self.detector(name, blueprint)?]
+            }
+            _ => vec![],
+        };
         let draws = Rc::new(Mitigations {
             model,
             noise: self.noise(vec![self.settings.seed()], self.settings.draws),
             methods: vec![method],
             prompts: items.iter().map(known).collect(),
             sampling: self.settings.sampling,
-            detectors: vec![],
+            detectors,
             names: PictureNames::ByContent(folder.to_owned()),
         });
         let training = TrainingPictures::of_prompts(items.iter().map(|at| self.items[*at].picture.clone()));
         Ok(Drawing { judging: Judging::new(draws.clone(), training, judges), items, draws })
+    }
+
+    /// What each word of some items does, on `noises` noises of the first seed.
+    pub fn words(&self, items: &[usize], model: ModelIdentity, noises: usize) -> TokenGradients {
+        let prompts = items.iter().map(|at| self.items[*at].prompt.to_string()).collect();
+        let noise = self.noise(vec![self.settings.seed()], noises);
+        TokenGradients::new(model, prompts, noise, TokenNorm::OfEachNoise)
     }
 
     /// The losses that a model is asked for: of training pictures, or of what is drawn. `None` where a detector decides.

@@ -40,14 +40,15 @@ pub enum LossPicture {
 }
 
 impl LossPicture {
-    fn id(&self) -> &str {
+    /// What determines it.
+    pub(crate) fn id(&self) -> &str {
         match self {
             Self::Given(picture) => picture.hash(),
             Self::Drawn(_, id) => id,
         }
     }
 
-    fn open(&self) -> Result<Picture> {
+    pub(crate) fn open(&self) -> Result<Picture> {
         match self {
             Self::Given(picture) => picture.open(),
             Self::Drawn(path, _) => Ok(Picture::open(path)?),

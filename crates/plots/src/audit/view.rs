@@ -2,14 +2,19 @@
 
 use askama::Template;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use memscope_results::audit::{Answer, Audit, AuditFolder, AuditRow, Share, percent, statement};
+use memscope_results::audit::{
+    Answer, Audit, AuditFolder, AuditRow, DuplicatePicture, SplitSays, acceptable_says, percent, splits_say, statement,
+};
 
-use crate::Error;
+use super::{checks::split_figure, evidence::Evidence, says};
+use crate::{Error, Figure as _, Theme};
 
 const STYLE: &str = include_str!("style.css");
 
 /// Prompts with evidence pictures, at most: what a page can carry.
 const MOST_PICTURED: usize = 40;
+/// Groups of near duplicates, at most.
+const MOST_GROUPS: usize = 50;
 
 #[derive(Template)]
 #[template(path = "audit/page.html", whitespace = "minimize")]
@@ -19,21 +24,21 @@ pub(super) struct Page<'a> {
     verdict: String,
     found: Vec<String>,
     statement: Vec<String>,
+    checks: Vec<SplitSays>,
+    check_rows: Vec<[String; 5]>,
+    check_figure: Option<String>,
     evidence: Vec<Evidence<'a>>,
     left_out: usize,
+    /// Number of the group, picture, similarity.
+    groups: Vec<(usize, &'a DuplicatePicture, String)>,
+    groups_left_out: usize,
     rows: Vec<Row<'a>>,
     checkpoints: Vec<[String; 4]>,
-    next: Vec<&'static str>,
-    limits: Vec<&'static str>,
+    acceptable: Option<String>,
+    next: Vec<String>,
+    limits: Vec<String>,
+    glossary: Vec<(&'static str, String)>,
     provenance: Vec<(&'static str, String)>,
-}
-
-/// A prompt with its pictures.
-struct Evidence<'a> {
-    row: &'a AuditRow,
-    verdict: String,
-    training: Option<String>,
-    draws: Vec<(String, String)>,
 }
 
 /// A line of the table of all prompts.
@@ -49,27 +54,43 @@ impl<'a> Page<'a> {
         let left_out = pictured.len().saturating_sub(MOST_PICTURED);
         pictured.truncate(MOST_PICTURED);
         let evidence = pictured.into_iter().map(|row| Evidence::new(row, folder)).collect::<Result<_, _>>()?;
+        let figure = split_figure(audit).map(|figure| figure.svg(Theme::Light)).transpose()?;
+        let groups = audit.duplicates.as_ref().map_or(&[][..], |duplicates| &duplicates.groups);
+        let shown = groups.len().min(MOST_GROUPS);
         Ok(Self {
             audit,
             style: STYLE,
-            verdict: verdict(audit),
-            found: found(audit),
+            verdict: says::verdict(audit),
+            found: says::found(audit),
             statement: statement(audit),
+            checks: splits_say(audit),
+            check_rows: check_rows(audit),
+            check_figure: figure.map(|svg| format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))),
             evidence,
             left_out,
+            groups: pictures_of(&groups[..shown]),
+            groups_left_out: groups.len() - shown,
             rows: audit.rows.iter().map(Row::new).collect(),
             checkpoints: audit
                 .checkpoints
                 .iter()
                 .map(|row| {
-                    [row.name.clone(), share(&row.members), share(&row.copies), format!("{:.3}", row.mean_score)]
+                    let [members, copies] = [says::share(&row.members), says::share(&row.copies)];
+                    [row.name.clone(), members, copies, format!("{:.3}", row.mean_score)]
                 })
                 .collect(),
-            next: next(audit),
-            limits: limits(audit),
-            provenance: provenance(audit),
+            acceptable: audit.acceptable.as_ref().map(acceptable_says),
+            next: says::next(audit),
+            limits: says::limits(audit),
+            glossary: says::glossary(audit),
+            provenance: says::provenance(audit),
         })
     }
+}
+
+fn pictures_of(groups: &[Vec<DuplicatePicture>]) -> Vec<(usize, &DuplicatePicture, String)> {
+    let numbered = groups.iter().enumerate().flat_map(|(i, group)| group.iter().map(move |picture| (i + 1, picture)));
+    numbered.map(|(group, picture)| (group, picture, format!("{:.2}", picture.similarity))).collect()
 }
 
 /// Flagged and borderline prompts, and copies; without calibration prompts the highest ranks.
@@ -83,33 +104,24 @@ fn is_of_interest(audit: &Audit, row: &AuditRow) -> bool {
     }
 }
 
-impl<'a> Evidence<'a> {
-    fn new(row: &'a AuditRow, folder: &AuditFolder) -> Result<Self, Error> {
-        let source = |name: &str| -> Result<String, Error> {
-            let bytes = folder.picture(name)?;
-            let kind = if bytes.starts_with(&[0xff, 0xd8]) { "jpeg" } else { "png" };
-            Ok(format!("data:image/{kind};base64,{}", STANDARD.encode(bytes)))
-        };
-        let draw = |draw: &memscope_results::audit::Draw| -> Result<(String, String), Error> {
-            let mut said = match draw.copy {
-                Some(true) => "copy".to_owned(),
-                Some(false) => "no copy".to_owned(),
-                None => String::new(),
-            };
-            if let Some(similarity) = draw.similarity {
-                said.push_str(&format!(", similarity {similarity:.2}"));
-            } else if let Some(distance) = draw.distance {
-                said.push_str(&format!(", differs by {distance:.2}"));
-            }
-            Ok((source(&draw.file)?, said))
-        };
-        Ok(Self {
-            row,
-            verdict: words(row),
-            training: row.training_file.as_deref().map(source).transpose()?,
-            draws: row.draws.iter().map(draw).collect::<Result<_, _>>()?,
-        })
+/// Calibration, promised rate, share of false flags, share of audited prompts that are flagged, whether the promise was
+/// kept.
+fn check_rows(audit: &Audit) -> Vec<[String; 5]> {
+    let fdr = audit.claim.as_ref().map(|claim| claim.fdr);
+    let is_shown = |rate: f64| [0.05, 0.1, 0.2].contains(&rate) || Some(rate) == fdr;
+    let mut rows = vec![];
+    for check in &audit.splits {
+        for level in check.levels.iter().filter(|level| is_shown(level.fdr)) {
+            rows.push([
+                format!("{} ({} prompts)", check.calibration, check.calibrating),
+                percent(level.fdr),
+                format!("{} ± {}", percent(level.false_share.mean), percent(level.false_share.error)),
+                format!("{} ± {}", percent(level.power.mean), percent(level.power.error)),
+                if level.is_broken() { "no" } else { "yes" }.to_owned(),
+            ]);
+        }
     }
+    rows
 }
 
 impl<'a> Row<'a> {
@@ -127,160 +139,4 @@ impl<'a> Row<'a> {
             ],
         }
     }
-}
-
-/// One prompt's verdict in words.
-fn words(row: &AuditRow) -> String {
-    let flagged = match row.decision {
-        Some(decision) if decision.flagged => "flagged",
-        Some(_) => "not flagged",
-        None => "ranked only",
-    };
-    let mut parts = vec![format!("rank {}, {flagged}", row.rank)];
-    if let Some(decision) = row.decision {
-        parts.push(format!("p = {:.4}, q = {:.4}", decision.p, decision.q));
-    }
-    parts.extend(match row.membership {
-        Answer::Yes => Some("the model fits this picture better than chance (member)".to_owned()),
-        Answer::No => Some("no sign that it was trained on".to_owned()),
-        _ => None,
-    });
-    parts.extend(match row.copying {
-        Answer::Yes => Some("it draws the picture".to_owned()),
-        Answer::Sometimes => Some("it draws the picture sometimes".to_owned()),
-        Answer::No => Some("none of these draws is a copy".to_owned()),
-        Answer::NotAsked => None,
-    });
-    if row.base_already == Answer::Yes {
-        parts.push("the base model knew it already".to_owned());
-    }
-    parts.join("; ")
-}
-
-fn count(audit: &Audit, of: impl Fn(&AuditRow) -> bool) -> usize {
-    audit.rows.iter().filter(|row| of(row)).count()
-}
-
-/// The answer in one sentence.
-fn verdict(audit: &Audit) -> String {
-    let flagged = count(audit, |row| row.decision.is_some_and(|decision| decision.flagged));
-    let copied = count(audit, |row| row.copying == Answer::Yes);
-    let tests = audit.rows.len();
-    match &audit.claim {
-        None => format!("A ranking of {tests} prompts; without calibration prompts no decision is made."),
-        Some(claim) if claim.is_refused() => {
-            format!("No decision: {} calibration prompts are too few for {tests} prompts.", claim.calibration)
-        }
-        Some(_) if flagged == 0 => format!("None of {tests} prompts stands out from prompts that were not trained on."),
-        Some(_) => format!("{flagged} of {tests} prompts stand out; of those drawn, {copied} give copies."),
-    }
-}
-
-/// What was found, a line each.
-fn found(audit: &Audit) -> Vec<String> {
-    let tests = audit.rows.len();
-    let mut lines = vec![];
-    let decided = count(audit, |row| row.decision.is_some());
-    if decided > 0 {
-        let flagged = count(audit, |row| row.decision.is_some_and(|decision| decision.flagged));
-        lines.push(format!("Flagged: {}.", share(&Share::new(flagged, decided))));
-    }
-    if audit.rows.iter().any(|row| row.membership != Answer::NotAsked) {
-        let members = count(audit, |row| row.membership == Answer::Yes);
-        lines.push(format!(
-            "Membership (the model fits prompt and picture better than chance): {members} of {tests}. It can be seen before \
-             anything is reproduced, and is not by itself a copy."
-        ));
-    }
-    let drawn = count(audit, |row| row.copying != Answer::NotAsked);
-    if drawn > 0 {
-        let copied = count(audit, |row| row.copying == Answer::Yes);
-        let sometimes = count(audit, |row| row.copying == Answer::Sometimes);
-        lines.push(format!(
-            "Copying (it draws the picture): {copied} of the {drawn} prompts that were drawn, {sometimes} more in some draws."
-        ));
-    }
-    if audit.rows.iter().any(|row| row.base_already != Answer::NotAsked) {
-        let base = count(audit, |row| row.base_already == Answer::Yes);
-        lines.push(format!("Base or fine-tune: {base} of {tests} pictures stand out in the base model already."));
-    }
-    lines
-}
-
-fn share(share: &Share) -> String {
-    match share.interval {
-        Some(interval) => format!(
-            "{} of {} ({}; 95 % interval {} to {})",
-            share.hits,
-            share.of,
-            percent(share.hits as f64 / share.of as f64),
-            percent(interval.low),
-            percent(interval.high)
-        ),
-        None => "not asked".to_owned(),
-    }
-}
-
-/// What can be done.
-fn next(audit: &Audit) -> Vec<&'static str> {
-    let stands_out =
-        |row: &AuditRow| row.copying == Answer::Yes || row.decision.is_some_and(|decision| decision.flagged);
-    if !audit.rows.iter().any(stands_out) {
-        return vec![];
-    }
-    let mut lines = vec![
-        "Look first for pictures that occur several times in the training set: duplication causes copies. Drop or de-duplicate \
-         the pictures named here, and train again.",
-    ];
-    if audit.model.source != audit.base.as_ref().map_or("", |base| base.source.as_str()) && audit.base.is_some() {
-        lines.push(
-            "An earlier checkpoint or a lower LoRA scale copies less: memscope audit --lora-scale 0.25,0.5,0.75,1 shows where \
-             it ends.",
-        );
-    }
-    lines.push("memscope mitigate draws a prompt in ways that avoid the picture.");
-    lines
-}
-
-fn limits(audit: &Audit) -> Vec<&'static str> {
-    let mut lines = vec![
-        "A prompt that is not flagged is not shown to be safe: other prompts, seeds and settings can bring a picture out.",
-        "The promise is about shares of many flags, not about a single one.",
-    ];
-    if audit.calibration.is_some() {
-        lines.push(
-            "The promise ends where the calibration prompts are of another kind than the audited ones, or were trained on.",
-        );
-    }
-    if !audit.with_pictures {
-        lines.push("No training pictures were given: what is drawn cannot be compared with them.");
-    }
-    if audit.base.is_none() {
-        lines.push("No base model was asked: what it knew already cannot be told from what fine-tuning added.");
-    }
-    lines
-}
-
-fn provenance(audit: &Audit) -> Vec<(&'static str, String)> {
-    let model = |model: &memscope_results::audit::AuditedModel| {
-        format!("{}, sha256 {}, {}", model.source, model.fingerprint, model.arithmetic)
-    };
-    let mut facts = vec![("Model", model(&audit.model))];
-    facts.extend(audit.base.as_ref().map(|base| ("Base", model(base))));
-    facts.push(("Audited", format!("{} ({} prompts)", audit.subject, audit.rows.len())));
-    facts.extend(
-        audit
-            .calibration
-            .as_ref()
-            .map(|calibration| ("Calibration", format!("{} ({} prompts)", calibration.source, calibration.prompts))),
-    );
-    facts.push(("Statistic", audit.statistic.clone()));
-    let settings: Vec<String> = audit.settings.iter().map(|(key, value)| format!("{key} {value}")).collect();
-    facts.push(("Settings", settings.join("; ")));
-    facts.extend(audit.claim.as_ref().map(|claim| {
-        ("Decision", format!("false discovery rate {}, p-values {}", percent(claim.fdr), claim.guarantee))
-    }));
-    facts.push(("Program", audit.software.clone()));
-    facts.push(("Made", audit.made.clone()));
-    facts
 }

@@ -59,21 +59,11 @@ pub fn decide(
 ) -> Result<(Vec<Decision>, Claim), StatsError> {
     let (scores, calibration) = conditions.first().ok_or(StatsError::Empty)?;
     let (tests, n) = (scores.len(), calibration.len());
-    let mut p = vec![0.0_f64; tests];
+    let p = p_values(conditions, guarantee)?;
     let mut above = vec![true; tests];
     for (scores, calibration) in conditions {
-        if let Some(other) = [(scores.len(), tests), (calibration.len(), n)].into_iter().find(|(a, b)| a != b) {
-            return Err(StatsError::LengthsDiffer { first: other.0, second: other.1 });
-        }
-        if let Some(index) = scores.iter().position(|score| !score.is_finite()) {
-            return Err(StatsError::NonFiniteValue { index, value: scores[index] });
-        }
-        let known = Calibration::new(calibration)?;
         let most = calibration.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        for (at, score) in scores.iter().enumerate() {
-            p[at] = p[at].max(known.p(*score, guarantee));
-            above[at] &= *score > most;
-        }
+        above.iter_mut().zip(scores).for_each(|(above, score)| *above &= *score > most);
     }
     let decision = |(p, q): (f64, f64)| Decision { p, q, flagged: q <= fdr };
     let decisions: Vec<Decision> = p.iter().copied().zip(benjamini_hochberg(&p)).map(decision).collect();
@@ -84,6 +74,24 @@ pub fn decide(
     let lacks = flagged == 0 && tests > 0 && (fewest_flagged.is_none() || above_all > 0);
     let needed = if lacks { guarantee.calibration_needed(fdr, tests, above_all.max(1)) } else { None };
     Ok((decisions, Claim { fdr, guarantee, tests, calibration: n, fewest_flagged, above_all, flagged, needed }))
+}
+
+/// Conformal p-values; the larger one where there are several conditions.
+pub(super) fn p_values(conditions: &[(Vec<f64>, Vec<f64>)], guarantee: Guarantee) -> Result<Vec<f64>, StatsError> {
+    let (scores, calibration) = conditions.first().ok_or(StatsError::Empty)?;
+    let (tests, n) = (scores.len(), calibration.len());
+    let mut p = vec![0.0_f64; tests];
+    for (scores, calibration) in conditions {
+        if let Some(other) = [(scores.len(), tests), (calibration.len(), n)].into_iter().find(|(a, b)| a != b) {
+            return Err(StatsError::LengthsDiffer { first: other.0, second: other.1 });
+        }
+        if let Some(index) = scores.iter().position(|score| !score.is_finite()) {
+            return Err(StatsError::NonFiniteValue { index, value: scores[index] });
+        }
+        let known = Calibration::new(calibration)?;
+        p.iter_mut().zip(scores).for_each(|(p, score)| *p = p.max(known.p(*score, guarantee)));
+    }
+    Ok(p)
 }
 
 #[cfg(test)]

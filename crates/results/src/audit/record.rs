@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, Decision};
+use super::{
+    AcceptableCheckpoint, Alternative, Answer, Claim, Decision, Draw, Duplicates, NearPicture, SplitCheck, WordShare,
+};
 use crate::{
     error::{Error, Result},
     files,
@@ -13,7 +15,7 @@ use crate::{
 };
 
 /// The version of the format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// An audit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,16 +43,26 @@ pub struct Audit {
     pub statistic_says: String,
     /// What the scores depend on.
     pub settings: Settings,
+    /// How the evidence was drawn and looked at; empty where nothing was.
+    pub drawing: Settings,
     /// What the scores were compared with; without it there are ranks only.
     pub calibration: Option<CalibrationRecord>,
     /// What the calibration sample can carry.
     pub claim: Option<Claim>,
+    /// How calibrations keep their promise on prompts that were held out; empty where none were.
+    pub splits: Vec<SplitCheck>,
     /// By what a draw counts as a copy, in one sentence; `None` where nothing was drawn.
     pub copy_rule: Option<String>,
     /// One row for each prompt, highest score first.
     pub rows: Vec<AuditRow>,
     /// The same for every checkpoint, in the order given; empty for a single one.
     pub checkpoints: Vec<CheckpointRow>,
+    /// The checkpoint that may be used, where a limit was asked for.
+    pub acceptable: Option<AcceptableCheckpoint>,
+    /// The mitigation behind [`AuditRow::alternative`], where there is one.
+    pub mitigation: Option<String>,
+    /// Near duplicates among the training pictures; `None` where they were not looked for.
+    pub duplicates: Option<Duplicates>,
     /// What a reader should know.
     pub warnings: Vec<String>,
 }
@@ -77,32 +89,6 @@ pub struct CalibrationRecord {
     pub prompts: usize,
     /// Whether they were given as held out of the training, in the same style.
     pub held_out: bool,
-}
-
-/// Answers to a question of yes and no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// Yes.
-    Yes,
-    /// In some draws.
-    Sometimes,
-    /// No sign of it.
-    No,
-    /// It was not looked at, or could not be.
-    NotAsked,
-}
-
-impl Answer {
-    /// As it stands in a table.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::Sometimes => "sometimes",
-            Self::No => "no",
-            Self::NotAsked => "not asked",
-        }
-    }
 }
 
 /// One prompt.
@@ -133,20 +119,12 @@ pub struct AuditRow {
     pub diversity: Option<f64>,
     /// File with the training picture, below the audit's folder.
     pub training_file: Option<String>,
-}
-
-/// A picture that the model drew.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Draw {
-    /// Its file, below the audit's folder.
-    pub file: String,
-    /// Pixel RMS to the training picture, 0..=1, where both have one size.
-    pub distance: Option<f64>,
-    /// Copy similarity to the training picture by a judge.
-    pub similarity: Option<f64>,
-    /// Whether it counts as a copy; `None` where that cannot be told.
-    pub copy: Option<bool>,
+    /// The training pictures that the draws are most like, the most similar first; empty where nobody looked.
+    pub nearest: Vec<NearPicture>,
+    /// The words of the prompt with what each does; empty where nobody looked.
+    pub words: Vec<WordShare>,
+    /// What a mitigation draws instead, for flagged prompts.
+    pub alternative: Option<Alternative>,
 }
 
 /// A share with its exact 95 % interval.
@@ -212,6 +190,11 @@ impl AuditFolder {
         self.0.join("audit.html")
     }
 
+    /// The figure of how calibrations keep their promise.
+    pub fn splits(&self) -> PathBuf {
+        self.0.join("splits.svg")
+    }
+
     /// The folder of the pictures.
     pub fn pictures(&self) -> PathBuf {
         self.0.join("pictures")
@@ -239,6 +222,21 @@ impl AuditFolder {
     /// When the folder does not take it.
     pub fn write(&self, audit: &Audit) -> Result<()> {
         files::write_json(&self.record(), audit)
+    }
+
+    /// The name of the small version of a picture, which the page shows; pictures that are small have none.
+    pub fn small_name(name: &str) -> String {
+        format!("small-{name}")
+    }
+
+    /// The bytes of a picture as the page shows it: of its small version where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::picture`].
+    pub fn shown_picture(&self, name: &str) -> Result<Vec<u8>> {
+        let small = Self::small_name(name);
+        let is_there = files::is_plain_name(&small) && self.pictures().join(&small).is_file();
+        self.picture(if is_there { &small } else { name })
     }
 
     /// The bytes of a picture that a record names; nothing outside the folder of pictures is read.

@@ -1,6 +1,6 @@
 //! What an audit says in words, the same on the terminal and on the page.
 
-use super::{Audit, Claim};
+use super::{AcceptableCheckpoint, Audit, Claim, SplitCheck};
 use crate::stats::Guarantee;
 
 /// A share of 0..=1 in percent, without needless digits.
@@ -29,8 +29,24 @@ pub fn statement(audit: &Audit) -> Vec<String> {
          style do not calibrate this one; with them most flags can be false.",
         calibration.prompts, calibration.source
     ));
+    said.extend(carries(claim));
     said.extend(refusal(claim));
     said
+}
+
+/// How many flags the sample can carry.
+fn carries(claim: &Claim) -> Option<String> {
+    let fewest = claim.fewest_flagged?;
+    let (n, fdr) = (claim.calibration, percent(claim.fdr));
+    let one = claim.guarantee.calibration_needed(claim.fdr, claim.tests, 1)?;
+    Some(match fewest {
+        1 => format!("With {n} calibration prompts a single one of {} can be flagged at {fdr}.", claim.tests),
+        _ => format!(
+            "With {n} calibration prompts at least {fewest} of {} must stand above all of them before any can be flagged at \
+             {fdr}; to flag a single one, {one} are needed.",
+            claim.tests
+        ),
+    })
 }
 
 fn promise(claim: &Claim) -> String {
@@ -63,6 +79,63 @@ fn refusal(claim: &Claim) -> Option<String> {
         "A claim is refused: {why}. About {about} of {} prompts one needs at least {needed} calibration prompts.",
         claim.tests
     ))
+}
+
+/// What one check says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitSays {
+    /// What calibrated.
+    pub calibration: String,
+    /// In a sentence or two.
+    pub text: String,
+    /// Whether the promise was not kept.
+    pub is_broken: bool,
+}
+
+/// How calibrations kept their promise at the rate that was asked for, one paragraph for each.
+pub fn splits_say(audit: &Audit) -> Vec<SplitSays> {
+    let Some(fdr) = audit.claim.as_ref().map(|claim| claim.fdr) else { return vec![] };
+    let said = |check: &SplitCheck| {
+        let level = check.levels.iter().find(|level| level.fdr == fdr)?;
+        let by = match check.same_list {
+            true => format!("the other {} of {} calibrated", check.calibrating, check.calibration),
+            false => format!("the {} kept scores of {} calibrated", check.calibrating, check.calibration),
+        };
+        let kept = match level.is_broken() {
+            true => "The promise is NOT kept with this calibration: do not rely on flags made by it.",
+            false => "The promise is kept.",
+        };
+        let text = format!(
+            "Checked on what was held out: {} times, {} of those prompts, taken at random, were tested together with the \
+             audited ones, and {by}. At {} on average {} ± {} of the flags were false ones, and {} of the audited prompts \
+             were flagged. {kept}",
+            check.splits,
+            check.tested,
+            percent(fdr),
+            percent(level.false_share.mean),
+            percent(level.false_share.error),
+            percent(level.power.mean),
+        );
+        Some(SplitSays { calibration: check.calibration.clone(), text, is_broken: level.is_broken() })
+    };
+    audit.splits.iter().filter_map(said).collect()
+}
+
+/// Which checkpoint may be used, in a sentence or two.
+pub fn acceptable_says(acceptable: &AcceptableCheckpoint) -> String {
+    let AcceptableCheckpoint { limit, last, surely } = acceptable;
+    match (last, surely) {
+        (None, _) => format!("No checkpoint is below the limit {limit}."),
+        (Some(last), None) => format!(
+            "The last checkpoint below the limit {limit} is {last}; of none the whole 95 % interval is, so that more prompts \
+             are needed to be sure."
+        ),
+        (Some(last), Some(surely)) => {
+            format!(
+                "The last checkpoint below the limit {limit} is {last}; the last one that surely is (95 % interval): {surely}."
+            )
+        }
+    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) source: ModelSource,
     pub(crate) base: Option<ModelSource>,
+    /// Whether the page is about it.
+    pub(crate) is_shown: bool,
 }
 
 impl Asked {
@@ -99,7 +101,8 @@ fn has_base(model: &ModelArgs, scores: &ScoreArgs, has_checkpoints: bool) -> boo
 /// The model of the command line with its base.
 pub(crate) fn target(model: &ModelArgs, base: Option<&str>) -> anyhow::Result<Target> {
     let source = model.source()?;
-    Ok(Target { name: source.to_string(), source, base: base_of(model, base, !model.loras().is_empty())? })
+    let base = base_of(model, base, !model.loras().is_empty())?;
+    Ok(Target { name: source.to_string(), source, base, is_shown: true })
 }
 
 fn base_of(model: &ModelArgs, base: Option<&str>, has_loras: bool) -> anyhow::Result<Option<ModelSource>> {
@@ -111,11 +114,20 @@ fn base_of(model: &ModelArgs, base: Option<&str>, has_loras: bool) -> anyhow::Re
     })
 }
 
-/// The checkpoints, or the one model.
+/// The checkpoints, or the one model; the page is about the last one.
 pub(crate) fn targets(args: &Audit) -> anyhow::Result<Vec<Target>> {
+    let mut targets = listed(args)?;
+    if let Some(last) = targets.last_mut() {
+        last.is_shown = true;
+    }
+    Ok(targets)
+}
+
+fn listed(args: &Audit) -> anyhow::Result<Vec<Target>> {
     let (model, base) = (&args.model, args.scores.base.as_deref());
     let with = |name: String, loras: Vec<Lora>| -> anyhow::Result<Target> {
-        Ok(Target { name, source: model.source_with(loras)?, base: base_of(model, base, true)? })
+        let source = model.source_with(loras)?;
+        Ok(Target { name, source, base: base_of(model, base, true)?, is_shown: false })
     };
     if !args.checkpoints.is_empty() {
         let own = |lora: &Lora| with(lora.to_string(), [model.loras().to_vec(), vec![lora.clone()]].concat());

@@ -13,7 +13,10 @@ use memscope_eval::{
 use memscope_model::{Blueprint, LatentDiffusion, ModelSource};
 use memscope_results::audit::AuditedModel;
 
-use super::input::{Asked, Target};
+use super::{
+    extras::{Extras, Showing},
+    input::{Asked, Target},
+};
 use crate::{
     args::{ModelArgs, ScoreArgs},
     cached,
@@ -30,6 +33,8 @@ pub(crate) struct Measuring<'a> {
     pub(crate) asked: &'a Asked,
     /// Prompts that are drawn as evidence.
     pub(crate) evidence: usize,
+    /// What else is shown of the highest ranks; `None` where scores are all that is wanted.
+    pub(crate) showing: Option<Showing<'a>>,
     pub(crate) judges: Option<JudgeFiles>,
     pub(crate) progress: &'a mut Progress,
 }
@@ -41,6 +46,8 @@ pub(crate) struct Measured {
     pub(crate) scores: AuditScores,
     /// What was drawn, with what was seen on it.
     pub(crate) evidence: Option<(Drawing, MeasurementStore)>,
+    /// What else is known about the highest ranks.
+    pub(crate) extras: Extras,
 }
 
 /// The tasks of one model.
@@ -91,8 +98,21 @@ impl Measuring<'_> {
         Ok(Work { losses, drawing, detection: plan.detection(blueprint)? })
     }
 
+    /// The folder of what is drawn.
+    fn pictures(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.folder()?.join("pictures"))
+    }
+
+    /// The audited prompts that are shown: those that rank highest.
+    fn evidence(&self, scores: &AuditScores) -> Vec<usize> {
+        let mut ranked = scores.ranking(self.asked.plan.audited);
+        ranked.truncate(self.evidence);
+        ranked.sort_unstable();
+        ranked
+    }
+
     fn drawing(&self, items: Vec<usize>, blueprint: &Blueprint, model: &ModelIdentity) -> anyhow::Result<Drawing> {
-        let folder = self.folder()?.join("pictures");
+        let folder = self.pictures()?;
         Ok(self.asked.plan.drawing(items, (blueprint, model.clone()), &folder, self.judges.clone())?)
     }
 
@@ -108,14 +128,6 @@ impl Measuring<'_> {
             (None, Some(losses)) => plan.loss_scores((losses, store), base, work.drawing.as_ref()),
             (None, None) => Ok(AuditScores::default()),
         }
-    }
-
-    /// The audited prompts that are drawn as evidence: those that rank highest.
-    fn evidence(&self, scores: &AuditScores) -> Vec<usize> {
-        let mut ranked = scores.ranking(self.asked.plan.audited);
-        ranked.truncate(self.evidence);
-        ranked.sort_unstable();
-        ranked
     }
 
     /// Prints what an audit would cost.
@@ -174,18 +186,23 @@ impl Measuring<'_> {
         if let Some(detection) = &work.detection {
             prices.push(price(&detection.task(model.clone(), &plan.prompts()), known, policy));
         }
-        if work.drawing.is_none() && self.evidence > 0 {
-            let scores = match policy {
-                CachePolicy::Reuse => {
-                    let base = base.as_ref().map(|(_, store, _, losses)| (losses, store));
-                    self.read((&work, &model, &store), base).ok()
-                }
-                CachePolicy::Replace => None,
-            };
-            let first = || (0..plan.audited.min(self.evidence)).collect();
-            let items = scores.map_or_else(first, |scores| self.evidence(&scores));
-            let drawing = self.drawing(items, &blueprint, &model)?;
+        let scores = match policy {
+            CachePolicy::Reuse => {
+                let base = base.as_ref().map(|(_, store, _, losses)| (losses, store));
+                self.read((&work, &model, &store), base).ok()
+            }
+            CachePolicy::Replace => None,
+        };
+        let first = || (0..plan.audited.min(self.evidence)).collect();
+        let items: Vec<usize> = scores.as_ref().map_or_else(first, |scores| self.evidence(scores));
+        if work.drawing.is_none() && !items.is_empty() {
+            let drawing = self.drawing(items.clone(), &blueprint, &model)?;
             prices.push(price(&*drawing.draws, known, policy));
+        }
+        if let Some(showing) = self.showing.as_ref().filter(|_| target.is_shown) {
+            let mitigated = showing.mitigated(scores.as_ref(), &items)?;
+            let extras = showing.tasks((items, mitigated), None, (&blueprint, &model), &self.pictures()?)?;
+            prices.extend(extras.of_model().map(|task| price(task, known, policy)));
         }
         Ok(ModelPlan { prices, ..ModelPlan::new(&blueprint, execution, stored) })
     }
@@ -250,25 +267,33 @@ impl Measuring<'_> {
                 (!items.is_empty()).then(|| self.drawing(items, &blueprint, identity)).transpose()?
             }
         };
-        let evidence = match drawing {
-            Some(drawing) => {
-                let model = match model {
-                    Some(model) => model,
-                    None => {
-                        drop(store);
-                        let (model, opened) = self.open(&self.plan(target, false)?)?;
-                        store = opened;
-                        model
-                    }
-                };
-                self.progress.model(&target.source);
-                execute(&*drawing.draws, &model, &mut store, CachePolicy::Reuse, self.progress)?;
-                execute(&drawing.judging, &model, &mut store, CachePolicy::Reuse, self.progress)?;
-                Some((drawing, store))
-            }
-            None => None,
+        let described_base = base.map(|(base, ..)| base);
+        let Some(drawing) = drawing else {
+            let extras = Extras::default();
+            return Ok(Measured { model: described_model, base: described_base, scores, evidence: None, extras });
         };
-        Ok(Measured { model: described_model, base: base.map(|(base, ..)| base), scores, evidence })
+        let model = match model {
+            Some(model) => model,
+            None => {
+                drop(store);
+                let (model, opened) = self.open(&self.plan(target, false)?)?;
+                store = opened;
+                model
+            }
+        };
+        self.progress.model(&target.source);
+        execute(&*drawing.draws, &model, &mut store, CachePolicy::Reuse, self.progress)?;
+        execute(&drawing.judging, &model, &mut store, CachePolicy::Reuse, self.progress)?;
+        let mut extras = Extras::default();
+        if let Some(showing) = self.showing.as_ref().filter(|_| target.is_shown) {
+            let items = self.evidence(&scores);
+            let mitigated = showing.mitigated(Some(&scores), &items)?;
+            let named = (model.blueprint(), identity);
+            let tasks = showing.tasks((items, mitigated), Some(&drawing), named, &self.pictures()?)?;
+            extras = showing.run(tasks, (&model, &mut store), self.progress)?;
+        }
+        let evidence = Some((drawing, store));
+        Ok(Measured { model: described_model, base: described_base, scores, evidence, extras })
     }
 }
 

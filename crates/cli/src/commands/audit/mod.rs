@@ -1,15 +1,21 @@
 //! `memscope audit` and `memscope calibrate`.
 
+mod decisions;
+mod extras;
 mod input;
+mod limit;
 mod measure;
 mod output;
 mod rows;
 mod shards;
+mod shown;
+mod thumbnail;
 
 use memscope_eval::audit::{CALIBRATION_FORMAT, CalibrationFile, CalibrationScore};
 use memscope_results::{audit::CheckpointRow, files::Existing};
 
 use self::{
+    extras::Showing,
     input::Asked,
     measure::{Measured, Measuring},
 };
@@ -47,11 +53,14 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<()> {
     asked.warn();
     let judges = pictures::named_descriptor(args.judges.as_deref())?;
     let targets = input::targets(args)?;
+    let file = calibration.as_ref().map(|(_, file)| file);
+    let showing = Showing { args, asked: &asked, calibration: file, judges: judges.clone() };
     let mut measuring = Measuring {
         model: &args.model,
         scores: &args.scores,
         asked: &asked,
         evidence: args.evidence as usize,
+        showing: Some(showing),
         judges,
         progress: &mut progress,
     };
@@ -71,7 +80,7 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<()> {
     let mut last = None;
     for target in &targets {
         let measured = measuring.run(target)?;
-        let audit = rows::audit(args, &asked, &measured, calibration.as_ref().map(|(_, file)| file))?;
+        let audit = rows::audit(args, &asked, &measured, file)?;
         checkpoints.push(CheckpointRow {
             name: target.name.clone(),
             members: rows::members(&audit),
@@ -83,6 +92,7 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<()> {
     let Some((mut audit, measured)) = last else {
         return Err(UserError::input("there is no checkpoint to audit").into());
     };
+    audit.acceptable = args.acceptable.map(|limit| limit::acceptable(limit, &checkpoints));
     if checkpoints.len() > 1 {
         audit.checkpoints = checkpoints;
     }
@@ -125,6 +135,7 @@ pub(crate) fn calibrate(args: &Calibrate) -> anyhow::Result<()> {
         scores: &args.scores,
         asked: &asked,
         evidence: 0,
+        showing: None,
         judges: None,
         progress: &mut progress,
     };

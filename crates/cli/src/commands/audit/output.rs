@@ -1,19 +1,21 @@
 //! The files of an audit, and what is printed of it.
 
-use std::{fs, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
-use memscope_eval::{Error as EvalError, write_columns};
+use memscope_eval::{Error as EvalError, tasks::TrainingPicture, write_columns};
 use memscope_frames::{FrameColumn, OutputFormat, column_of};
+use memscope_judges::Picture;
 use memscope_results::{
     ResultTable,
-    audit::{Audit, AuditFolder, AuditRow, statement},
+    audit::{Audit, AuditFolder, AuditRow, DuplicatePicture, acceptable_says, splits_say, statement},
     files::{Existing, write_over},
     table::{Cell, Column, ColumnKind},
 };
 
-use super::{input::Asked, measure::Measured, rows};
+use super::{input::Asked, measure::Measured, shown::picture_name, thumbnail::small};
 use crate::{
     args,
+    commands::pictures::map_png,
     messages::note,
     output::print_table,
     targets::{self, check_writable},
@@ -51,15 +53,17 @@ pub(crate) fn write(args: &args::Audit, asked: &Asked, audit: &mut Audit, measur
             if *item >= asked.plan.audited {
                 continue;
             }
-            for path in drawing.draws.pictures(unit) {
-                let bytes = fs::read(&path).map_err(|source| EvalError::Read { path: path.clone(), source })?;
-                write_picture(&folder, &path.file_name().unwrap_or_default().to_string_lossy(), &bytes)?;
-            }
+            drawing.draws.pictures(unit).iter().try_for_each(|path| copy_picture(&folder, path))?;
             if let Some(picture) = &asked.plan.items[*item].picture {
-                write_picture(&folder, &rows::picture_name(picture.hash()), &picture.bytes()?)?;
+                write_picture(&folder, &picture_name(picture.hash()), &picture.bytes()?)?;
             }
         }
     }
+    let alternatives = measured.extras.alternatives.iter();
+    let alternatives =
+        alternatives.flat_map(|drawing| (0..drawing.items.len()).map(move |unit| drawing.draws.pictures(unit)));
+    alternatives.flatten().try_for_each(|path| copy_picture(&folder, &path))?;
+    write_maps(&folder, asked, audit, measured)?;
     write_table(&folder.table(), asked, audit, &ranking)?;
     folder.write(audit)?;
     memscope_plots::audit::write(&folder)?;
@@ -67,8 +71,39 @@ pub(crate) fn write(args: &args::Audit, asked: &Asked, audit: &mut Audit, measur
     Ok(())
 }
 
+fn copy_picture(folder: &AuditFolder, path: &Path) -> anyhow::Result<()> {
+    let bytes = fs::read(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
+    write_picture(folder, &path.file_name().unwrap_or_default().to_string_lossy(), &bytes)
+}
+
+/// The training pictures that draws are most like, and what makes the nearest ones so.
+fn write_maps(folder: &AuditFolder, asked: &Asked, audit: &Audit, measured: &Measured) -> anyhow::Result<()> {
+    let Some(likeness) = &measured.extras.likeness else { return Ok(()) };
+    let known: HashMap<String, &TrainingPicture> = asked.plan.items[..asked.plan.audited]
+        .iter()
+        .filter_map(|item| item.picture.as_ref())
+        .map(|picture| (picture_name(picture.hash()), picture))
+        .collect();
+    let sscd = likeness.describing.open()?;
+    for near in audit.rows.iter().flat_map(|row| &row.nearest) {
+        let Some(picture) = known.get(&near.file) else { continue };
+        write_picture(folder, &near.file, &picture.bytes()?)?;
+        if let Some(map) = &near.map {
+            let draw = Picture::open(&folder.pictures().join(&near.draw))?;
+            let png = map_png(&sscd, (&near.draw, &draw), (&near.picture, &picture.open()?), near.similarity)?;
+            write_picture(folder, map, &png)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a picture, and a small version of a large one for the page.
 fn write_picture(folder: &AuditFolder, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
-    Ok(write_over(&folder.pictures().join(name), bytes, Existing::Replace)?)
+    write_over(&folder.pictures().join(name), bytes, Existing::Replace)?;
+    if let Some(small) = small(&Picture::decode(Path::new(name), bytes)?)? {
+        write_over(&folder.pictures().join(AuditFolder::small_name(name)), &small, Existing::Replace)?;
+    }
+    Ok(())
 }
 
 /// The input's columns, then those of the audit; highest score first, rows without a prompt last.
@@ -134,6 +169,30 @@ fn own_columns(audit: &Audit, lines: &[Option<&AuditRow>], with_prompt: bool) ->
     columns.push(number("diversity", &|row| row.diversity));
     let nearest = |row: &AuditRow| row.draws.iter().filter_map(|draw| draw.distance).min_by(f64::total_cmp);
     columns.push(number("nearest_draw", &nearest));
+    if audit.rows.iter().any(|row| !row.nearest.is_empty()) {
+        columns.push(text("nearest_picture", &|row| row.nearest.first().map(|near| near.picture.clone())));
+        columns.push(number("nearest_similarity", &|row| row.nearest.first().map(|near| near.similarity)));
+    }
+    if audit.rows.iter().any(|row| !row.words.is_empty()) {
+        let driving = |row: &AuditRow| row.words.iter().max_by(|a, b| a.share.total_cmp(&b.share)).cloned();
+        columns.push(text("driving_word", &|row| driving(row).map(|word| word.word)));
+        columns.push(number("driving_share", &|row| driving(row).map(|word| word.share)));
+    }
+    if audit.mitigation.is_some() {
+        let copies = |row: &AuditRow| {
+            let known: Vec<bool> = row.alternative.as_ref()?.draws.iter().filter_map(|draw| draw.copy).collect();
+            (!known.is_empty()).then(|| known.iter().filter(|copy| **copy).count() as f64 / known.len() as f64)
+        };
+        columns.push(number("mitigated_copies", &copies));
+    }
+    if let Some(duplicates) = &audit.duplicates {
+        let group = |row: &AuditRow| {
+            let holds = |group: &Vec<DuplicatePicture>| group.iter().any(|picture| picture.rank == row.rank);
+            duplicates.groups.iter().position(holds).map(|group| group as u32 + 1)
+        };
+        let groups: Vec<Option<u32>> = lines.iter().map(|row| row.and_then(group)).collect();
+        columns.push(FrameColumn::new("duplicate_group".into(), groups));
+    }
     columns
 }
 
@@ -182,12 +241,25 @@ pub(crate) fn print(audit: &Audit) -> anyhow::Result<()> {
         table.set_provenance("base", format!("{}, sha256 {}", base.source, short(&base.fingerprint)));
     }
     table.set_provenance("statistic", format!("{}: {}", audit.statistic, audit.statistic_says));
-    for (i, said) in statement(audit).into_iter().enumerate() {
-        table.set_provenance(["claim", "assumption", "refusal"].get(i).copied().unwrap_or("more"), said);
+    let said = statement(audit);
+    let refused = audit.claim.as_ref().filter(|claim| claim.is_refused()).map(|_| said.len() - 1);
+    for (i, said) in said.into_iter().enumerate() {
+        let key = ["claim", "assumption", "sample"].get(i).copied().unwrap_or("more");
+        table.set_provenance(if Some(i) == refused { "refusal" } else { key }, said);
+    }
+    for said in splits_say(audit) {
+        table.set_provenance(format!("check of {}", said.calibration), said.text);
+    }
+    if let (Some(acceptable), true) = (&audit.acceptable, audit.checkpoints.is_empty()) {
+        table.set_provenance("limit", acceptable_says(acceptable));
     }
     print_table(&table)?;
     if !audit.checkpoints.is_empty() {
-        print_table(&sweep(audit)?)?;
+        let mut table = sweep(audit)?;
+        if let Some(acceptable) = &audit.acceptable {
+            table.set_provenance("limit", acceptable_says(acceptable));
+        }
+        print_table(&table)?;
     }
     Ok(())
 }

@@ -1,26 +1,23 @@
 //! From scores and draws to the record of an audit.
 
-use std::collections::HashMap;
-
 use memscope_eval::{
-    MeasurementStore,
-    audit::{CalibrationFile, Drawing, is_copy},
+    audit::CalibrationFile,
     manifest::{COMMIT, utc_now},
     score::{COPY, VERBATIM, is_copied, is_verbatim},
 };
-use memscope_results::audit::{
-    Answer, Audit, AuditRow, CalibrationRecord, Claim, Decision, Draw, FORMAT, Share, decide,
+use memscope_results::{
+    Settings,
+    audit::{Answer, Audit, AuditRow, CalibrationRecord, Claim, Decision, FORMAT, Share},
 };
 
-use super::{SOFTWARE, input::Asked, measure::Measured};
+use super::{
+    SOFTWARE,
+    decisions::{Decided, splits},
+    input::Asked,
+    measure::Measured,
+    shown::{Beside, Seen, duplicates, picture_name, seen},
+};
 use crate::{args, exit_code::UserError};
-
-/// Numbers of the calibration prompts: one list for each condition, and the base's.
-struct Calibrating {
-    record: CalibrationRecord,
-    conditions: Vec<Vec<f64>>,
-    base: Option<Vec<f64>>,
-}
 
 /// Puts the record together; names of pictures are those that they will have below the audit's folder.
 pub(crate) fn audit(
@@ -30,25 +27,12 @@ pub(crate) fn audit(
     calibration: Option<&CalibrationFile>,
 ) -> anyhow::Result<Audit> {
     let statistic = asked.plan.settings.statistic;
-    let audited = asked.plan.audited;
-    let own = |values: &Vec<f64>| values[..audited].to_vec();
-    let conditions: Vec<Vec<f64>> = measured.scores.conditions.iter().map(own).collect();
-    let calibrating = calibrating(asked, measured, calibration);
-    let (decisions, claim) = match &calibrating {
-        Some(calibrating) => {
-            let paired: Vec<_> = conditions.iter().cloned().zip(calibrating.conditions.clone()).collect();
-            let (decisions, claim) = decide(&paired, args.fdr, args.guarantee)?;
-            (Some(decisions), Some(claim))
-        }
-        None => (None, None),
-    };
-    let base = match (&calibrating, &measured.scores.base) {
-        (Some(Calibrating { base: Some(known), .. }), Some(base)) => {
-            Some(decide(&[(own(base), known.clone())], args.fdr, args.guarantee)?.0)
-        }
-        _ => None,
-    };
-    let drawn = measured.evidence.as_ref().map(drawn).unwrap_or_default();
+    let Decided { decisions, claim, base, calibration: compared } =
+        Decided::new(args, asked, &measured.scores, calibration)?;
+    let splits = splits(args, asked, &measured.scores, calibration)?;
+    let conditions = &measured.scores.conditions;
+    let drawn = measured.evidence.as_ref().map(|(drawing, store)| seen(drawing, store)).unwrap_or_default();
+    let beside = Beside::new(asked, measured)?;
     let first = conditions.first().ok_or_else(|| UserError::input("there is nothing to audit"))?;
     let row = |(rank, at): (usize, &usize)| {
         let (at, item) = (*at, &asked.plan.items[*at]);
@@ -72,11 +56,14 @@ pub(crate) fn audit(
                 .as_ref()
                 .filter(|_| !seen.draws.is_empty())
                 .map(|picture| picture_name(picture.hash())),
+            nearest: beside.nearest(asked, at, &seen.draws),
+            words: measured.extras.words.get(&at).cloned().unwrap_or_default(),
+            alternative: beside.alternatives.get(&at).map(|alternative| alternative.beside(&seen)),
             draws: seen.draws,
             diversity: seen.diversity,
         }
     };
-    let rows: Vec<AuditRow> = measured.scores.ranking(audited).iter().enumerate().map(row).collect();
+    let rows: Vec<AuditRow> = measured.scores.ranking(asked.plan.audited).iter().enumerate().map(row).collect();
     let copy_rule = rows.iter().any(|row| !row.draws.is_empty()).then(|| copy_rule(&rows));
     Ok(Audit {
         format: FORMAT,
@@ -90,13 +77,38 @@ pub(crate) fn audit(
         statistic: statistic.to_string(),
         statistic_says: statistic.says(),
         settings: asked.plan.settings.of_scores(),
-        warnings: warnings(asked, calibrating.as_ref(), claim.as_ref()),
-        calibration: calibrating.map(|calibrating| calibrating.record),
+        drawing: drawing(args, asked, measured)?,
+        warnings: warnings(asked, compared.as_ref(), claim.as_ref()),
+        calibration: compared,
         claim,
+        splits,
         copy_rule,
+        duplicates: duplicates(asked, measured, &rows)?,
+        mitigation: measured.extras.alternatives.as_ref().map(|drawing| drawing.draws.methods[0].label.clone()),
         rows,
         checkpoints: vec![],
+        acceptable: None,
     })
+}
+
+/// How the evidence was drawn and looked at.
+fn drawing(args: &args::Audit, asked: &Asked, measured: &Measured) -> anyhow::Result<Settings> {
+    let mut settings = Settings::new();
+    let Some((drawing, _)) = &measured.evidence else { return Ok(settings) };
+    let of = &asked.plan.settings;
+    let mut put = |key: &str, value: String| settings.insert(key.to_owned(), value);
+    put("draws", of.draws.to_string());
+    put("DDIM steps", of.sampling.steps.to_string());
+    put("guidance", of.sampling.guidance.to_string());
+    put("noise", format!("{}, seed {}", of.generator, of.seed()));
+    if !measured.extras.words.is_empty() {
+        put("noises for words", args.words.to_string());
+    }
+    let judges = drawing.judging.judges()?;
+    if !judges.is_empty() {
+        put("judges", format!("{} ({})", args.judges.as_deref().unwrap_or_default(), judges.join(", ")));
+    }
+    Ok(settings)
 }
 
 fn yes_or_no(decision: Decision) -> Answer {
@@ -110,55 +122,6 @@ fn command() -> String {
     let quoted = |text: String| if plain(&text) { text } else { format!("'{}'", text.replace('\'', r"'\''")) };
     let arguments = std::env::args_os().skip(1).map(|argument| quoted(argument.to_string_lossy().into_owned()));
     std::iter::once("memscope".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
-}
-
-fn calibrating(asked: &Asked, measured: &Measured, file: Option<&CalibrationFile>) -> Option<Calibrating> {
-    let audited = asked.plan.audited;
-    if let Some(held_out) = &asked.held_out {
-        let own = |values: &Vec<f64>| values[audited..].to_vec();
-        let prompts = held_out.items.len();
-        return Some(Calibrating {
-            record: CalibrationRecord { source: held_out.name.clone(), prompts, held_out: true },
-            conditions: measured.scores.conditions.iter().map(own).collect(),
-            base: measured.scores.base.as_ref().map(own),
-        });
-    }
-    let file = file?;
-    let conditions = file.scores.first().map_or(0, |score| score.conditions.len());
-    let column = |i: usize| file.scores.iter().map(|score| score.conditions[i]).collect();
-    Some(Calibrating {
-        record: CalibrationRecord { source: file.source.clone(), prompts: file.scores.len(), held_out: false },
-        conditions: (0..conditions).map(column).collect(),
-        base: file.scores.iter().map(|score| score.base).collect(),
-    })
-}
-
-/// What was drawn for a prompt.
-#[derive(Clone, Default)]
-struct Seen {
-    draws: Vec<Draw>,
-    diversity: Option<f64>,
-}
-
-/// The name of a picture below an audit's folder.
-pub(crate) fn picture_name(hash: &str) -> String {
-    format!("training-{}.png", &hash[..hash.len().min(16)])
-}
-
-fn drawn((drawing, store): &(Drawing, MeasurementStore)) -> HashMap<usize, Seen> {
-    let mut all = HashMap::new();
-    for (unit, item) in drawing.items.iter().enumerate() {
-        let looks = drawing.judging.read(unit, store).unwrap_or_default();
-        let of = |column: &Option<Vec<f64>>, i: usize| column.as_ref().and_then(|column| column.get(i).copied());
-        let draw = |(i, path): (usize, std::path::PathBuf)| {
-            let (distance, similarity) = (of(&looks.distance, i), of(&looks.similarity, i));
-            let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            Draw { file, distance, similarity, copy: is_copy(distance, similarity) }
-        };
-        let draws = drawing.draws.pictures(unit).into_iter().enumerate().map(draw).collect();
-        all.insert(*item, Seen { draws, diversity: looks.diversity });
-    }
-    all
 }
 
 /// Whether the picture is drawn; without pictures to compare with, whether all draws are one picture.
@@ -196,7 +159,7 @@ fn copy_rule(rows: &[AuditRow]) -> String {
     }
 }
 
-fn warnings(asked: &Asked, calibrating: Option<&Calibrating>, claim: Option<&Claim>) -> Vec<String> {
+fn warnings(asked: &Asked, compared: Option<&CalibrationRecord>, claim: Option<&Claim>) -> Vec<String> {
     let subjects = std::iter::once(&asked.subject).chain(&asked.held_out);
     let mut warnings: Vec<String> = subjects.flat_map(|subject| subject.warnings.clone()).collect();
     if let Some(held_out) = &asked.held_out {
@@ -218,7 +181,7 @@ fn warnings(asked: &Asked, calibrating: Option<&Calibrating>, claim: Option<&Cla
             ));
         }
     }
-    if calibrating.is_some_and(|calibrating| calibrating.record.source.contains("ordinary")) {
+    if compared.is_some_and(|compared| compared.source.contains("ordinary")) {
         warnings
             .push("The ordinary captions of memscope calibrate no style: they say little about a fine-tune.".into());
     }

@@ -42,7 +42,7 @@ struct Entry {
 }
 
 /// Of SSCD; its authors give it as the cosine above which nine of ten pairs are copies.
-const COSINE: f64 = 0.75;
+pub(crate) const COSINE: f64 = 0.75;
 /// Of thumbnails.
 const RMS: f64 = 0.03;
 

@@ -11,7 +11,11 @@ use memscope_eval::{spec::JudgeSource, task::Watch, tasks::JudgeFiles};
 use memscope_judges::{Error as JudgeError, JudgeSet, Judges, PictureFile, Sscd, Survey, Watching};
 use serde::Serialize;
 
-pub(crate) use self::{by_judge::run as judge, duplicates::run as duplicates, similarity::run as similarity};
+pub(crate) use self::{
+    by_judge::run as judge,
+    duplicates::{COSINE, run as duplicates},
+    similarity::{map_png, run as similarity},
+};
 use crate::{
     args::JudgeArgs,
     exit_code::UserError,
@@ -137,7 +141,7 @@ fn unreadable<T>(files: &[PictureFile], survey: &Survey<T>, folder: &Path) -> an
 }
 
 /// Shows how far it is.
-struct Shown<'a>(&'a mut Progress);
+pub(crate) struct Shown<'a>(pub(crate) &'a mut Progress);
 
 impl Watching for Shown<'_> {
     fn goes_on(&mut self, done: usize, total: usize) -> bool {
@@ -147,6 +151,6 @@ impl Watching for Shown<'_> {
 }
 
 /// What ended early is an error.
-fn whole<T>(found: Option<T>) -> anyhow::Result<T> {
+pub(crate) fn whole<T>(found: Option<T>) -> anyhow::Result<T> {
     found.ok_or_else(|| UserError::interrupted("stopped; nothing was written").into())
 }

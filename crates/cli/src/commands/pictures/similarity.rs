@@ -205,7 +205,26 @@ fn map_name(file: &PictureFile) -> String {
     format!("{}-map.png", file.name.replace(['/', '\\'], "-"))
 }
 
-/// Both pictures with what makes them similar.
+/// A picture and the one that is nearest to it, each reddened where the similarity comes from, as PNG.
+pub(crate) fn map_png(
+    sscd: &Sscd,
+    (name, picture): (&str, &Picture),
+    (other, nearest): (&str, &Picture),
+    similarity: f64,
+) -> anyhow::Result<Vec<u8>> {
+    let maps = (sscd.locate(picture, nearest)?, sscd.locate(nearest, picture)?);
+    let drawn = side_by_side((picture, &maps.0), (nearest, &maps.1), sscd.preprocessing())?;
+    let texts = [
+        ("Picture", name.to_owned()),
+        ("Nearest", other.to_owned()),
+        ("Similarity", format!("{similarity:.4}")),
+        ("Judge", format!("{}, {}", sscd.name(), sscd.preprocessing().label())),
+        ("Software", concat!("memscope ", env!("CARGO_PKG_VERSION")).to_owned()),
+    ];
+    let image = RgbImage { width: drawn.width(), height: drawn.height(), data: drawn.data().to_vec() };
+    Ok(image.png(&texts)?)
+}
+
 fn write_map(
     args: &Similarity,
     sscd: &Sscd,
@@ -214,18 +233,9 @@ fn write_map(
     (other, nearest): (&PictureFile, &Picture),
     similarity: f64,
 ) -> anyhow::Result<()> {
-    let maps = (sscd.locate(picture, nearest)?, sscd.locate(nearest, picture)?);
-    let drawn = side_by_side((picture, &maps.0), (nearest, &maps.1), sscd.preprocessing())?;
-    let texts = [
-        ("Picture", file.name.clone()),
-        ("Nearest", other.name.clone()),
-        ("Similarity", format!("{similarity:.4}")),
-        ("Judge", format!("{}, {}", sscd.name(), sscd.preprocessing().label())),
-        ("Software", concat!("memscope ", env!("CARGO_PKG_VERSION")).to_owned()),
-    ];
-    let image = RgbImage { width: drawn.width(), height: drawn.height(), data: drawn.data().to_vec() };
+    let png = map_png(sscd, (&file.name, picture), (&other.name, nearest), similarity)?;
     let fail = |source| memscope_eval::Error::Write { path: folder.to_owned(), source };
     fs::create_dir_all(folder).map_err(fail)?;
     let existing = Existing::of_flag(args.output.overwrite);
-    Ok(write_over(&folder.join(map_name(file)), &image.png(&texts)?, existing)?)
+    Ok(write_over(&folder.join(map_name(file)), &png, existing)?)
 }

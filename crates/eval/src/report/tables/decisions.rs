@@ -2,8 +2,9 @@
 
 use memscope_results::{
     ResultTable,
+    audit::{FlaggedShares, flagged_shares},
     scores::ClassValues,
-    stats::{Calibration, Class, Ddof, Guarantee, Split, Summary, benjamini_hochberg},
+    stats::{Calibration, Class, Ddof, Guarantee, Split, Summary},
     table::{Cell, Column, ColumnKind},
 };
 
@@ -26,15 +27,6 @@ struct Scores {
     non_memorized: Vec<f64>,
 }
 
-/// What one split gave at one level.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Outcome {
-    /// Share of ordinary prompts among the flagged ones, 0 where none is flagged.
-    false_share: f64,
-    /// Share of the memorized prompts that are flagged.
-    power: f64,
-}
-
 /// What every split of two lists of ordinary prompts gave.
 struct Outcomes {
     /// Prompts that calibrate in a split.
@@ -42,7 +34,7 @@ struct Outcomes {
     /// Ordinary prompts that are tested in a split.
     tested: usize,
     /// Split by split the outcome at every level.
-    splits: Vec<[Outcome; LEVELS.len()]>,
+    splits: Vec<Vec<FlaggedShares>>,
 }
 
 /// False-discovery share and power of every detector: one half of a list of ordinary prompts calibrates, and one half
@@ -99,7 +91,7 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
 fn rates(outcomes: &Outcomes) -> Result<Vec<Cell>> {
     let mut cells = vec![];
     for level in 0..LEVELS.len() {
-        for number in [|o: &Outcome| o.false_share, |o: &Outcome| o.power] {
+        for number in [|o: &FlaggedShares| o.false_share, |o: &FlaggedShares| o.power] {
             let values: Vec<f64> = outcomes.splits.iter().map(|split| number(&split[level])).collect();
             cells.push(Cell::measured(Summary::of(&values, Ddof::Sample)?, None, 3));
         }
@@ -140,7 +132,7 @@ fn outcomes(scores: &Scores, calibrating: &[usize], tested: &[usize], same: bool
     let pick = |rows: &[usize], places: &[usize]| -> Vec<f64> {
         places.iter().map(|place| scores.non_memorized[rows[*place]]).collect()
     };
-    let split = |split: u64| -> Result<[Outcome; LEVELS.len()]> {
+    let split = |split: u64| -> Result<Vec<FlaggedShares>> {
         let seed = seed.wrapping_add(split);
         let first = Split::seeded(calibrating.len(), calibrating_count, Class::Positive, seed)?;
         let nulls = match same {
@@ -148,33 +140,16 @@ fn outcomes(scores: &Scores, calibrating: &[usize], tested: &[usize], same: bool
             false => pick(tested, &Split::seeded(tested.len(), tested_count, Class::Negative, seed)?.fitted),
         };
         let calibration = Calibration::new(&pick(calibrating, &first.fitted))?;
-        Ok(LEVELS.map(|level| outcome(&calibration, &scores.memorized, &nulls, level)))
+        let p = scores.memorized.iter().chain(&nulls).map(|score| calibration.p(*score, Guarantee::Marginal));
+        Ok(flagged_shares(&p.collect::<Vec<_>>(), scores.memorized.len(), &LEVELS))
     };
     let splits = (0..SPLITS).map(split).collect::<Result<_>>()?;
     Ok(Outcomes { calibrating: calibrating_count, tested: tested_count, splits })
 }
 
-fn outcome(calibration: &Calibration, memorized: &[f64], nulls: &[f64], level: f64) -> Outcome {
-    let p: Vec<f64> = memorized.iter().chain(nulls).map(|score| calibration.p(*score, Guarantee::Marginal)).collect();
-    let flagged: Vec<bool> = benjamini_hochberg(&p).into_iter().map(|q| q <= level).collect();
-    let count = |flags: &[bool]| flags.iter().filter(|flag| **flag).count() as f64;
-    let (right, wrong) = (count(&flagged[..memorized.len()]), count(&flagged[memorized.len()..]));
-    Outcome { false_share: wrong / (right + wrong).max(1.0), power: right / (memorized.len() as f64).max(1.0) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_split_is_judged_by_its_flags() {
-        // p of 9, 8 and 2 beside {1, 3, 4, 5}: 1/5, 1/5 and 4/5; q: 0.3, 0.3 and 0.8.
-        let calibration = Calibration::new(&[1.0, 3.0, 4.0, 5.0]).unwrap();
-        let at = |level| outcome(&calibration, &[9.0, 2.0], &[8.0], level);
-        assert_eq!(at(0.29), Outcome { false_share: 0.0, power: 0.0 });
-        assert_eq!(at(0.31), Outcome { false_share: 0.5, power: 0.5 });
-        assert_eq!(at(0.8), Outcome { false_share: 1.0 / 3.0, power: 1.0 });
-    }
 
     #[test]
     fn exchangeable_ordinary_prompts_keep_the_rate() {

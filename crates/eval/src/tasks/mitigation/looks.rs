@@ -185,6 +185,11 @@ impl JudgeFiles {
         Ok(Some(Self { files, id }))
     }
 
+    /// What determines them.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Opens them, on the CPU.
     ///
     /// # Errors
