@@ -48,6 +48,18 @@
     }
   }
 
+  // A table that is wider than its frame is set closer.
+  function fit() {
+    for (const frame of document.querySelectorAll(".table .scroll")) {
+      frame.classList.remove("tight");
+      if (frame.clientWidth > 0 && frame.scrollWidth > frame.clientWidth) frame.classList.add("tight");
+    }
+  }
+  addEventListener("toggle", fit, { capture: true });
+  addEventListener("resize", fit);
+  for (const box of document.querySelectorAll(".show input")) box.addEventListener("change", fit);
+  fit();
+
   for (const code of document.querySelectorAll(".command code")) {
     const button = document.createElement("button");
     button.type = "button";
