@@ -23,7 +23,7 @@ pub(crate) fn configure() {
 
 /// Milliseconds after which freed pages go back to the system: long enough for the buffers of a small network, short
 /// enough that what a list of prompts left free does not add up.
-const SOON: c_long = 10;
+const SOON: c_long = 100;
 
 /// Parameters of a network from which on the pages of its buffers are kept.
 const LARGE: u64 = 100_000_000;

@@ -10,7 +10,7 @@ use memscope_eval::{
 use memscope_model::{Lora, NoiseGenerator};
 use memscope_results::stats::Guarantee;
 
-use super::{ModelArgs, ShardArgs};
+use super::{ModelArgs, ShardArgs, draw::SamplingArgs};
 
 /// What `audit` says of itself.
 pub(crate) const AUDIT_HELP: &str = "\
@@ -70,12 +70,9 @@ pub(crate) struct ScoreArgs {
     /// Pictures drawn for a prompt.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64), allow_negative_numbers = true)]
     pub(crate) draws: u16,
-    /// DDIM steps of a draw.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
-    pub(crate) steps: u16,
-    /// Guidance weight of a draw.
-    #[arg(long, default_value_t = 7.5, allow_negative_numbers = true)]
-    pub(crate) guidance: f64,
+    /// How pictures are drawn.
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
     /// Samples per network call.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub(crate) batch: u16,

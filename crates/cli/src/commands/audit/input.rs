@@ -1,7 +1,7 @@
 //! From the command line to what is asked of which models.
 
 use memscope_eval::audit::{AuditPlan, AuditSettings, Given, StatisticName, Subject};
-use memscope_model::{Lora, ModelSource, Sampling};
+use memscope_model::{Lora, ModelSource};
 
 use crate::{
     args::{Audit, Calibrate, ModelArgs, ScaledModel, ScoreArgs},
@@ -39,9 +39,6 @@ impl Asked {
     }
 
     fn new(model: &ModelArgs, scores: &ScoreArgs, held_out: Option<&str>, has_base: bool) -> anyhow::Result<Self> {
-        if !scores.guidance.is_finite() {
-            return Err(UserError::input(format!("--guidance {} is not a number", scores.guidance)).into());
-        }
         let source = model.source()?;
         let column = scores.column.as_deref();
         let mut subject = match (&scores.pictures, &scores.prompts) {
@@ -69,7 +66,7 @@ impl Asked {
             seeds: scores.seeds.clone(),
             generations: usize::from(scores.generations),
             draws: usize::from(scores.draws),
-            sampling: Sampling { steps: usize::from(scores.steps), guidance: scores.guidance },
+            sampling: scores.sampling.sampling(),
             batch: usize::from(scores.batch),
         };
         Ok(Self { plan: AuditPlan { settings, items, audited }, subject, held_out })
