@@ -4,7 +4,7 @@
 //! neither, sums need nothing, and what a norm gives is cheap to compute again: a network keeps less than half.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
     fmt,
     sync::{
         Arc,
@@ -69,9 +69,9 @@ impl Record {
         let mut nodes = BTreeMap::new();
         let mut open: Vec<Arc<Node>> = self.0.into_iter().collect();
         while let Some(node) = open.pop() {
-            if !nodes.contains_key(&node.id) {
+            if let Entry::Vacant(place) = nodes.entry(node.id) {
                 open.extend(node.arguments.iter().filter_map(|argument| argument.0.clone()));
-                nodes.insert(node.id, node);
+                place.insert(node);
             }
         }
         nodes

@@ -65,7 +65,7 @@ impl<'n> Styles<'n> {
                 }
                 (None, Some(place)) => theme.style(place),
                 (None, None) => {
-                    let free = (0..).find(|place| !taken.contains(place)).unwrap_or_default();
+                    let free = (0..=taken.len()).find(|place| !taken.contains(place)).unwrap_or_default();
                     taken.push(free);
                     theme.style(free)
                 }

@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Detect(Detect),
     /// Say whether a model copies its training pictures, which, and how sure that is.
     #[command(after_help = AUDIT_HELP)]
-    Audit(Audit),
+    Audit(Box<Audit>),
     /// Keep the scores of ordinary prompts, for audits of the same model with the same settings.
     #[command(after_help = CALIBRATE_HELP)]
     Calibrate(Calibrate),

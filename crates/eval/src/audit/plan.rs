@@ -107,15 +107,10 @@ impl AuditPlan {
     pub fn detection(&self, blueprint: &Blueprint) -> Result<Option<Detection>> {
         let StatisticName::Detector(name) = self.settings.statistic else { return Ok(None) };
         Ok(Some(Detection {
-            detectors: vec![(name, self.detector(name, blueprint)?)],
+            detectors: vec![(name, detector(name, blueprint)?)],
             noise: self.noise(self.settings.seeds.clone(), self.settings.generations),
             batch: self.settings.batch,
         }))
-    }
-
-    fn detector(&self, name: DetectorName, blueprint: &Blueprint) -> Result<Box<dyn Detector>> {
-        let protocol = Protocol::default().resolve(blueprint.schedule().parameterization())?;
-        DetectorEntry::from(name).build(protocol, blueprint)
     }
 
     fn noise(&self, seeds: Vec<u64>, generations: usize) -> NoisePlan {
@@ -159,7 +154,7 @@ impl AuditPlan {
         let known = |at: &usize| KnownPrompt::new(self.items[*at].prompt.clone(), "audit");
         let detectors = match (self.settings.statistic, entry.name()) {
             (StatisticName::Detector(name), entry) if entry != MitigationName::None => {
-                vec![self.detector(name, blueprint)?]
+                vec![detector(name, blueprint)?]
             }
             _ => vec![],
         };
@@ -219,4 +214,10 @@ impl AuditPlan {
     pub fn drawn_for_scores(&self) -> Vec<usize> {
         if self.settings.statistic.draws_all() { (0..self.items.len()).collect() } else { vec![] }
     }
+}
+
+/// A detector with the options it has by default.
+fn detector(name: DetectorName, blueprint: &Blueprint) -> Result<Box<dyn Detector>> {
+    let protocol = Protocol::default().resolve(blueprint.schedule().parameterization())?;
+    DetectorEntry::from(name).build(protocol, blueprint)
 }

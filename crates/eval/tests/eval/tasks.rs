@@ -113,14 +113,14 @@ fn shared_prompts() -> PromptTexts {
 fn measurements_of_all_detectors() {
     let model = model();
     let detection = detection(&model, DetectorName::ALL, NoiseSharing::Shared);
-    assert_task(&model, &detection.task(ModelIdentity::of(&model), &shared_prompts()), 3);
+    assert_task(&model, &detection.task(ModelIdentity::of(&model), shared_prompts()), 3);
 }
 
 #[test]
 fn measurements_with_noise_of_its_own_for_each_prompt() {
     let model = model();
     let detection = detection(&model, &[DetectorName::Anisotropy, DetectorName::Jeon], NoiseSharing::PerPrompt);
-    assert_task(&model, &detection.task(ModelIdentity::of(&model), &shared_prompts()), 3);
+    assert_task(&model, &detection.task(ModelIdentity::of(&model), shared_prompts()), 3);
 }
 
 /// More prompts than are encoded together: what is held does not grow with them, and each prompt's numbers are, to the bit,

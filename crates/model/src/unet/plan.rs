@@ -107,10 +107,9 @@ impl PlanBuilder<'_> {
             path: format!("{path}.transformer_blocks.{i}.attn2"),
             heads: spec.heads,
         };
-        let plan =
-            TransformerPlan { width: spec.channels, layers: (0..layers).map(layer).collect(), path: path.clone() };
-        self.attentions += layers;
-        plan
+        let layers: Vec<_> = (0..layers).map(layer).collect();
+        self.attentions += layers.len();
+        TransformerPlan { width: spec.channels, layers, path }
     }
 
     fn down(&mut self, level: usize) {

@@ -144,12 +144,14 @@ fn mean(draws: &[Draw], of: fn(&Draw) -> Option<f64>) -> Option<f64> {
     (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
 }
 
+type NumberOf = fn(&Draw) -> Option<f64>;
+
 fn instead(row: &AuditRow, other: &Alternative, folder: &AuditFolder) -> Result<Instead, Error> {
     let mut said = vec![];
     if let (Some(before), Some(after)) = (copies(&row.draws), copies(&other.draws)) {
         said.push(format!("copies {after} (before: {before})"));
     }
-    let numbers: [(&str, fn(&Draw) -> Option<f64>); 2] =
+    let numbers: [(&str, NumberOf); 2] =
         [("similarity", |draw| draw.similarity), ("difference to the training picture", |draw| draw.distance)];
     for (name, of) in numbers {
         if let (Some(before), Some(after)) = (mean(&row.draws, of), mean(&other.draws, of)) {

@@ -119,6 +119,9 @@ pub(super) fn share(share: &Share) -> String {
     }
 }
 
+/// Pictures that are named in a sentence.
+const NAMED: usize = 20;
+
 /// What can be done.
 pub(super) fn next(audit: &Audit) -> Vec<String> {
     let stands_out = |row: &AuditRow| row.copying == Answer::Yes || is_flagged(row);
@@ -128,7 +131,6 @@ pub(super) fn next(audit: &Audit) -> Vec<String> {
     let copied = audit.rows.iter().filter(|row| matches!(row.copying, Answer::Yes | Answer::Sometimes));
     let copied: Vec<&str> = copied.filter_map(|row| row.picture.as_deref()).collect();
     let mut lines = vec![];
-    const NAMED: usize = 20;
     if !copied.is_empty() {
         let more = copied.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more (audit.csv, column copying)") } else { String::new() };

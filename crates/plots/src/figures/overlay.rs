@@ -1,6 +1,6 @@
 //! Two runs on the same axes: colour and marker say the detector, dashes or a ring the run.
 
-use memscope_results::figures::{Meta, Overlay};
+use memscope_results::figures::{LinesFigure, Meta, Overlay, RocFigure, ScatterFigure};
 
 use super::{lines, roc, scatter};
 use crate::{Error, Figure, Scene, Theme};
@@ -13,15 +13,15 @@ impl Figure for Overlay {
     fn scene(&self, theme: Theme) -> Result<Scene, Error> {
         match self {
             Self::Roc(pair) => {
-                pair.figures.iter().try_for_each(|figure| figure.checked())?;
+                pair.figures.iter().try_for_each(RocFigure::checked)?;
                 Ok(roc::draw(&pair.figures.each_ref(), &pair.runs, &pair.meta, theme))
             }
             Self::Lines(pair) => {
-                pair.figures.iter().try_for_each(|figure| figure.checked())?;
+                pair.figures.iter().try_for_each(LinesFigure::checked)?;
                 Ok(lines::draw(&pair.figures.each_ref(), &pair.runs, &pair.meta, theme))
             }
             Self::Scatter(pair) => {
-                pair.figures.iter().try_for_each(|figure| figure.checked())?;
+                pair.figures.iter().try_for_each(ScatterFigure::checked)?;
                 Ok(scatter::draw(&pair.figures.each_ref(), &pair.runs, &pair.meta, theme))
             }
         }
