@@ -115,13 +115,17 @@ def in_turn(arguments: argparse.Namespace, folder: Path, part: Part) -> dict:
                 agree(f"{part.label}: {field}", our_answer[field], their_answer[field])
             if round_number > 0:
                 ratios.add(ours, theirs)
-        results[f"threads={threads}"] = finish(servers, f"{part.label}, {threads} thread(s)", ratios)
+        results[f"threads={threads}"] = finish(servers, f"{part.label}, {threads} thread(s)", ratios, peaks_of(servers))
     return results
 
 
-def finish(servers: tuple[Server, Server], label: str, ratios: Ratios) -> dict:
+def peaks_of(servers: tuple[Server, Server]) -> list[int]:
+    """The most memory of either side so far."""
+    return [server.peak_resident_bytes() for server in servers]
+
+
+def finish(servers: tuple[Server, Server], label: str, ratios: Ratios, peaks: list[int]) -> dict:
     """Ends both sides, and reports."""
-    peaks = [server.peak_resident_bytes() for server in servers]
     for server in servers:
         server.close()
     print(f"{label}: peak memory memscope {peaks[0] / GB:.2f} GB, torch {peaks[1] / GB:.2f} GB", flush=True)
@@ -149,9 +153,11 @@ def step(arguments: argparse.Namespace, folder: Path) -> dict:
             print(f"{STEP} {number}: CPU seconds {ours.cpu_seconds:.1f}, {theirs.cpu_seconds:.1f}", flush=True)
             if number > 0:
                 ratios.add(ours, theirs)
+        # Either side ends with its losses.
+        peaks = peaks_of(servers)
         our_losses, their_losses = (server.answer("losses")["losses"] for server in servers)
         print(f"{STEP}: losses memscope {our_losses}, torch {their_losses}", flush=True)
-        results[f"threads={threads}"] = finish(servers, f"{STEP}, {threads} thread(s)", ratios) | {
+        results[f"threads={threads}"] = finish(servers, f"{STEP}, {threads} thread(s)", ratios, peaks) | {
             "losses": {"memscope": our_losses, "torch": their_losses}
         }
         for number, (ours, theirs) in enumerate(zip(our_losses, their_losses, strict=True)):
