@@ -23,6 +23,7 @@ pub(crate) use self::output::free_name;
 use self::output::{Measured, MeasuredModel, show_json, show_table, write_scores};
 use super::{run::policy, shard};
 use crate::{
+    allocator,
     args::{Detect, ScaledModel},
     cached,
     costs::{self, Item},
@@ -45,6 +46,7 @@ pub(crate) fn run(args: &Detect) -> anyhow::Result<()> {
     }
     let models = args.model.at_scales(&args.lora_scale)?;
     let PromptFile { texts, table: input, rows, warnings } = read_prompts(args)?;
+    allocator::prepare_for_list(texts.len());
     // Only the output needs the other columns.
     let input = args.out.as_deref().map(|path| (path, input, rows));
     let mut progress = Progress::install()?;
