@@ -43,6 +43,18 @@ fn run(yaml: &Path, results: &Path) {
     memscope().arg("run").arg(yaml).arg("--results").arg(results).assert().success();
 }
 
+/// Starts the program, and kills it (−9) once it has drawn that many pictures.
+fn kill_at(command: &mut Command, pictures: &Path, count: usize) {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while files(pictures).len() < count && child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "the run does not get on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// kill −9 at several moments, then to the end: the same tables and pictures, byte for byte.
 #[test]
 fn a_killed_run_ends_with_the_same_tables_and_pictures() {
@@ -53,22 +65,9 @@ fn a_killed_run_ends_with_the_same_tables_and_pictures() {
     let pictures = files(&whole.join("pictures"));
     assert_eq!(pictures.len(), 3 * 2 * 4 * 2, "prompts x seeds x methods x pictures");
     for moment in [1, pictures.len() / 3, pictures.len() / 2] {
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin("memscope"))
-            .arg("run")
-            .arg(&yaml)
-            .arg("--results")
-            .arg(&resumed)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_mins(2);
-        while files(&resumed.join("pictures")).len() < moment && child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "the run does not get on");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("memscope"));
+        command.arg("run").arg(&yaml).arg("--results").arg(&resumed);
+        kill_at(&mut command, &resumed.join("pictures"), moment);
     }
     run(&yaml, &resumed);
     assert_eq!(files(&whole.join("small/tables")), files(&resumed.join("small/tables")));
@@ -126,23 +125,10 @@ fn a_killed_mitigate_goes_on_from_its_cache() {
     let more = ["--method", "ren", "--count", "2", "--steps", "4", "--out"];
     memscope().args(fixed).args(more).arg(&whole).assert().success();
     let drawn = cache.join("measurements/pictures");
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin("memscope"))
-        .args(fixed)
-        .args(more)
-        .arg(&resumed)
-        .env("MEMSCOPE_CACHE", &cache)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_mins(2);
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("memscope"));
+    command.args(fixed).args(more).arg(&resumed).env("MEMSCOPE_CACHE", &cache);
     // The two pictures of the first prompt and method, and one more.
-    while files(&drawn).len() < 3 && child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < deadline, "nothing is drawn");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    kill_at(&mut command, &drawn, 3);
     let calls = || {
         let dry = memscope()
             .args(fixed)

@@ -144,8 +144,8 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "LIMIT")]
     pub(crate) acceptable: Option<Acceptable>,
     /// Judges with a copy descriptor: a folder, names of published ones joined by + (memscope models fetch judges), or
-    /// embedded for those of the program. Without it copies are told by pixels, and neither the nearest of all training pictures nor near duplicates are
-    /// looked for.
+    /// embedded for those of the program. Without it copies are told by pixels, and neither the nearest of all training
+    /// pictures nor near duplicates are looked for.
     #[arg(long, value_name = "SRC")]
     pub(crate) judges: Option<String>,
     /// Folder for the page audit.html, its record audit.json, the table audit.csv and the pictures.

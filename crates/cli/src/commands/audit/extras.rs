@@ -10,6 +10,7 @@ use memscope_eval::{
     task::{CachePolicy, ModelIdentity, Task},
     tasks::{JudgeFiles, TokenGradients},
 };
+use memscope_judges::Sscd;
 use memscope_model::{Blueprint, LatentDiffusion};
 use memscope_results::audit::WordShare;
 
@@ -37,8 +38,8 @@ pub(crate) struct Extras {
     pub(crate) words: HashMap<usize, Vec<WordShare>>,
     /// What a mitigation draws for flagged items.
     pub(crate) alternatives: Option<Drawing>,
-    /// The descriptors behind the nearest training pictures.
-    pub(crate) likeness: Option<Likeness>,
+    /// The descriptors behind the nearest training pictures, and what makes them.
+    pub(crate) likeness: Option<(Likeness, Sscd)>,
     /// Near duplicates among the training pictures.
     pub(crate) duplicates: Option<NearDuplicates>,
 }
@@ -111,18 +112,20 @@ impl Showing<'_> {
         if let Some(drawing) = &alternatives {
             execute(&drawing.judging, model, store, CachePolicy::Reuse, progress)?;
         }
-        let mut duplicates = None;
-        if let Some(likeness) = &likeness {
+        let (mut duplicates, mut described) = (None, None);
+        if let Some(likeness) = likeness {
             execute(&likeness.describing, model, store, CachePolicy::Reuse, progress)?;
             progress.what("near duplicates");
             duplicates = Some(whole(likeness.duplicates(store, COSINE, &mut Shown(progress))?)?);
+            let sscd = likeness.describing.open()?;
+            described = Some((likeness, sscd));
         }
         let read = words.map(|words| words.read(store)).unwrap_or_default();
         let of_item = |(item, norms): (&usize, Option<Vec<f64>>)| {
             Some((*item, word_shares(model, &self.asked.plan.items[*item].prompt, &norms?)?))
         };
         let words = items.iter().zip(read).filter_map(of_item).collect();
-        Ok(Extras { words, alternatives, likeness, duplicates })
+        Ok(Extras { words, alternatives, likeness: described, duplicates })
     }
 }
 

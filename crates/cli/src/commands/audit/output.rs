@@ -78,19 +78,18 @@ fn copy_picture(folder: &AuditFolder, path: &Path) -> anyhow::Result<()> {
 
 /// The training pictures that draws are most like, and what makes the nearest ones so.
 fn write_maps(folder: &AuditFolder, asked: &Asked, audit: &Audit, measured: &Measured) -> anyhow::Result<()> {
-    let Some(likeness) = &measured.extras.likeness else { return Ok(()) };
+    let Some((_, sscd)) = &measured.extras.likeness else { return Ok(()) };
     let known: HashMap<String, &TrainingPicture> = asked.plan.items[..asked.plan.audited]
         .iter()
         .filter_map(|item| item.picture.as_ref())
         .map(|picture| (picture_name(picture.hash()), picture))
         .collect();
-    let sscd = likeness.describing.open()?;
     for near in audit.rows.iter().flat_map(|row| &row.nearest) {
         let Some(picture) = known.get(&near.file) else { continue };
         write_picture(folder, &near.file, &picture.bytes()?)?;
         if let Some(map) = &near.map {
             let draw = Picture::open(&folder.pictures().join(&near.draw))?;
-            let png = map_png(&sscd, (&near.draw, &draw), (&near.picture, &picture.open()?), near.similarity)?;
+            let png = map_png(sscd, (&near.draw, &draw), (&near.picture, &picture.open()?), near.similarity)?;
             write_picture(folder, map, &png)?;
         }
     }

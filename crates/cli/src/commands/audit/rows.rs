@@ -83,7 +83,7 @@ pub(crate) fn audit(
         claim,
         splits,
         copy_rule,
-        duplicates: duplicates(asked, measured, &rows)?,
+        duplicates: duplicates(asked, measured, &rows),
         mitigation: measured.extras.alternatives.as_ref().map(|drawing| drawing.draws.methods[0].label.clone()),
         rows,
         checkpoints: vec![],

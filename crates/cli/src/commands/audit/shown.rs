@@ -73,7 +73,7 @@ impl Beside {
         };
         let extras = &measured.extras;
         let alternatives = extras.alternatives.as_ref().map(|drawing| seen(drawing, store)).unwrap_or_default();
-        let likes = extras.likeness.as_ref().map(|likeness| likeness.nearest(&asked.plan, store)).transpose()?;
+        let likes = extras.likeness.as_ref().map(|(likeness, _)| likeness.nearest(&asked.plan, store)).transpose()?;
         Ok(Self { alternatives, likes: likes.unwrap_or_default() })
     }
 
@@ -97,9 +97,9 @@ impl Beside {
 }
 
 /// Near duplicates among the training pictures, with what is known of their prompts.
-pub(crate) fn duplicates(asked: &Asked, measured: &Measured, rows: &[AuditRow]) -> anyhow::Result<Option<Duplicates>> {
-    let (Some(likeness), Some(groups)) = (&measured.extras.likeness, &measured.extras.duplicates) else {
-        return Ok(None);
+pub(crate) fn duplicates(asked: &Asked, measured: &Measured, rows: &[AuditRow]) -> Option<Duplicates> {
+    let (Some((_, sscd)), Some(groups)) = (&measured.extras.likeness, &measured.extras.duplicates) else {
+        return None;
     };
     let ranking = measured.scores.ranking(asked.plan.audited);
     let row_of: HashMap<usize, &AuditRow> = ranking.into_iter().zip(rows).collect();
@@ -115,7 +115,6 @@ pub(crate) fn duplicates(asked: &Asked, measured: &Measured, rows: &[AuditRow]) 
             keep: place == 0,
         })
     };
-    let sscd = likeness.describing.open()?;
     let groups = groups.iter().map(|group| group.iter().enumerate().filter_map(picture).collect()).collect();
     let pictures = asked.plan.items[..asked.plan.audited].iter().filter(|item| item.picture.is_some()).count();
     let rule = format!(
@@ -123,5 +122,5 @@ pub(crate) fn duplicates(asked: &Asked, measured: &Measured, rows: &[AuditRow]) 
         sscd.name(),
         sscd.preprocessing().label()
     );
-    Ok(Some(Duplicates { rule, pictures, groups }))
+    Some(Duplicates { rule, pictures, groups })
 }
