@@ -14,7 +14,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 /// takes whole samples.
 pub const SAMPLES: usize = 8;
 
-/// Parts that a batch makes at least, if it has as many samples: what is drawn for one prompt keeps several cores busy.
+/// Parts that a small batch is cut into, where its samples allow: what is drawn for one prompt keeps several cores busy.
 const PARTS: usize = 4;
 
 /// Samples of each part but the last of a batch. It depends on the batch alone, so that results do not depend on how many
@@ -51,8 +51,7 @@ pub fn idle_factor(samples: usize) -> f64 {
     (rounds * size(samples) * cores) as f64 / samples as f64
 }
 
-/// Splits `samples` into at least four parts of at most [`SAMPLES`], calls `f` with the range of each in parallel, and returns the results in
-/// order.
+/// Splits `samples` into parts of [`size`], calls `f` with the range of each in parallel, and returns the results in order.
 ///
 /// # Errors
 ///
