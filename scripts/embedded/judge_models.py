@@ -8,7 +8,7 @@ import config
 
 DESCRIPTOR = dict(
     model="sscd", block="bottleneck", layers=[1, 1, 2], stem="small", channels=16,
-    groups=1, width_per_group=64, dims=96, gem_p=3.0,
+    groups=1, width_per_group=64, dims=96, gem_p=3.0, copy_threshold=0.86,   # copies.py
     preprocessing=dict(size=32, fit="exact", filter="bilinear",
                        mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5]),
 )

@@ -23,9 +23,15 @@ use exit_code::ExitCode;
 
 fn main() -> ProcessExit {
     allocator::configure();
-    let cli = Cli::parse();
-    messages::log(cli.verbose);
-    match run(cli.command) {
+    let done = match Cli::try_parse() {
+        Ok(cli) => {
+            messages::log(cli.verbose);
+            run(cli.command)
+        }
+        Err(wrong) if wrong.use_stderr() => wrong.exit(),
+        Err(help) => output::print_help(&help),
+    };
+    match done {
         Ok(()) => ProcessExit::SUCCESS,
         Err(error) if output::is_closed_pipe(&error) => ProcessExit::SUCCESS,
         Err(error) => {

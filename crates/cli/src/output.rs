@@ -25,6 +25,11 @@ pub(crate) fn print_data(bytes: &[u8]) -> anyhow::Result<()> {
     Ok(out.write_all(bytes).and_then(|()| out.flush()).map_err(OutputError)?)
 }
 
+/// Prints the help or the version that somebody asked for.
+pub(crate) fn print_help(help: &clap::Error) -> anyhow::Result<()> {
+    Ok(help.print().and_then(|()| io::stdout().flush()).map_err(OutputError)?)
+}
+
 /// Prints a value as JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());

@@ -55,6 +55,18 @@ fn planted_prompts_are_flagged_and_prompts_never_seen_are_not() {
         assert!(stderr(&output).contains("calibrate again"), "{}", stderr(&output));
         assert!(!untouched.exists(), "{option}: nothing is measured before");
     }
+    // A digit that flips is noticed.
+    let text = fs::read_to_string(&kept).unwrap();
+    let at = text.find("\"conditions\"").and_then(|at| Some(at + text[at..].find(|c: char| c.is_ascii_digit())?)).unwrap();
+    let digit = if text.as_bytes()[at] == b'9' { "8" } else { "9" };
+    fs::write(&kept, format!("{}{digit}{}", &text[..at], &text[at + 1..])).unwrap();
+    let output = memscope()
+        .args(["audit", "--model", "embedded:emoji-eps", "--prompts", "embedded:unseen", "--calibration"])
+        .arg(&kept)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("checksum"), "{}", stderr(&output));
 }
 
 #[test]
@@ -246,12 +258,15 @@ fn flagged_prompts_have_evidence_an_alternative_and_near_duplicates() {
         assert!(out.join("pictures").join(near[0]["map"].as_str().unwrap()).is_file());
         // The similarity to the prompt's own picture is the one that tells copies.
         let draws = row["draws"].as_array().unwrap();
+        assert!(draws.iter().all(|draw| draw["copy"] == (number(&draw["similarity"]) > 0.86)), "{row}");
         let own = draws.iter().map(|draw| number(&draw["similarity"])).fold(f64::NEG_INFINITY, f64::max);
         if let Some(named) = near.iter().find(|near| near["own"] == true) {
             assert!((number(&named["similarity"]) - own).abs() < 1e-5, "{row}");
         }
         assert_eq!(row["alternative"].is_null(), row["decision"]["flagged"] == false);
     }
+    // The embedded descriptor's own threshold (docs/embedded-models.md §7).
+    assert!(record["copy_rule"].as_str().unwrap().contains("above 0.86"), "{}", record["copy_rule"]);
     let alternative = &rows[0]["alternative"];
     assert_eq!(alternative["draws"].as_array().unwrap().len(), 2);
     assert_ne!(alternative["draws"][0]["file"], rows[0]["draws"][0]["file"]);

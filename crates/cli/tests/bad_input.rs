@@ -178,14 +178,17 @@ fn an_unwritable_results_folder() {
     // A full disk, where the system has such a device.
     if Path::new("/dev/full").exists() {
         let prompts = folder.path().join("memorized.txt");
-        let full = detect(Path::new("embedded:emoji-eps"), &prompts);
-        let output = std::process::Command::new(full.get_program())
-            .args(full.get_args())
-            .stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(5));
-        assert!(stderr(&output).contains("standard output"), "{}", stderr(&output));
+        let mut help = memscope();
+        help.arg("--help");
+        for full in [detect(Path::new("embedded:emoji-eps"), &prompts), help] {
+            let output = std::process::Command::new(full.get_program())
+                .args(full.get_args())
+                .stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(5));
+            assert!(stderr(&output).contains("standard output"), "{}", stderr(&output));
+        }
     }
 }
 

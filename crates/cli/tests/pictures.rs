@@ -242,6 +242,7 @@ fn the_programs_own_judges_are_used_where_it_has_some() {
         let report: Value = serde_json::from_slice(&judged.stdout).unwrap();
         assert_eq!(report["judges"].as_array().unwrap().len(), 3, "{}", stderr(&judged));
         assert!((nearest_report["pictures"][0]["similarity"].as_f64().unwrap() - 1.0).abs() < 1e-5);
+        assert_eq!(nearest_report["summary"]["threshold"], 0.86);
         return;
     }
     assert_eq!(judged.status.code(), Some(4));

@@ -6,7 +6,8 @@ use std::{fs, path::Path};
 
 use common::fixture;
 use memscope_judges::{
-    Alignment, Error, Judge, Judges, NamedPreprocessing, Origin, PUBLISHED_JUDGES, Picture, Quality, Similarity,
+    Alignment, Error, Files, Judge, Judges, NamedPreprocessing, Origin, PUBLISHED_JUDGES, Picture, Quality, Similarity,
+    Sscd,
 };
 
 fn copy(from: &str, to: &Path) {
@@ -50,6 +51,20 @@ fn all_three_are_found_and_agree_with_themselves() {
 
     let other = sscd.with_preprocessing(NamedPreprocessing::Wen224.preprocessing());
     assert!(together[0].cosine(&other.describe(&pictures).unwrap()[0]).unwrap() < 1.0 - 1e-6);
+}
+
+#[test]
+fn the_threshold_of_copies_belongs_to_the_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Files::from(folder.path());
+    assert_eq!(Sscd::threshold_of(&files).unwrap(), None);
+    copy("sscd-basic", &folder.path().join("sscd"));
+    assert_eq!(Sscd::threshold_of(&files).unwrap(), Some(0.5));
+    let config = folder.path().join("sscd/config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replacen('{', "{\"copy_threshold\": 0.7,", 1)).unwrap();
+    assert_eq!(Sscd::threshold_of(&files).unwrap(), Some(0.7));
+    assert_eq!(Judges::open(folder.path()).unwrap().similarity.unwrap().copy_threshold(), 0.7);
 }
 
 #[test]

@@ -70,7 +70,9 @@ fn a_configuration_that_does_not_fit_is_refused() {
         SscdConfig { layers: vec![0], ..config.clone() },
         SscdConfig { channels: usize::MAX, ..config.clone() },
         SscdConfig { gem_p: 0.0, ..config.clone() },
-        SscdConfig { width_per_group: 3, ..config },
+        SscdConfig { width_per_group: 3, ..config.clone() },
+        SscdConfig { copy_threshold: 1.0, ..config.clone() },
+        SscdConfig { copy_threshold: f64::NAN, ..config },
     ] {
         assert!(matches!(load(&wrong), Err(Error::Config { .. })), "{wrong:?}");
     }

@@ -63,7 +63,8 @@ pub(crate) struct Similarity {
     /// Compare pixels; no judge is needed.
     #[arg(long, conflicts_with_all = ["judges", "preprocessing", "maps"])]
     pub(crate) pixels: bool,
-    /// What counts as a copy: a similarity above this (0.5), with --pixels an RMS of at most this (0.08).
+    /// What counts as a copy: a similarity above this (by default what the judge says of itself; 0.5 for the published ones), with
+    /// --pixels an RMS of at most this (0.08).
     #[arg(long, value_name = "X", value_parser = finite, allow_negative_numbers = true)]
     pub(crate) threshold: Option<f64>,
     /// Draw where each picture is similar to its nearest one, into PNG files in this folder.

@@ -5,7 +5,7 @@ use std::path::Path;
 use memscope_results::{
     Settings,
     audit::AuditedModel,
-    files::{Existing, read_json, write_over},
+    files::{Existing, read_json, sha256, write_over},
 };
 use memscope_text::excerpt;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// The version of the format.
-pub const CALIBRATION_FORMAT: u32 = 1;
+pub const CALIBRATION_FORMAT: u32 = 2;
 
 /// Scores of calibration prompts, bound to what they depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct CalibrationFile {
     pub source: String,
     /// One score for each prompt.
     pub scores: Vec<CalibrationScore>,
+    /// SHA-256 of the same with an empty checksum, as [`CalibrationFile::signed`] gives it; absent in format 1.
+    #[serde(default)]
+    pub checksum: String,
 }
 
 /// A calibration prompt.
@@ -53,6 +56,15 @@ pub struct CalibrationScore {
 const LIMIT: u64 = 256 << 20;
 
 impl CalibrationFile {
+    /// The same with its checksum.
+    #[must_use]
+    pub fn signed(mut self) -> Self {
+        self.checksum.clear();
+        let bytes = serde_json::to_vec(&self).unwrap_or_default();
+        self.checksum = sha256(&bytes);
+        self
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -72,6 +84,9 @@ impl CalibrationFile {
         };
         if conditions == 0 || !file.scores.iter().all(is_whole) {
             return refuse("holds no scores, or some that are not whole; calibrate again".into());
+        }
+        if file.clone().signed().checksum != file.checksum {
+            return refuse("is damaged or was edited: its checksum is another one; calibrate again".into());
         }
         Ok(file)
     }

@@ -13,6 +13,6 @@ pub use calibration::{CALIBRATION_FORMAT, CalibrationFile, CalibrationScore};
 pub use describing::Describing;
 pub use likeness::{Like, Likeness, NearDuplicates};
 pub use plan::{AuditPlan, AuditSettings, Drawing};
-pub use scores::{AuditScores, is_copy};
+pub use scores::AuditScores;
 pub use statistic::{Given, StatisticName, UnknownStatistic};
 pub use subject::{Subject, SubjectItem};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{AuditPlan, Drawing, StatisticName};
 use crate::{
     error::{Error, Result},
-    score::{detector_means, is_similar, is_verbatim},
+    score::detector_means,
     store::MeasurementStore,
     task::ModelIdentity,
     tasks::{Detection, PictureLosses},
@@ -28,11 +28,6 @@ impl AuditScores {
         ranked.sort_by(|a, b| first[*b].total_cmp(&first[*a]));
         ranked
     }
-}
-
-/// Whether a draw is a copy of its training picture, by a judge's similarity where there is one, else by pixels.
-pub fn is_copy(distance: Option<f64>, similarity: Option<f64>) -> Option<bool> {
-    similarity.map(is_similar).or_else(|| distance.map(is_verbatim))
 }
 
 impl AuditPlan {

@@ -4,26 +4,11 @@ use crate::{
     prompts::KnownPrompt,
     spec::{DetectorEntry, MitigationSettings},
     store::MeasurementStore,
-    tasks::{Judging, Looks, Mitigations, UnitRecord},
+    tasks::{Judging, Looks, Mitigations, UnitRecord, is_verbatim},
 };
 
-/// Pixel RMS to the training picture up to which a picture counts as verbatim: the bound of the embedded models' truth
-/// (docs/embedded-models.md).
-pub const VERBATIM: f64 = 0.08;
-/// Copy similarity above which a picture counts as a copy (docs/spec/judges.md §1).
-pub const COPY: f64 = 0.5;
 /// Share of a prompt's pictures from which on the prompt counts as copied: half of them.
 const COPIED: f64 = 0.5;
-
-/// Whether a picture is a copy by its pixel RMS to the training picture.
-pub fn is_verbatim(distance: f64) -> bool {
-    distance <= VERBATIM
-}
-
-/// Whether a picture is a copy by a judge's similarity to the training picture.
-pub fn is_similar(similarity: f64) -> bool {
-    similarity > COPY
-}
 
 /// Whether a prompt is copied, by the share of its pictures that are copies.
 pub fn is_copied(share: f64) -> bool {
@@ -73,6 +58,8 @@ pub struct MitigationResult {
     pub detectors: Vec<DetectorEntry>,
     /// The names of the judges; empty without.
     pub judges: Vec<String>,
+    /// Copy similarity above which a picture counts as a copy; `None` where no descriptor looks.
+    pub copy_threshold: Option<f64>,
     /// Prompts without a training picture.
     pub without_picture: usize,
 }
@@ -80,13 +67,13 @@ pub struct MitigationResult {
 /// A number about a method on a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
-    /// Share of pictures within [`VERBATIM`] of the training picture.
+    /// Share of pictures within [`VERBATIM`](crate::tasks::VERBATIM) of the training picture.
     Verbatim,
     /// Mean pixel RMS to the training picture.
     Distance,
     /// Greatest copy similarity of a picture.
     Similarity,
-    /// Share of pictures with a copy similarity above [`COPY`].
+    /// Share of pictures that are copies by their similarity.
     Copies,
     /// Mean pixel RMS between two pictures.
     Diversity,
@@ -111,18 +98,16 @@ impl Quantity {
         let mean = |values: &Option<Vec<f64>>| {
             values.as_ref().map(|values| values.iter().sum::<f64>() / values.len().max(1) as f64)
         };
-        let share = |values: &Option<Vec<f64>>, is: &dyn Fn(f64) -> bool| {
-            let count = |values: &Vec<f64>| values.iter().filter(|value| is(**value)).count() as f64;
-            values.as_ref().map(|values| count(values) / values.len().max(1) as f64)
-        };
+        let share = |is: &Vec<bool>| is.iter().filter(|is| **is).count() as f64 / is.len().max(1) as f64;
         let (record, looks) = (&unit.record, &unit.looks);
+        let verbatim = || looks.distance.as_ref().map(|all| all.iter().copied().map(is_verbatim).collect::<Vec<_>>());
         match self {
-            Self::Verbatim => share(&looks.distance, &is_verbatim),
+            Self::Verbatim => verbatim().as_ref().map(share),
             Self::Distance => mean(&looks.distance),
             Self::Similarity => {
                 looks.similarity.as_ref().map(|all| all.iter().copied().fold(f64::NEG_INFINITY, f64::max))
             }
-            Self::Copies => share(&looks.similarity, &is_similar),
+            Self::Copies => looks.similarity.as_ref().and(looks.copies.as_ref()).map(share),
             Self::Diversity => looks.diversity,
             Self::Alignment => mean(&looks.alignment),
             Self::Quality => mean(&looks.quality),
@@ -187,6 +172,7 @@ pub(crate) fn read_mitigation(
         images: task.images(),
         detectors: detectors.to_vec(),
         judges: vec![],
+        copy_threshold: judging.copy_threshold(),
         without_picture: judging.training().missing(),
     }
 }
@@ -195,11 +181,8 @@ pub(crate) fn read_mitigation(
 mod tests {
     use super::*;
 
-    /// MemBench counts similarities above 0.5; a prompt of which half of the draws are copies is copied.
     #[test]
-    fn the_bounds_of_copies() {
-        assert!(!is_similar(0.5) && is_similar(0.500_001));
-        assert!(is_verbatim(0.08) && !is_verbatim(0.080_001));
+    fn a_prompt_is_copied_when_half_of_its_draws_are() {
         assert!(is_copied(0.5) && !is_copied(0.499_999));
     }
 }

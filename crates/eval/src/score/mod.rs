@@ -18,7 +18,7 @@ pub use graded::GradedScores;
 pub(crate) use graded::read_graded;
 pub(crate) use mitigation::read_mitigation;
 pub use mitigation::{
-    COPY, MethodResult, MitigatedPrompt, MitigationResult, Quantity, VERBATIM, is_copied, is_similar, is_verbatim,
+    MethodResult, MitigatedPrompt, MitigationResult, Quantity, is_copied,
 };
 pub(crate) use prompts::detector_means;
 pub use prompts::{DetectionResult, DetectionRow};

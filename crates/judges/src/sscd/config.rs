@@ -41,7 +41,8 @@ pub enum Stem {
 ///
 /// `preprocessing` is a name, or an object such as
 /// `{"size": 64, "fit": "exact", "filter": "bilinear", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}`, where `fit`
-/// may also be `{"crop_from": 72}`: the short side to 72 pixels, then the centre.
+/// may also be `{"crop_from": 72}`: the short side to 72 pixels, then the centre. `copy_threshold` may be left out: then it is
+/// 0.5, MemBench's for the published weights.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SscdConfig {
@@ -69,6 +70,10 @@ pub struct SscdConfig {
     /// How a picture becomes the input.
     #[serde(deserialize_with = "preprocessing")]
     pub preprocessing: Preprocessing,
+    /// Similarity above which a picture counts as a copy, −1 to 1. It belongs to the weights: what another descriptor calls 0.5
+    /// says nothing here.
+    #[serde(default = "half")]
+    pub copy_threshold: f64,
 }
 
 fn one() -> usize {
@@ -81,6 +86,10 @@ fn sixty_four() -> usize {
 
 fn three() -> f64 {
     3.0
+}
+
+fn half() -> f64 {
+    0.5
 }
 
 /// A name or an object.
@@ -120,6 +129,7 @@ impl SscdConfig {
             dims: 512,
             gem_p: 3.0,
             preprocessing: NamedPreprocessing::Mixup320.preprocessing(),
+            copy_threshold: half(),
         }
     }
 
@@ -140,6 +150,9 @@ impl SscdConfig {
         }
         if !(1.0..=100.0).contains(&self.gem_p) {
             return Err(format!("gem_p must be from 1 to 100, it is {}", self.gem_p));
+        }
+        if !(-1.0..1.0).contains(&self.copy_threshold) {
+            return Err(format!("copy_threshold must be from -1 to below 1, it is {}", self.copy_threshold));
         }
         if self.block == Block::Basic && (self.groups, self.width_per_group) != (1, 64) {
             return Err("basic blocks have no groups".to_owned());

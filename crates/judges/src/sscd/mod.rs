@@ -30,10 +30,10 @@ const BATCH: usize = 4;
 
 type Architecture = fn() -> SscdConfig;
 
-/// Published files by name, with their architectures.
-const PUBLISHED: [(&str, Architecture); 2] = [
-    ("sscd_disc_large.torchscript.pt", SscdConfig::disc_large),
-    ("sscd_disc_mixup.torchscript.pt", SscdConfig::disc_mixup),
+/// Where published files may be, with their architectures.
+const PUBLISHED: [([&str; 2], Architecture); 2] = [
+    (["sscd/sscd_disc_large.torchscript.pt", "sscd_disc_large.torchscript.pt"], SscdConfig::disc_large),
+    (["sscd/sscd_disc_mixup.torchscript.pt", "sscd_disc_mixup.torchscript.pt"], SscdConfig::disc_mixup),
 ];
 
 /// A copy descriptor.
@@ -43,6 +43,7 @@ pub struct Sscd {
     trunk: Trunk,
     head: Head,
     preprocessing: Preprocessing,
+    copy_threshold: f64,
     device: Device,
 }
 
@@ -53,6 +54,20 @@ impl Sscd {
     /// # Errors
     /// When a file is damaged or does not fit the configuration.
     pub fn open(files: &Files, device: &Device) -> Result<Option<Self>> {
+        let found = Self::find(files)?;
+        found.map(|(config, weights)| Self::load(files, weights, &config, device)).transpose()
+    }
+
+    /// Similarity above which the descriptor that [`Self::open`] would open counts a picture as a copy.
+    ///
+    /// # Errors
+    /// When its configuration is damaged.
+    pub fn threshold_of(files: &Files) -> Result<Option<f64>> {
+        Ok(Self::find(files)?.map(|(config, _)| config.copy_threshold))
+    }
+
+    /// The configuration and the name of the file with the weights.
+    fn find(files: &Files) -> Result<Option<(SscdConfig, &'static str)>> {
         const WEIGHTS: [&str; 3] = ["sscd/model.safetensors", "sscd/model.pt", "sscd/model.bin"];
         if let Some(json) = files.text("sscd/config.json")? {
             let file = files.file_label("sscd/config.json");
@@ -60,15 +75,10 @@ impl Sscd {
                 .map_err(|e| Error::Config { file: file.clone(), reason: e.to_string() })?;
             config.check().map_err(|reason| Error::Config { file, reason })?;
             let weights = files.first(&WEIGHTS).ok_or_else(|| files.missing(WEIGHTS[0]))?;
-            return Self::load(files, weights, &config, device).map(Some);
+            return Ok(Some((config, weights)));
         }
-        for (name, config) in PUBLISHED {
-            let below = format!("sscd/{name}");
-            if let Some(found) = files.first(&[&below, name]) {
-                return Self::load(files, found, &config(), device).map(Some);
-            }
-        }
-        Ok(None)
+        let published = PUBLISHED.iter().find_map(|(name, config)| Some((config(), files.first(name)?)));
+        Ok(published)
     }
 
     /// Loads the weights in one file: safetensors, state dict or TorchScript; torchvision's or Classy Vision's names.
@@ -89,8 +99,8 @@ impl Sscd {
         let head = Head::load(&weights, head, channels, config.dims, config.gem_p)?;
         let name = file.rsplit('/').next().and_then(|file| file.split_once(".torchscript"));
         let name = name.map_or("sscd", |(name, _)| name).to_owned();
-        let preprocessing = config.preprocessing.clone();
-        Ok(Self { name, trunk, head, preprocessing, device: device.clone() })
+        let (preprocessing, copy_threshold) = (config.preprocessing.clone(), config.copy_threshold);
+        Ok(Self { name, trunk, head, preprocessing, copy_threshold, device: device.clone() })
     }
 
     /// The same network with another preprocessing. Values of different preprocessings cannot be compared.
@@ -103,6 +113,11 @@ impl Sscd {
     /// How pictures become its input.
     pub fn preprocessing(&self) -> &Preprocessing {
         &self.preprocessing
+    }
+
+    /// Similarity above which a picture counts as a copy.
+    pub fn copy_threshold(&self) -> f64 {
+        self.copy_threshold
     }
 
     /// Descriptors of inputs (B, 3, size, size) that are preprocessed already.

@@ -160,7 +160,9 @@ pub(crate) fn calibrate(args: &Calibrate) -> anyhow::Result<()> {
         settings: asked.plan.settings.of_scores(),
         source: asked.subject.name.clone(),
         scores: asked.plan.items.iter().enumerate().map(score).collect(),
-    };
+        checksum: String::new(),
+    }
+    .signed();
     file.write(&args.out, existing)?;
     note(&format!("{} scores written to {}", file.scores.len(), args.out.display()));
     if args.scores.json { print_json(&file) } else { Ok(()) }

@@ -3,7 +3,8 @@
 use memscope_eval::{
     audit::CalibrationFile,
     manifest::{COMMIT, utc_now},
-    score::{COPY, VERBATIM, is_copied, is_verbatim},
+    score::is_copied,
+    tasks::{VERBATIM, is_verbatim},
 };
 use memscope_results::{
     Settings,
@@ -64,7 +65,8 @@ pub(crate) fn audit(
         }
     };
     let rows: Vec<AuditRow> = measured.scores.ranking(asked.plan.audited).iter().enumerate().map(row).collect();
-    let copy_rule = rows.iter().any(|row| !row.draws.is_empty()).then(|| copy_rule(&rows));
+    let threshold = measured.evidence.as_ref().and_then(|(drawing, _)| drawing.judging.copy_threshold());
+    let copy_rule = rows.iter().any(|row| !row.draws.is_empty()).then(|| copy_rule(&rows, threshold));
     Ok(Audit {
         format: FORMAT,
         software: format!("{SOFTWARE}, commit {COMMIT}"),
@@ -138,12 +140,12 @@ fn copying(seen: &Seen) -> Answer {
     }
 }
 
-fn copy_rule(rows: &[AuditRow]) -> String {
+fn copy_rule(rows: &[AuditRow], threshold: Option<f64>) -> String {
     let draws = || rows.iter().flat_map(|row| &row.draws);
-    if draws().any(|draw| draw.similarity.is_some()) {
+    if let Some(threshold) = threshold.filter(|_| draws().any(|draw| draw.similarity.is_some())) {
         format!(
-            "A draw is a copy where its similarity to the training picture, by a copy descriptor, is above {COPY}. “Yes” are \
-             prompts of which at least half of the draws are copies."
+            "A draw is a copy where its similarity to the training picture, by a copy descriptor, is above {threshold}. “Yes” \
+             are prompts of which at least half of the draws are copies."
         )
     } else if draws().any(|draw| draw.distance.is_some()) {
         format!(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use memscope_eval::{
     MeasurementStore,
-    audit::{Drawing, Like, is_copy},
+    audit::{Drawing, Like},
     tasks::TrainingPicture,
 };
 use memscope_judges::Judge as _;
@@ -39,16 +39,19 @@ pub(crate) fn picture_name(hash: &str) -> String {
     format!("training-{}.png", &hash[..hash.len().min(16)])
 }
 
+fn of<T: Copy>(column: &Option<Vec<T>>, i: usize) -> Option<T> {
+    column.as_ref().and_then(|column| column.get(i).copied())
+}
+
 /// What was drawn for each item, with what was seen on it.
 pub(crate) fn seen(drawing: &Drawing, store: &MeasurementStore) -> HashMap<usize, Seen> {
     let mut all = HashMap::new();
     for (unit, item) in drawing.items.iter().enumerate() {
         let looks = drawing.judging.read(unit, store).unwrap_or_default();
-        let of = |column: &Option<Vec<f64>>, i: usize| column.as_ref().and_then(|column| column.get(i).copied());
         let draw = |(i, path): (usize, std::path::PathBuf)| {
-            let (distance, similarity) = (of(&looks.distance, i), of(&looks.similarity, i));
             let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            Draw { file, distance, similarity, copy: is_copy(distance, similarity) }
+            let (distance, similarity, copy) = (of(&looks.distance, i), of(&looks.similarity, i), of(&looks.copies, i));
+            Draw { file, distance, similarity, copy }
         };
         let draws = drawing.draws.pictures(unit).into_iter().enumerate().map(draw).collect();
         let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;

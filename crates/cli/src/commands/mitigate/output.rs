@@ -33,6 +33,7 @@ pub(super) struct Report {
     distance_to_training_picture: Option<Vec<f64>>,
     diversity: Option<f64>,
     similarity: Option<Vec<f64>>,
+    copies: Option<Vec<bool>>,
     alignment: Option<Vec<f64>>,
     quality: Option<Vec<f64>>,
     pictures: Vec<PathBuf>,
@@ -47,7 +48,7 @@ pub(super) fn reports(
 ) -> Vec<Report> {
     let report = |(unit, place): (usize, memscope_eval::tasks::Place)| {
         let UnitRecord { calls, ending, losses, seconds } = task.read(unit, store)?;
-        let Looks { distance, diversity, similarity, alignment, quality } = judging.read(unit, store)?;
+        let Looks { distance, diversity, similarity, copies, alignment, quality } = judging.read(unit, store)?;
         Some(Report {
             prompt: task.prompts[place.prompt].text.to_string(),
             method: task.methods[place.method].label.clone(),
@@ -59,6 +60,7 @@ pub(super) fn reports(
             distance_to_training_picture: distance,
             diversity,
             similarity,
+            copies,
             alignment,
             quality,
             pictures: task.pictures_as(unit, names),

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use memscope_eval::score::{COPY, VERBATIM};
+use memscope_eval::tasks::VERBATIM;
 use memscope_judges::{
     Judge as _, Picture, PictureFile, Similarity as _, Sscd, Watching as _, most_similar, nearest_by_pixels,
     side_by_side, survey,
@@ -104,7 +104,8 @@ pub(crate) fn run(args: &Similarity) -> anyhow::Result<()> {
     };
     let columns = columns(sscd.is_some());
     write(&args.output, &rows, &columns)?;
-    let summary = summary(&rows, &by, args.threshold);
+    let threshold = args.threshold.unwrap_or_else(|| sscd.as_ref().map_or(VERBATIM, Sscd::copy_threshold));
+    let summary = summary(&rows, &by, threshold);
     if args.output.json {
         return print_json(&Report { by, pictures: rows, unreadable, summary });
     }
@@ -122,10 +123,9 @@ pub(crate) fn run(args: &Similarity) -> anyhow::Result<()> {
     print_table(&table)
 }
 
-fn summary(rows: &[Row], by: &By, threshold: Option<f64>) -> Summary {
+fn summary(rows: &[Row], by: &By, threshold: f64) -> Summary {
     let is_descriptor = by.by == "descriptor";
     let values: Vec<f64> = rows.iter().filter_map(|row| if is_descriptor { row.similarity } else { row.rms }).collect();
-    let threshold = threshold.unwrap_or(if is_descriptor { COPY } else { VERBATIM });
     let is_copy = |value: &&f64| if is_descriptor { **value > threshold } else { **value <= threshold };
     Summary {
         pictures: rows.len(),

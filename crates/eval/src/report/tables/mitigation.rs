@@ -9,8 +9,9 @@ use memscope_results::{
 use super::{ModelScores, with_interval};
 use crate::{
     error::Result,
-    score::{COPY, MethodResult, MitigationResult, Quantity, VERBATIM},
+    score::{MethodResult, MitigationResult, Quantity},
     spec::ReportSettings,
+    tasks::VERBATIM,
 };
 
 /// A column of a quantity.
@@ -86,9 +87,9 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
     let verbatim =
         table.footnote(format!("share of pictures whose pixel RMS to the training picture is at most {VERBATIM}"));
     let diversity = table.footnote("mean pixel RMS between two pictures of a prompt");
-    let similarity = table.footnote(format!(
-        "greatest similarity of a prompt's pictures to a training picture; copies are those above {COPY}"
-    ));
+    let threshold = mitigated(models).find_map(|(_, result)| result.copy_threshold);
+    let copies = threshold.map(|threshold| format!("; copies are those above {threshold}")).unwrap_or_default();
+    let similarity = table.footnote(format!("greatest similarity of a prompt's pictures to a training picture{copies}"));
     let calls = table.footnote("network calls (samples) a prompt, mitigation and drawing");
     for (model, result) in mitigated(models) {
         for method in &result.methods {

@@ -39,11 +39,19 @@ impl Judging {
     /// # Errors
     /// When they cannot be opened.
     pub fn judges(&self) -> Result<Vec<String>> {
-        let files = self.looks.iter().filter_map(|look| match look {
+        Ok(self.files().map(JudgeFiles::names).collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// Copy similarity above which a picture counts as a copy; `None` where no descriptor looks.
+    pub fn copy_threshold(&self) -> Option<f64> {
+        self.files().find_map(JudgeFiles::copy_threshold)
+    }
+
+    fn files(&self) -> impl Iterator<Item = &JudgeFiles> {
+        self.looks.iter().filter_map(|look| match look {
             LookPlan::Judges(files) => Some(files),
             LookPlan::Pixels => None,
-        });
-        Ok(files.map(JudgeFiles::names).collect::<Result<Vec<_>>>()?.concat())
+        })
     }
 
     fn key(&self, unit: usize, look: &LookPlan) -> Key {

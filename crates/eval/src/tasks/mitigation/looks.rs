@@ -6,13 +6,22 @@ use std::{
     path::Path,
 };
 
-use memscope_judges::{Alignment as _, Files, Judge as _, Judges, Picture, Quality as _, Similarity as _};
+use memscope_judges::{Alignment as _, Files, Judge as _, Judges, Picture, Quality as _, Similarity as _, Sscd};
 use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Error, Result},
     spec::JudgeSource,
 };
+
+/// Pixel RMS to the training picture up to which a picture counts as verbatim: the bound of the embedded models' truth
+/// (docs/embedded-models.md).
+pub const VERBATIM: f64 = 0.08;
+
+/// Whether a picture is a copy by its pixel RMS to the training picture.
+pub fn is_verbatim(distance: f64) -> bool {
+    distance <= VERBATIM
+}
 
 /// Something that looks at the pictures of one prompt.
 pub trait Look {
@@ -32,6 +41,9 @@ pub struct Looks {
     pub diversity: Option<f64>,
     /// Copy similarity of each picture to the most similar training picture.
     pub similarity: Option<Vec<f64>>,
+    /// Whether each picture is a copy: by its similarity, where a descriptor looked, else by its distance; `None` without a
+    /// training picture.
+    pub copies: Option<Vec<bool>>,
     /// Alignment of each picture with the prompt.
     pub alignment: Option<Vec<f64>>,
     /// Quality of each picture.
@@ -77,14 +89,21 @@ impl LookPlan {
             Self::Pixels => {
                 into.distance = column(3).filter(|_| given(0));
                 into.diversity = values.get(2).copied().filter(|_| given(1));
+                into.copies = copies(&into.distance, is_verbatim);
             }
-            Self::Judges(_) => {
+            Self::Judges(files) => {
                 into.similarity = column(3).filter(|_| given(0));
+                let is_copy = |similarity| files.copy_threshold.is_some_and(|threshold| similarity > threshold);
+                into.copies = copies(&into.similarity, is_copy).or_else(|| into.copies.take());
                 into.alignment = column(3 + images).filter(|_| given(1));
                 into.quality = column(3 + 2 * images).filter(|_| given(2));
             }
         }
     }
+}
+
+fn copies(column: &Option<Vec<f64>>, is_copy: impl Fn(f64) -> bool) -> Option<Vec<bool>> {
+    column.as_ref().map(|values| values.iter().map(|value| is_copy(*value)).collect())
 }
 
 fn flag(given: bool) -> f64 {
@@ -141,6 +160,7 @@ impl Look for Opened {
 pub struct JudgeFiles {
     files: Files,
     id: String,
+    copy_threshold: Option<f64>,
 }
 
 /// Files that small judges have, in the program as in a folder.
@@ -164,7 +184,7 @@ impl JudgeFiles {
     /// Finds them; `None` where this version of the program has no judges of its own.
     ///
     /// # Errors
-    /// When a folder cannot be read.
+    /// When a folder, or the configuration of its copy descriptor, cannot be read.
     pub fn find(source: &JudgeSource) -> Result<Option<Self>> {
         let mut hash = Sha256::new();
         let files = match source {
@@ -182,7 +202,13 @@ impl JudgeFiles {
             }
         };
         let id = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Some(Self { files, id }))
+        let copy_threshold = Sscd::threshold_of(&files)?;
+        Ok(Some(Self { files, id, copy_threshold }))
+    }
+
+    /// Similarity above which a picture counts as a copy; `None` without a copy descriptor.
+    pub fn copy_threshold(&self) -> Option<f64> {
+        self.copy_threshold
     }
 
     /// What determines them.

@@ -16,7 +16,7 @@ use memscope_model::{
 };
 
 pub use judging::Judging;
-pub use looks::{JudgeFiles, Look, Looks};
+pub use looks::{JudgeFiles, Look, Looks, VERBATIM, is_verbatim};
 pub use truth::{TrainingPicture, TrainingPictures};
 
 use crate::{
