@@ -13,9 +13,21 @@ use super::inside::Inside;
 use crate::report::{Block, ColumnContent, ColumnSource, ReportCell, ReportColumn, ReportTable};
 
 /// Columns that most readers do not need: a second reading of the TPR, a second test, a second window of time, with how many
-/// others a detector was compared.
-const DETAILS: [&str; 7] =
-    ["tpr_reference", "auc_delong_p", "reference_calls", "reference_seconds", "auc_apart", "tpr_apart", "prompts"];
+/// others a detector was compared, how many prompts stand behind decisions, and the strictest of their rates.
+const DETAILS: [&str; 12] = [
+    "tpr_reference",
+    "auc_delong_p",
+    "reference_calls",
+    "reference_seconds",
+    "auc_apart",
+    "tpr_apart",
+    "prompts",
+    "calibration_count",
+    "ordinary_count",
+    "fdp_5",
+    "power_5",
+    "needed",
+];
 
 /// The tables of a subfolder; those that are as the run wrote them are added to `intact`.
 pub(super) fn blocks(inside: &mut Inside, folder: &Path, intact: &mut Vec<ResultTable>) -> Vec<Block> {
