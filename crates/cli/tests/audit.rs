@@ -57,7 +57,8 @@ fn planted_prompts_are_flagged_and_prompts_never_seen_are_not() {
     }
     // A digit that flips is noticed.
     let text = fs::read_to_string(&kept).unwrap();
-    let at = text.find("\"conditions\"").and_then(|at| Some(at + text[at..].find(|c: char| c.is_ascii_digit())?)).unwrap();
+    let at =
+        text.find("\"conditions\"").and_then(|at| Some(at + text[at..].find(|c: char| c.is_ascii_digit())?)).unwrap();
     let digit = if text.as_bytes()[at] == b'9' { "8" } else { "9" };
     fs::write(&kept, format!("{}{digit}{}", &text[..at], &text[at + 1..])).unwrap();
     let output = memscope()

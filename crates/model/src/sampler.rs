@@ -113,6 +113,18 @@ impl LatentDiffusion {
         let data = pixels.permute((1, 2, 0))?.flatten_all()?.to_vec1::<u8>()?;
         Ok(RgbImage { width, height, data })
     }
+
+    /// [`Self::decode_image`] of several latents, of a small model on all cores.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::decode_image`].
+    pub fn decode_images(&self, latents: &[Vec<f32>]) -> Result<Vec<RgbImage>> {
+        let part =
+            |range: std::ops::Range<usize>| latents[range].iter().map(|latent| self.decode_image(latent)).collect();
+        let parts: Vec<Vec<RgbImage>> = self.in_parts(latents.len(), part)?;
+        Ok(parts.concat())
+    }
 }
 
 /// An 8-bit RGB image, row by row.

@@ -17,9 +17,7 @@ pub use detection::{DetectorScores, SeedScores};
 pub use graded::GradedScores;
 pub(crate) use graded::read_graded;
 pub(crate) use mitigation::read_mitigation;
-pub use mitigation::{
-    MethodResult, MitigatedPrompt, MitigationResult, Quantity, is_copied,
-};
+pub use mitigation::{MethodResult, MitigatedPrompt, MitigationResult, Quantity, is_copied};
 pub(crate) use prompts::detector_means;
 pub use prompts::{DetectionResult, DetectionRow};
 pub(crate) use records::prompt_records;

@@ -89,7 +89,8 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
     let diversity = table.footnote("mean pixel RMS between two pictures of a prompt");
     let threshold = mitigated(models).find_map(|(_, result)| result.copy_threshold);
     let copies = threshold.map(|threshold| format!("; copies are those above {threshold}")).unwrap_or_default();
-    let similarity = table.footnote(format!("greatest similarity of a prompt's pictures to a training picture{copies}"));
+    let similarity =
+        table.footnote(format!("greatest similarity of a prompt's pictures to a training picture{copies}"));
     let calls = table.footnote("network calls (samples) a prompt, mitigation and drawing");
     for (model, result) in mitigated(models) {
         for method in &result.methods {

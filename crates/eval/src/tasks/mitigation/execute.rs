@@ -57,7 +57,8 @@ impl Mitigating<'_> {
         };
         let latents = sample(model, changed, session.unconditional()?, sampling, watch)?;
         let method = &task.methods[place.method];
-        for (image, (latent, path)) in latents.iter().zip(task.pictures(unit)).enumerate() {
+        let drawn = model.decode_images(&latents)?;
+        for (image, (picture, path)) in drawn.iter().zip(task.pictures(unit)).enumerate() {
             let texts = [
                 ("Prompt", task.prompts[place.prompt].text.to_string()),
                 ("Drawn prompt", changed.prompt.clone().unwrap_or_else(|| task.prompts[place.prompt].text.to_string())),
@@ -73,7 +74,7 @@ impl Mitigating<'_> {
                 ),
                 ("Software", concat!("memscope ", env!("CARGO_PKG_VERSION")).to_owned()),
             ];
-            memscope_results::files::write_file(&path, &model.decode_image(latent)?.png(&texts)?)?;
+            memscope_results::files::write_file(&path, &picture.png(&texts)?)?;
         }
         Ok(())
     }

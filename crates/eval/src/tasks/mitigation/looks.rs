@@ -134,20 +134,21 @@ impl Look for Opened {
     /// Which of the three there are, then the numbers of each.
     fn look(&self, pictures: &[Picture], training: &[Picture], prompt: &str) -> Result<Vec<f64>> {
         let Self(judges) = self;
-        let similarity = match &judges.similarity {
-            Some(sscd) if !training.is_empty() => {
-                let (drawn, known) = (sscd.describe(pictures)?, sscd.describe(training)?);
-                let most = |picture: &memscope_judges::Embedding| -> Result<f64> {
-                    let all =
-                        known.iter().map(|known| picture.cosine(known)).collect::<memscope_judges::Result<Vec<_>>>()?;
-                    Ok(all.into_iter().fold(f64::NEG_INFINITY, f64::max))
-                };
-                Some(drawn.iter().map(most).collect::<Result<Vec<f64>>>()?)
-            }
-            _ => None,
+        let alike = || -> Result<Option<Vec<f64>>> {
+            let Some(sscd) = judges.similarity.as_ref().filter(|_| !training.is_empty()) else { return Ok(None) };
+            let (drawn, known) = (sscd.describe(pictures)?, sscd.describe(training)?);
+            let most = |picture: &memscope_judges::Embedding| -> Result<f64> {
+                let all =
+                    known.iter().map(|known| picture.cosine(known)).collect::<memscope_judges::Result<Vec<_>>>()?;
+                Ok(all.into_iter().fold(f64::NEG_INFINITY, f64::max))
+            };
+            drawn.iter().map(most).collect::<Result<Vec<f64>>>().map(Some)
         };
-        let alignment = judges.alignment.as_ref().map(|clip| clip.alignment(pictures, prompt)).transpose()?;
-        let quality = judges.quality.as_ref().map(|head| head.quality(pictures)).transpose()?;
+        let alignment = || judges.alignment.as_ref().map(|clip| clip.alignment(pictures, prompt)).transpose();
+        let quality = || judges.quality.as_ref().map(|head| head.quality(pictures)).transpose();
+        // Small networks leave cores idle: the three look side by side.
+        let (similarity, (alignment, quality)) = rayon::join(alike, || rayon::join(alignment, quality));
+        let (similarity, alignment, quality) = (similarity?, alignment?, quality?);
         let columns = [similarity, alignment, quality];
         let mut values: Vec<f64> = columns.iter().map(|column| flag(column.is_some())).collect();
         columns.into_iter().for_each(|column| values.extend(column.unwrap_or_else(|| vec![0.0; pictures.len()])));
