@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 
 use common::{memscope, small_experiment, stderr};
+use serde_json::Value;
 
 const HOSTILE: &str = "<img src=x onerror=alert(1)>";
 
@@ -43,6 +44,11 @@ fn a_page_holds_tables_figures_and_pictures_and_no_foreign_markup() {
     for words in ["A small experiment", "Theorem 1 on sampled instances", "data:image/png;base64,", "Time to score"] {
         assert!(html.contains(words), "{words}");
     }
+    // How it was made: the machine, the command and the noise of the experiment.
+    let manifest: Value = serde_json::from_slice(&fs::read(results.join("small/manifest.json")).unwrap()).unwrap();
+    let machine = manifest["machine"].as_str().unwrap();
+    assert!(machine.contains(" core") && html.contains(machine), "{machine}");
+    assert!(html.contains("noise as of torch-cuda, seeds 42"));
     let drawn = html.matches("<figure").count();
     assert!(drawn >= 8, "{drawn} figures");
 }

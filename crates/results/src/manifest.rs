@@ -39,6 +39,9 @@ pub struct Manifest {
     pub commit: String,
     /// Device the network ran on.
     pub device: String,
+    /// The machine that ended the run: model of its processor or GPUs, cores; empty where it was not recorded.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub machine: String,
     /// Number format the network ran in.
     pub dtype: String,
     /// Noise generator.

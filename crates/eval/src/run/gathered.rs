@@ -9,6 +9,7 @@ use memscope_results::{
     gallery::{GalleryRow, INDEX as GALLERY_INDEX},
     manifest::{FORMAT, Manifest, ModelRecord},
     settings_of,
+    shards::machine,
     timing::{DetectorTiming, ModelTiming},
 };
 
@@ -141,6 +142,7 @@ impl<'a> Gathered<'a> {
         let file = self.experiment.file();
         Manifest {
             device: self.device.clone(),
+            machine: machine(&self.device),
             models: self.records.clone(),
             warnings: self.warnings.clone(),
             ..manifest_of(file, self.command)

@@ -23,8 +23,19 @@ pub(super) fn add(report: &mut Report, manifest: &Manifest) {
         let weights = format!("{}, {random}weights sha256 {}", model.parameterization, model.fingerprint);
         add(model.source.clone(), weights);
     }
-    if !manifest.models.is_empty() {
-        add("network".into(), format!("{} on {}", manifest.dtype, manifest.device));
+    if manifest.models.is_empty() {
+        return;
+    }
+    add("network".into(), format!("{} on {}", manifest.dtype, manifest.device));
+    if !manifest.machine.is_empty() {
+        add("machine".into(), manifest.machine.clone());
+    }
+    let seeds: Vec<String> = manifest.seeds.iter().map(ToString::to_string).collect();
+    let noise = format!("noise as of {}, seeds {}", manifest.generator, seeds.join(", "));
+    let name = &manifest.experiment;
+    match manifest.command.is_empty() {
+        true => add(name.clone(), noise),
+        false => add(name.clone(), format!("{}; {noise}; {}", manifest.command, manifest.finished)),
     }
 }
 

@@ -25,6 +25,12 @@ impl Hardware {
     }
 }
 
+/// The model of this machine's processor or, for `cuda`, GPUs, and how many cores there are, for people.
+pub fn machine(device: &str) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    format!("{}, {cores} {}", Hardware::here(device, "").model, if cores == 1 { "core" } else { "cores" })
+}
+
 impl fmt::Display for Hardware {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{} on {} ({})", self.dtype, self.device, self.model)

@@ -23,7 +23,7 @@ mod record;
 mod status;
 
 pub use folder::{ShardFolder, Shards};
-pub use hardware::Hardware;
+pub use hardware::{Hardware, machine};
 pub use number::{Shard, ShardChoice, ShardVariables};
 pub use record::{DoneRecord, JobsRecord, MergedRecord, PlanRecord, SHARD_FORMAT, Stage, StateRecord, SubmittedJob};
 pub use status::{PlanStatus, ShardState, ShardStatus};

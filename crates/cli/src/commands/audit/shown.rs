@@ -39,8 +39,8 @@ pub(crate) fn picture_name(hash: &str) -> String {
     format!("training-{}.png", &hash[..hash.len().min(16)])
 }
 
-fn of<T: Copy>(column: &Option<Vec<T>>, i: usize) -> Option<T> {
-    column.as_ref().and_then(|column| column.get(i).copied())
+fn of<T: Copy>(column: Option<&Vec<T>>, i: usize) -> Option<T> {
+    column.and_then(|column| column.get(i).copied())
 }
 
 /// What was drawn for each item, with what was seen on it.
@@ -50,7 +50,8 @@ pub(crate) fn seen(drawing: &Drawing, store: &MeasurementStore) -> HashMap<usize
         let looks = drawing.judging.read(unit, store).unwrap_or_default();
         let draw = |(i, path): (usize, std::path::PathBuf)| {
             let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            let (distance, similarity, copy) = (of(&looks.distance, i), of(&looks.similarity, i), of(&looks.copies, i));
+            let (distance, similarity, copy) =
+                (of(looks.distance.as_ref(), i), of(looks.similarity.as_ref(), i), of(looks.copies.as_ref(), i));
             Draw { file, distance, similarity, copy }
         };
         let draws = drawing.draws.pictures(unit).into_iter().enumerate().map(draw).collect();

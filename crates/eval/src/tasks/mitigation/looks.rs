@@ -89,12 +89,12 @@ impl LookPlan {
             Self::Pixels => {
                 into.distance = column(3).filter(|_| given(0));
                 into.diversity = values.get(2).copied().filter(|_| given(1));
-                into.copies = copies(&into.distance, is_verbatim);
+                into.copies = copies(into.distance.as_ref(), is_verbatim);
             }
             Self::Judges(files) => {
                 into.similarity = column(3).filter(|_| given(0));
                 let is_copy = |similarity| files.copy_threshold.is_some_and(|threshold| similarity > threshold);
-                into.copies = copies(&into.similarity, is_copy).or_else(|| into.copies.take());
+                into.copies = copies(into.similarity.as_ref(), is_copy).or_else(|| into.copies.take());
                 into.alignment = column(3 + images).filter(|_| given(1));
                 into.quality = column(3 + 2 * images).filter(|_| given(2));
             }
@@ -102,8 +102,8 @@ impl LookPlan {
     }
 }
 
-fn copies(column: &Option<Vec<f64>>, is_copy: impl Fn(f64) -> bool) -> Option<Vec<bool>> {
-    column.as_ref().map(|values| values.iter().map(|value| is_copy(*value)).collect())
+fn copies(column: Option<&Vec<f64>>, is_copy: impl Fn(f64) -> bool) -> Option<Vec<bool>> {
+    column.map(|values| values.iter().map(|value| is_copy(*value)).collect())
 }
 
 fn flag(given: bool) -> f64 {
