@@ -22,6 +22,7 @@ mod error;
 mod format;
 mod json;
 mod parquet;
+mod parquet_pages;
 mod read;
 mod table;
 mod text;

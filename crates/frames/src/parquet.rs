@@ -14,6 +14,7 @@ use polars::prelude::{ArrowDataType, Column as Series, DataType, ParquetReader, 
 use crate::{
     cells::{Cell, Cells},
     error::{Error, Result},
+    parquet_pages,
     table::{Column, Columns, Table, is_alike},
 };
 
@@ -41,16 +42,23 @@ fn contain<T>(read: impl FnOnce() -> T) -> Option<T> {
 }
 
 pub(crate) fn read(file: &str, handle: File, columns: Columns) -> Result<Table> {
-    let damaged = || Error::form(file, "is not a Parquet file that can be read; write it again, or use CSV");
-    contain(|| read_contained(file, handle, columns)).ok_or_else(damaged)?
+    contain(|| read_contained(file, handle, columns)).ok_or_else(|| damaged_file(file))?
+}
+
+fn damaged_file(file: &str) -> Error {
+    Error::form(file, "is not a Parquet file that can be read; write it again, or use CSV")
 }
 
 fn read_contained(file: &str, handle: File, columns: Columns) -> Result<Table> {
-    let damaged = |_| Error::form(file, "is not a Parquet file that can be read; write it again, or use CSV");
+    let damaged = |_| damaged_file(file);
+    let pages = parquet_pages::are_sound(&handle);
     let mut reader = ParquetReader::new(handle);
     let rows = reader.num_rows().map_err(damaged)?;
     if rows > MOST_ROWS {
         return Err(Error::form(file, format!("says it has {rows} rows; at most {MOST_ROWS} are read")));
+    }
+    if !pages.is_ok_and(|sound| sound) {
+        return Err(damaged_file(file));
     }
     let schema = reader.schema().map_err(damaged)?;
     let wanted = |name: &str| match columns {

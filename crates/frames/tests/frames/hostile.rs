@@ -46,6 +46,25 @@ proptest! {
     }
 }
 
+/// Every byte of a Parquet file changed in four ways, one at a time: counts and sizes become negative or huge.
+#[test]
+fn no_changed_byte_of_a_parquet_file_ends_the_program() {
+    let good = include_bytes!("files/scores.parquet");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let mut read = 0;
+    for at in 0..good.len() {
+        for byte in [0x00, 0xff, good[at] ^ 0x01, good[at] ^ 0x80] {
+            let mut bytes = good.to_vec();
+            bytes[at] = byte;
+            fs::write(&path, bytes).unwrap();
+            use_all(&path);
+            read += 1;
+        }
+    }
+    assert_eq!(read, 4 * good.len());
+}
+
 #[test]
 fn folders_pipes_and_devices_are_not_files() {
     let folder = tempfile::tempdir().unwrap();
