@@ -272,6 +272,16 @@ fn hash_folder(root: &Path, folder: &Path, depth: usize, hash: &mut Sha256) -> R
 mod tests {
     use super::*;
 
+    /// The bounds themselves: a distance of 0.08 is verbatim, a similarity has to lie above the descriptor's threshold.
+    #[test]
+    fn the_bounds_of_copies() {
+        assert!(is_verbatim(0.08) && !is_verbatim(0.080_001));
+        let files = JudgeFiles { files: Files::Folder("judges".into()), id: String::new(), copy_threshold: Some(0.5) };
+        let mut looks = Looks::default();
+        LookPlan::Judges(files).read(&[1.0, 0.0, 0.0, 0.5, 0.500_001, 0.0, 0.0, 0.0, 0.0], 2, &mut looks);
+        assert_eq!(looks.copies, Some(vec![false, true]));
+    }
+
     fn flat(value: u8) -> Picture {
         Picture::from_rgb(2, 2, vec![value; 12]).unwrap()
     }
