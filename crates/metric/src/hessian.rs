@@ -2,9 +2,8 @@
 
 use std::{cell::RefCell, collections::HashMap, num::NonZeroUsize};
 
-use candle_core::Var;
 use memscope_model::{
-    Dual, Error, LatentDiffusion, Parameterization, PromptBatch, PromptEmbedding, Result,
+    Error, JacobianSide, LatentDiffusion, Parameterization, PredictionInput, Result,
     cost::{Pass, SamplesPerCall},
 };
 
@@ -134,16 +133,16 @@ impl Measure for HessianSpectrum {
     /// The trajectory, and for every timestep the products with both Jacobians.
     fn own(&self) -> Vec<OwnCalls> {
         let jacobians = 2 * self.timesteps.len();
-        let products = |pass, vectors| OwnCalls {
+        let products = |pass, vectors, samples| OwnCalls {
             pass,
             calls: jacobians * vectors,
-            samples_per_call: SamplesPerCall::Fixed(BATCH.get()),
+            samples_per_call: SamplesPerCall::Fixed(samples),
         };
         let mut own = vec![walk_calls()];
         match self.method {
-            SpectrumMethod::Exact { dim } => own.push(products(Pass::Jvp, dim)),
+            SpectrumMethod::Exact { dim } => own.push(products(Pass::Jvp, dim, BATCH.get())),
             SpectrumMethod::Stochastic { probes } => {
-                own.extend([Pass::Jvp, Pass::Vjp].map(|pass| products(pass, probes)));
+                own.extend([products(Pass::Jvp, probes, BATCH.get()), products(Pass::Vjp, probes, 1)]);
             }
         }
         own
@@ -191,29 +190,19 @@ impl HessianSpectrum {
     }
 }
 
-/// Products with ∂s/∂x at (x, t) under the prompt and under the empty prompt; each is made once, because the guided
-/// score's are combinations of them.
+/// Products with ∂s/∂x at (x, t) under the prompt and under the empty prompt. Both are made when one is asked for, and
+/// kept, because the guided score's are combinations of them.
 pub struct ScoreProducts<'a> {
     model: &'a LatentDiffusion,
-    prompts: [&'a PromptEmbedding; 2],
-    x: &'a [f32],
-    t: usize,
+    inputs: [PredictionInput<'a>; 2],
     /// Factor of the raw output's Jacobian in the score's, and the multiple of the identity beside it.
     factor: f64,
     identity: f64,
-    known: RefCell<HashMap<Question, Vec<f64>>>,
+    known: RefCell<HashMap<Question, [Vec<f64>; 2]>>,
 }
 
-/// Which prompt, which side of the Jacobian, and the vector's bits.
-type Question = (usize, Side, Vec<u32>);
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Side {
-    /// J v, forward mode.
-    Plain,
-    /// Jᵀ v, reverse mode.
-    Transposed,
-}
+/// Which side of the Jacobian, and the vector's bits.
+type Question = (JacobianSide, Vec<u32>);
 
 impl<'a> ScoreProducts<'a> {
     /// At `x` (flattened) and timestep `t`, under the prompt and the empty prompt of `generation`.
@@ -227,8 +216,8 @@ impl<'a> ScoreProducts<'a> {
             Parameterization::Epsilon => (-1.0 / scales.s, 0.0),
             Parameterization::V => (-scales.a / scales.s, -1.0),
         };
-        let prompts = [generation.prompt(), generation.empty()];
-        Ok(Self { model: generation.model(), prompts, x, t, factor, identity, known: RefCell::default() })
+        let inputs = [generation.prompt(), generation.empty()].map(|prompt| PredictionInput { x, t, prompt });
+        Ok(Self { model: generation.model(), inputs, factor, identity, known: RefCell::default() })
     }
 
     /// The Jacobian of one kind of score.
@@ -236,48 +225,24 @@ impl<'a> ScoreProducts<'a> {
         ScoreJacobian { products: self, kind }
     }
 
-    /// Products of the score's Jacobian under one prompt (0: the prompt, 1: the empty one).
-    fn get(&self, prompt: usize, side: Side, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-        let question = |v: &Vec<f64>| (prompt, side, v.iter().map(|x| (*x as f32).to_bits()).collect());
+    /// Products of the score's Jacobian, for every vector under the prompt and under the empty one.
+    fn get(&self, side: JacobianSide, vectors: &[Vec<f64>]) -> Result<Vec<[Vec<f64>; 2]>> {
+        let question = |v: &Vec<f64>| (side, v.iter().map(|x| (*x as f32).to_bits()).collect());
         let questions: Vec<Question> = vectors.iter().map(question).collect();
         if !questions.iter().all(|q| self.known.borrow().contains_key(q)) {
-            let raw = self.raw(prompt, side, vectors)?;
-            for ((q, raw), vector) in questions.iter().zip(raw).zip(vectors) {
-                let entries = raw.iter().zip(vector);
-                let product = entries.map(|(r, v)| self.factor * f64::from(*r) + self.identity * v).collect();
-                self.known.borrow_mut().insert(q.clone(), product);
+            let numbers: Vec<Vec<f32>> = vectors.iter().map(|v| v.iter().map(|x| *x as f32).collect()).collect();
+            let raw = self.model.jacobian_products(&self.inputs, side, &numbers)?;
+            for (i, (question, vector)) in questions.iter().zip(vectors).enumerate() {
+                let product = |raw: &[f32]| {
+                    let entries = raw.iter().zip(vector);
+                    entries.map(|(r, v)| self.factor * f64::from(*r) + self.identity * v).collect()
+                };
+                let both = [0, 1].map(|prompt: usize| product(&raw[prompt][i]));
+                self.known.borrow_mut().insert(question.clone(), both);
             }
         }
         let known = self.known.borrow();
         Ok(questions.iter().filter_map(|q| known.get(q).cloned()).collect())
-    }
-
-    /// Products of the raw output's Jacobian.
-    fn raw(&self, prompt: usize, side: Side, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f32>>> {
-        let (model, x, t) = (self.model, self.x, self.t);
-        let prompt = self.prompts[prompt];
-        let products = model.in_parts(vectors.len(), |range| {
-            let rows = range.len();
-            let x = model.latents(x.repeat(rows))?;
-            let v: Vec<f32> = vectors[range].iter().flatten().map(|x| *x as f32).collect();
-            let v = model.latents(v)?;
-            let (prompts, timesteps) = (PromptBatch::of(&vec![prompt; rows])?, vec![t; rows]);
-            let products = match side {
-                Side::Plain => {
-                    let x = Dual::variable(x, v)?;
-                    model.predict(&x, &timesteps, prompts.constant(), None)?.tangent()?
-                }
-                Side::Transposed => {
-                    let x = Var::from_tensor(&x)?;
-                    let output = model.predict(x.as_tensor(), &timesteps, prompts, None)?;
-                    let gradients = (output * v)?.sum_all()?.backward()?;
-                    let missing = || Error::Argument("the prediction does not depend on the latent".into());
-                    gradients.get(&x).ok_or_else(missing)?.clone()
-                }
-            };
-            LatentDiffusion::rows(&products)
-        })?;
-        Ok(products.concat())
     }
 }
 
@@ -288,17 +253,13 @@ pub struct ScoreJacobian<'a> {
 }
 
 impl ScoreJacobian<'_> {
-    fn product(&self, side: Side, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-        let of = |prompt| self.products.get(prompt, side, vectors);
-        match self.kind {
-            ScoreKind::Conditional => of(0),
-            ScoreKind::Unconditional => of(1),
-            ScoreKind::Guided => {
-                let w = SAMPLING.guidance;
-                let guided = |(c, u): (Vec<f64>, Vec<f64>)| c.iter().zip(&u).map(|(c, u)| u + w * (c - u)).collect();
-                Ok(of(0)?.into_iter().zip(of(1)?).map(guided).collect())
-            }
-        }
+    fn product(&self, side: JacobianSide, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        let of_kind = |[c, u]: [Vec<f64>; 2]| match self.kind {
+            ScoreKind::Conditional => c,
+            ScoreKind::Unconditional => u,
+            ScoreKind::Guided => c.iter().zip(&u).map(|(c, u)| u + SAMPLING.guidance * (c - u)).collect(),
+        };
+        Ok(self.products.get(side, vectors)?.into_iter().map(of_kind).collect())
     }
 }
 
@@ -306,14 +267,14 @@ impl Jacobian for ScoreJacobian<'_> {
     type Error = Error;
 
     fn dim(&self) -> usize {
-        self.products.x.len()
+        self.products.inputs[0].x.len()
     }
 
     fn apply(&self, vectors: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-        self.product(Side::Plain, vectors)
+        self.product(JacobianSide::Jvp, vectors)
     }
 
     fn apply_transposed(&self, vectors: &[Vec<f64>]) -> Result<Option<Vec<Vec<f64>>>> {
-        self.product(Side::Transposed, vectors).map(Some)
+        self.product(JacobianSide::Vjp, vectors).map(Some)
     }
 }

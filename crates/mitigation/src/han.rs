@@ -218,7 +218,7 @@ impl Mitigation for Han {
                 vec![OwnCalls::predictions((4 * settings.iterations + 2) * images, images)]
             }
             Self::PerSample(settings) => vec![OwnCalls {
-                pass: Pass::CheckpointedVjp,
+                pass: Pass::Vjp,
                 calls: 2 * (settings.iterations + 1) * images,
                 samples_per_call: SamplesPerCall::Fixed(2 * images),
             }],

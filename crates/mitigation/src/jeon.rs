@@ -256,7 +256,7 @@ impl Mitigation for Sail {
             Release::Cleaned => self.steps,
         };
         vec![OwnCalls {
-            pass: Pass::CheckpointedVjp,
+            pass: Pass::Vjp,
             calls: self.rounds * (base + self.steps) * 2 * self.budget,
             samples_per_call: SamplesPerCall::Fixed(4 * self.budget),
         }]

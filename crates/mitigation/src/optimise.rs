@@ -149,7 +149,7 @@ impl Mitigation for EmbeddingOptimisation {
             OwnCalls { pass: Pass::Prediction, calls: 2 * timesteps * batch, samples_per_call },
             // The loss needs the predictions of all timesteps before any is differentiated.
             OwnCalls {
-                pass: Pass::CheckpointedVjp,
+                pass: Pass::Vjp,
                 calls: self.settings.iterations * timesteps * batch,
                 samples_per_call: SamplesPerCall::Fixed(timesteps * batch),
             },

@@ -66,7 +66,7 @@ mod weights;
 
 pub use blueprint::Blueprint;
 pub use checkpoint::{CheckpointWeights, FileOptions};
-pub use diffusion::{LatentDiffusion, LoadOptions, PredictionInput};
+pub use diffusion::{JacobianSide, LatentDiffusion, LoadOptions, PredictionInput};
 pub use error::{Error, Result};
 pub use execution::{DeviceChoice, Execution, NetworkDtype};
 pub use lora::Lora;

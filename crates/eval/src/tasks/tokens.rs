@@ -113,7 +113,7 @@ impl Task for TokenGradients {
         let noises = self.noises_per_unit();
         let mut work = Workload { batch: 1, ..Workload::default() };
         work.add(Pass::Prediction, noises, SamplesPerCall::Fixed(1));
-        work.add(Pass::CheckpointedVjp, noises, SamplesPerCall::Fixed(1));
+        work.add(Pass::Vjp, noises, SamplesPerCall::Fixed(1));
         Price { calls: Calls { drawing: 2 * noises, ..Calls::default() }, work }
     }
 

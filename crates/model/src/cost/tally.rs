@@ -134,11 +134,6 @@ impl Tally {
         value
     }
 
-    /// Whether all that has been computed stays for the way back.
-    fn keeps_all(&self) -> bool {
-        self.pass == Pass::Vjp
-    }
-
     /// Steps of the network.
     pub(crate) fn steps(&self) -> &[StepTally] {
         &self.steps
@@ -150,7 +145,7 @@ impl Tally {
         let result = f(self);
         let computed = self.flops() + flops.scaled(-1.0);
         self.steps.push(StepTally { flops: computed, kept: std::mem::take(&mut self.kept) });
-        if self.pass == Pass::CheckpointedVjp {
+        if self.pass == Pass::Vjp {
             self.held = before + self.numbers_of(result);
         }
         result
@@ -164,31 +159,27 @@ impl Tally {
     /// Sees whether more is held than ever before. What the way back of a step needs is there beside what the step has under
     /// way, in either direction.
     fn look(&mut self, numbers: u64) {
-        let kept = if self.pass == Pass::CheckpointedVjp { self.kept } else { 0 };
+        let kept = if self.pass == Pass::Vjp { self.kept } else { 0 };
         self.peak = self.peak.max(self.held + kept + numbers);
     }
 
     /// A value that is dropped within its scope.
     pub(crate) fn free(&mut self, value: Shape) {
-        if !self.keeps_all() {
-            self.held = self.held.saturating_sub(self.numbers_of(value));
-        }
+        self.held = self.held.saturating_sub(self.numbers_of(value));
     }
 
     /// What a step was given and nobody else waits for; a trace keeps it.
     pub(crate) fn free_input(&mut self, value: Shape) {
-        if self.pass != Pass::CheckpointedVjp {
+        if self.pass != Pass::Vjp {
             self.free(value);
         }
     }
 
-    /// What a function or statement leaves behind is its result; with a gradient, everything.
+    /// What a function or statement leaves behind is its result.
     pub(crate) fn scope(&mut self, f: impl FnOnce(&mut Self) -> Shape) -> Shape {
         let before = self.held;
         let result = f(self);
-        if !self.keeps_all() {
-            self.held = before + self.numbers_of(result);
-        }
+        self.held = before + self.numbers_of(result);
         result
     }
 
@@ -290,7 +281,7 @@ impl Tally {
         self.temporary(match self.pass {
             Pass::Prediction => attention.forward(),
             Pass::Jvp => attention.jvp(),
-            Pass::Vjp | Pass::CheckpointedVjp => attention.vjp(),
+            Pass::Vjp => attention.vjp(),
         });
         y
     }
@@ -301,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scopes_leave_their_result_and_gradients_leave_everything() {
+    fn scopes_leave_their_result_and_tangents_double_it() {
         let x = Shape::tokens(10, 4);
         let run = |pass| {
             let mut tally = Tally::of_one(pass);
@@ -314,7 +305,6 @@ mod tests {
         };
         assert_eq!(run(Pass::Prediction), (20, 40 + 80 + 20));
         assert_eq!(run(Pass::Jvp), (40, 280));
-        assert_eq!(run(Pass::Vjp), (140, 140));
     }
 
     #[test]

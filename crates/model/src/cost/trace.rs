@@ -43,7 +43,7 @@ impl Blueprint {
     /// The steps of a trace, in forward order, of so many samples of this height and width in latent pixels under prompts of
     /// `tokens` tokens, in this number format.
     pub fn step_costs(&self, samples: usize, size: (usize, usize), tokens: usize, dtype: DType) -> Vec<StepCost> {
-        let mut tally = Tally::new(Pass::CheckpointedVjp, samples, 1, false);
+        let mut tally = Tally::new(Pass::Vjp, samples, 1, false);
         super::unet(&mut tally, self.unet(), size, tokens);
         let cost = |step: &StepTally| StepCost { flops: step.flops, bytes: step.kept * dtype.size_in_bytes() as u64 };
         tally.steps().iter().map(cost).collect()
@@ -53,13 +53,13 @@ impl Blueprint {
     /// other half is for what an estimate does not know, and for other programs. `storage` is the format of the weights.
     pub fn trace_memory(&self, storage: DType, available: AvailableMemory) -> u64 {
         let mut work = Workload { prompts: 1, batch: 1, ..Workload::default() };
-        work.add(Pass::CheckpointedVjp, 1, SamplesPerCall::Fixed(1));
+        work.add(Pass::Vjp, 1, SamplesPerCall::Fixed(1));
         available.bytes.saturating_sub(self.memory(&work, storage).total()) / 2
     }
 
-    /// Which steps the trace of one sample keeps, with what they cost; `None` where passes keep nothing, or all.
+    /// Which steps the trace of one sample keeps, with what they cost; `None` where passes keep nothing.
     fn kept(&self, work: &Workload, group: &PassGroup) -> Option<(Vec<StepCost>, KeptSteps)> {
-        if group.pass != Pass::CheckpointedVjp {
+        if group.pass != Pass::Vjp {
             return None;
         }
         let (_, height, width) = self.latent_shape();

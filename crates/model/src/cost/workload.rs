@@ -14,15 +14,13 @@ pub enum Pass {
     Prediction,
     /// Values with a tangent: a Jacobian-vector product (forward mode).
     Jvp,
-    /// Values, all of them kept for the vector-Jacobian product that follows (reverse mode).
+    /// Values and a vector-Jacobian product (reverse mode with activation checkpointing), see [`Trace`](crate::unet::Trace):
+    /// what is not kept, for which [`Workload::trace_memory`] is there, is computed twice.
     Vjp,
-    /// Reverse mode with activation checkpointing, see [`Trace`](crate::unet::Trace): what is not kept, for which
-    /// [`Workload::trace_memory`] is there, is computed twice.
-    CheckpointedVjp,
 }
 
 impl Pass {
-    pub(crate) const ALL: [Self; 4] = [Self::Prediction, Self::Jvp, Self::Vjp, Self::CheckpointedVjp];
+    pub(crate) const ALL: [Self; 3] = [Self::Prediction, Self::Jvp, Self::Vjp];
 
     /// The operations of a pass, from those of a prediction. A frozen layer runs once more, for the tangent or for the
     /// gradient by its input; attention adds five products to its two: P again, and with tangents dq kᵀ, q dkᵀ, dP v,
@@ -30,7 +28,7 @@ impl Pass {
     fn flops(self, prediction: Flops) -> Flops {
         match self {
             Self::Prediction => prediction,
-            Self::Jvp | Self::Vjp | Self::CheckpointedVjp => prediction.times(2.0, 2.0, 3.5),
+            Self::Jvp | Self::Vjp => prediction.times(2.0, 2.0, 3.5),
         }
     }
 }

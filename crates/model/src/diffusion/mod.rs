@@ -1,8 +1,9 @@
 //! A loaded text-to-image model.
 
+mod jacobian;
 mod predict;
 
-pub use self::predict::PredictionInput;
+pub use self::{jacobian::JacobianSide, predict::PredictionInput};
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicUsize};
 

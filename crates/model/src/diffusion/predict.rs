@@ -33,7 +33,7 @@ impl PredictionInput<'_> {
 
 /// How a batch is split.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum BatchSplit {
+pub(super) enum BatchSplit {
     /// Small parts in parallel, one core each: a small network spends less on an operation than on sharing it.
     ParallelParts,
     /// One sample after the other, all cores on each operation: the memory of a large network is that of one sample.
@@ -57,7 +57,7 @@ impl LatentDiffusion {
         }
     }
 
-    fn batch_split(&self) -> BatchSplit {
+    pub(super) fn batch_split(&self) -> BatchSplit {
         match self.blueprint.is_small() {
             _ if !self.place.device.is_cpu() => BatchSplit::WholeBatch,
             true => BatchSplit::ParallelParts,
@@ -71,10 +71,9 @@ impl LatentDiffusion {
         self.predicted.load(Ordering::Relaxed)
     }
 
-    /// Counts the samples of a network call by its prompt embeddings: (B, L, W).
-    fn count(&self, embeddings: &Tensor) -> Result<()> {
-        self.predicted.fetch_add(embeddings.dim(0)?, Ordering::Relaxed);
-        Ok(())
+    /// Counts the samples of a network call.
+    pub(super) fn count(&self, samples: usize) {
+        self.predicted.fetch_add(samples, Ordering::Relaxed);
     }
 
     /// The network's raw output (ε or v), see [`UNet::forward`](crate::UNet::forward) for the shapes. Prompts of
@@ -92,7 +91,7 @@ impl LatentDiffusion {
         observer: Option<&mut dyn AttentionObserver>,
     ) -> Result<V> {
         let prompts = prompts.into();
-        self.count(prompts.context.primal())?;
+        self.count(prompts.context.primal().dim(0)?);
         self.unet.forward(x, timesteps, prompts, observer)
     }
 
@@ -104,6 +103,8 @@ impl LatentDiffusion {
     ///
     /// As [`UNet::trace`](crate::UNet::trace).
     pub fn trace(&self, x: &Tensor, timesteps: &[usize], prompts: impl Into<PromptBatch>) -> Result<Trace<'_>> {
+        let prompts = prompts.into();
+        self.count(prompts.context.dim(0)?);
         self.trace_within(x, timesteps, prompts, &self.trace_memory)
     }
 
@@ -119,18 +120,18 @@ impl LatentDiffusion {
         prompts: impl Into<PromptBatch>,
         bytes: u64,
     ) -> Result<Trace<'_>> {
+        let prompts = prompts.into();
+        self.count(prompts.context.dim(0)?);
         self.trace_within(x, timesteps, prompts, &TraceMemory::new(bytes))
     }
 
-    fn trace_within(
+    pub(super) fn trace_within(
         &self,
         x: &Tensor,
         timesteps: &[usize],
-        prompts: impl Into<PromptBatch>,
+        prompts: PromptBatch,
         memory: &TraceMemory,
     ) -> Result<Trace<'_>> {
-        let prompts = prompts.into();
-        self.count(&prompts.context)?;
         let ((_, _, height, width), (samples, tokens, _)) = (x.dims4()?, prompts.context.dims3()?);
         let costs = self.blueprint.step_costs(samples, (height, width), tokens, x.dtype());
         let (steps, lease) = memory.lend(|left| {
@@ -159,7 +160,7 @@ impl LatentDiffusion {
         for run in inputs.chunk_by(PredictionInput::shares_latent) {
             let prepared = self.unet.prepare(&self.latents(run[0].x.to_vec())?, &[run[0].t])?;
             for input in run {
-                self.predicted.fetch_add(1, Ordering::Relaxed);
+                self.count(1);
                 let output = prepared.forward(PromptBatch::of(&[input.prompt])?, None)?;
                 predictions.extend(self.predictions(&output, std::slice::from_ref(input))?);
             }
@@ -193,7 +194,7 @@ impl LatentDiffusion {
             let timesteps: Vec<usize> = inputs.iter().map(|input| input.t).collect();
             let prompts: Vec<&PromptEmbedding> = inputs.iter().map(|input| input.prompt).collect();
             let prompts = PromptBatch::of(&prompts)?;
-            self.count(&prompts.context)?;
+            self.count(prompts.context.dim(0)?);
             let output = self.unet.prepare(&x, &timesteps)?.forward_rescaled(&prompts, factors)?;
             self.predictions(&output, inputs)
         })?;

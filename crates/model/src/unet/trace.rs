@@ -80,11 +80,20 @@ pub struct Gradients {
     pub context: Tensor,
 }
 
-/// Whether a step is also differentiated in what reached it from the step before.
+/// Whether gradients are taken in an input of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Arrival {
-    Differentiate,
+enum Input {
+    Variable,
     Constant,
+}
+
+impl Input {
+    fn record(self, record: &Record) -> Record {
+        match self {
+            Self::Variable => record.clone(),
+            Self::Constant => Record::default(),
+        }
+    }
 }
 
 /// A step's gradients, each where it was asked for and the step has such an input.
@@ -110,10 +119,10 @@ impl StepRecord {
         Ok((output.primal().clone(), record))
     }
 
-    fn vjp(self, cotangent: &Tensor, arrival: Arrival) -> Result<StepGradients> {
-        let constant = Record::default();
-        let h = if arrival == Arrival::Differentiate { &self.h } else { &constant };
-        let mut gradients = self.output.vjp(cotangent, &[h, &self.skip, &self.context])?.into_iter();
+    /// `arrival` is what reached the step from the one before.
+    fn vjp(self, cotangent: &Tensor, arrival: Input, context: Input) -> Result<StepGradients> {
+        let (h, context) = (arrival.record(&self.h), context.record(&self.context));
+        let mut gradients = self.output.vjp(cotangent, &[&h, &self.skip, &context])?.into_iter();
         let mut next = || gradients.next().flatten();
         Ok(StepGradients { h: next(), skip: next(), context: next() })
     }
@@ -169,8 +178,19 @@ impl<'a> Trace<'a> {
     /// When the cotangent has another shape or number format than the output.
     pub fn vjp(self, cotangent: &Tensor) -> Result<Gradients> {
         let (like_x, like_context) = (self.x.clone(), self.context.clone());
-        let (x, context) = self.walk_back(cotangent, 0, Arrival::Differentiate)?;
+        let (x, context) = self.walk_back(cotangent, 0, Input::Variable, Input::Variable)?;
         Ok(Gradients { x: or_zeros(x, &like_x)?, context: or_zeros(context, &like_context)? })
+    }
+
+    /// [`Gradients::x`] alone, with the prompts as constants. `cotangent: (B, C, H, W)`, returns the shape of the latent.
+    ///
+    /// # Errors
+    ///
+    /// When the cotangent has another shape or number format than the output.
+    pub fn vjp_x(self, cotangent: &Tensor) -> Result<Tensor> {
+        let like = self.x.clone();
+        let (x, _) = self.walk_back(cotangent, 0, Input::Variable, Input::Constant)?;
+        or_zeros(x, &like)
     }
 
     /// [`Gradients::context`] alone, without the way from the first cross-attention back to the latent. `cotangent: (B, C, H, W)`;
@@ -182,13 +202,19 @@ impl<'a> Trace<'a> {
     pub fn vjp_context(self, cotangent: &Tensor) -> Result<Tensor> {
         let first = self.unet.steps.iter().position(Step::attends).unwrap_or_default();
         let like = self.context.clone();
-        let (_, context) = self.walk_back(cotangent, first, Arrival::Constant)?;
+        let (_, context) = self.walk_back(cotangent, first, Input::Constant, Input::Variable)?;
         or_zeros(context, &like)
     }
 
     /// From the last step to step `first`, which `arrival` is about; returns the gradients in what reached `first` and in
     /// the prompt embeddings.
-    fn walk_back(self, cotangent: &Tensor, first: usize, arrival: Arrival) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn walk_back(
+        self,
+        cotangent: &Tensor,
+        first: usize,
+        arrival: Input,
+        prompts: Input,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let Self { unet, time, context: prompt, mut steps, output, keep, .. } = self;
         if cotangent.shape() != output.shape() || cotangent.dtype() != output.dtype() {
             let shapes = format!("{:?} does not fit the output {:?}", cotangent.shape(), output.shape());
@@ -203,14 +229,14 @@ impl<'a> Trace<'a> {
             if step.skip == Skip::Leave {
                 gradient = sum(gradient, skips.pop().flatten())?;
             }
-            let arrival = if index == first { arrival } else { Arrival::Differentiate };
+            let arrival = if index == first { arrival } else { Input::Variable };
             let of_step = match gradient.take() {
                 Some(cotangent) => {
                     let record = match recorded {
                         Recorded::Kept(record) => record,
                         Recorded::Given { h, skip } => StepRecord::new(step, (&h, skip.as_ref()), &time, &prompt)?.1,
                     };
-                    record.vjp(&cotangent, arrival)?
+                    record.vjp(&cotangent, arrival, prompts)?
                 }
                 None => StepGradients { h: None, skip: None, context: None },
             };

@@ -114,9 +114,14 @@ fn to_tokens(image: &Tensor) -> memscope_kernels::Result<Tensor> {
     swap_last(&image.flatten_from(2)?)
 }
 
-/// Back to an image of these sizes, the transpose of [`to_tokens`].
-fn to_image(sizes: (usize, usize, usize, usize)) -> impl LinearMap {
-    move |tokens: &Tensor| Ok(swap_last(tokens)?.reshape(sizes)?)
+/// Back to the channels, height and width of an image, the transpose of [`to_tokens`].
+fn to_image((channels, height, width): (usize, usize, usize)) -> impl LinearMap {
+    move |tokens: &Tensor| Ok(swap_last(tokens)?.reshape((tokens.dim(0)?, channels, height, width))?)
+}
+
+fn sizes<V: Value>(image: &V) -> Result<(usize, usize, usize)> {
+    let (_, channels, height, width) = image.primal().dims4()?;
+    Ok((channels, height, width))
 }
 
 /// The tokens of an image before a cross-attention: as they are, and as its queries.
@@ -156,7 +161,7 @@ impl Transformer {
     /// `x: (B or 1, C, H, W)`.
     pub(super) fn before_prompt<V: Value>(&self, x: V) -> Result<BeforePrompt<V>> {
         let tokens = x.normalise(&self.norm)?;
-        let tokens = tokens.linear_map(to_tokens, to_image(x.primal().dims4()?))?;
+        let tokens = tokens.linear_map(to_tokens, to_image(sizes(&x)?))?;
         let pending = self.layers[0].before_prompt(&tokens.through(&self.proj_in)?)?;
         Ok(BeforePrompt { image: x, pending })
     }
@@ -169,13 +174,13 @@ impl Transformer {
         observe: &mut Observe,
     ) -> Result<V> {
         let batch = context.primal().dim(0)?;
-        let (_, channels, height, width) = state.image.primal().dims4()?;
+        let sizes = sizes(&state.image)?;
         let mut h = self.layers[0].with_prompt(state.pending, context, observe)?;
         for layer in &self.layers[1..] {
             h = layer.with_prompt(layer.before_prompt(&h)?, context, observe)?;
         }
         let h = h.through(&self.proj_out)?;
-        let image = h.linear_map(to_image((batch, channels, height, width)), to_tokens)?;
+        let image = h.linear_map(to_image(sizes), to_tokens)?;
         Ok(image.add(&spread(&state.image, batch)?)?)
     }
 }
