@@ -51,14 +51,11 @@ fn damaged_file(file: &str) -> Error {
 
 fn read_contained(file: &str, handle: File, columns: Columns) -> Result<Table> {
     let damaged = |_| damaged_file(file);
-    let pages = parquet_pages::are_sound(&handle);
+    let pages = handle.try_clone();
     let mut reader = ParquetReader::new(handle);
     let rows = reader.num_rows().map_err(damaged)?;
     if rows > MOST_ROWS {
         return Err(Error::form(file, format!("says it has {rows} rows; at most {MOST_ROWS} are read")));
-    }
-    if !pages.is_ok_and(|sound| sound) {
-        return Err(damaged_file(file));
     }
     let schema = reader.schema().map_err(damaged)?;
     let wanted = |name: &str| match columns {
@@ -67,6 +64,9 @@ fn read_contained(file: &str, handle: File, columns: Columns) -> Result<Table> {
     };
     let (readable, other): (Vec<_>, Vec<_>) = schema.iter_values().partition(|field| is_readable(field.dtype()));
     let names: Vec<String> = readable.iter().map(|f| f.name.to_string()).filter(|name| wanted(name)).collect();
+    if !pages.and_then(|file| parquet_pages::are_sound(&file, &names)).is_ok_and(|sound| sound) {
+        return Err(damaged_file(file));
+    }
     let all = readable.iter().map(|field| Column::new(&field.name, Cells::default()));
     let mut table = match names.is_empty() {
         // So that a message can say which there are.

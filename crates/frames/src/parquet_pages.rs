@@ -17,15 +17,16 @@ const HEADER: usize = 16 << 20;
 /// Most bytes of a page when it is unpacked.
 const PAGE: i32 = 1 << 30;
 
-/// Whether the pages of all columns that are no lists or structures have as many values and bytes as they can have.
+/// Whether the pages of these columns, which are no lists or structures, have as many values and bytes as they can have.
 /// Errors are those of a file that is not whole.
-pub(crate) fn are_sound(file: &File) -> Result<bool> {
+pub(crate) fn are_sound(file: &File, columns: &[String]) -> Result<bool> {
     let length = file.metadata()?.len();
     let mut reader = BufReader::new(file);
     let metadata = footer(&mut reader, length)?;
     for group in &metadata.row_groups {
         for column in group.columns.iter().filter_map(|chunk| chunk.meta_data.as_ref()) {
-            if column.path_in_schema.len() == 1 && !is_sound(&mut reader, column, group.num_rows, length)? {
+            let is_read = matches!(&column.path_in_schema[..], [name] if columns.contains(name));
+            if is_read && !is_sound(&mut reader, column, group.num_rows, length)? {
                 return Ok(false);
             }
         }

@@ -107,9 +107,7 @@ impl Value for Dual {
     }
 
     fn activate(&self, activation: Activation) -> Result<Self> {
-        self.with(ops::activate(&self.primal, activation)?, |d| {
-            ops::activation_jvp(&self.beside(d)?, d, activation)
-        })
+        self.with(ops::activate(&self.primal, activation)?, |d| ops::activation_jvp(&self.beside(d)?, d, activation))
     }
 
     fn geglu(&self) -> Result<Self> {

@@ -7,8 +7,8 @@ use crate::{config::Config, error::Result, files::ModelFiles};
 /// The file of a model folder that holds the mark.
 const MARKER: &str = "memscope.json";
 
-/// Random weights serve tests of a full-size network. Everything made with them says so, lest a score be taken for one
-/// of the model whose architecture they fill.
+/// Random weights serve tests of a full-size network. Everything made with them says so: no score of theirs may pass for one
+/// of the model that has this architecture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightsOrigin {

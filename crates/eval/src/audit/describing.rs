@@ -76,16 +76,16 @@ impl Task for Describing {
     }
 
     fn begin<'s>(&'s self, _: &'s Session<'s>) -> Result<Box<dyn Execute + 's>> {
-        Ok(Box::new(Looking { task: self, sscd: self.open()? }))
+        Ok(Box::new(MeasuringPictures { task: self, sscd: self.open()? }))
     }
 }
 
-struct Looking<'s> {
+struct MeasuringPictures<'s> {
     task: &'s Describing,
     sscd: Sscd,
 }
 
-impl Execute for Looking<'_> {
+impl Execute for MeasuringPictures<'_> {
     fn execute(&mut self, open: &OpenUnit, _: &mut Calls) -> Result<Vec<(Key, Vec<f64>)>> {
         let picture = self.task.pictures[open.unit].open()?;
         let described = self.sscd.describe(std::slice::from_ref(&picture))?;

@@ -3,7 +3,7 @@
 
 mod calibration;
 mod describing;
-mod likeness;
+mod nearest_pictures;
 mod plan;
 mod scores;
 mod statistic;
@@ -11,7 +11,7 @@ mod subject;
 
 pub use calibration::{CALIBRATION_FORMAT, CalibrationFile, CalibrationScore};
 pub use describing::Describing;
-pub use likeness::{Like, Likeness, NearDuplicates};
+pub use nearest_pictures::{NearDuplicates, NearestPicture, NearestPictures};
 pub use plan::{AuditPlan, AuditSettings, Drawing};
 pub use scores::AuditScores;
 pub use statistic::{Given, StatisticName, UnknownStatistic};

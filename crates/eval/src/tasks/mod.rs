@@ -16,8 +16,8 @@ pub(crate) use gallery::Gallery;
 pub use generate::Generate;
 pub use measurements::MeasurementPlan;
 pub use mitigation::{
-    JudgeFiles, Judging, Look, Looks, Mitigations, PictureNames, Place, PlannedMethod, TrainingPicture,
-    TrainingPictures, UnitRecord, VERBATIM, is_verbatim,
+    JudgeFiles, Judging, Mitigations, PictureMetric, PictureMetrics, PictureNames, Place, PlannedMethod,
+    TrainingPicture, TrainingPictures, UnitRecord, VERBATIM, is_verbatim,
 };
 pub use picture_losses::{CaptionedPicture, LossNoise, LossPicture, PictureLosses};
 pub use predictions::{PREDICTION_INDEX, PredictionFile, PredictionIndex, Predictions};

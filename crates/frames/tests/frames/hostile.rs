@@ -65,6 +65,19 @@ fn no_changed_byte_of_a_parquet_file_ends_the_program() {
     assert_eq!(read, 4 * good.len());
 }
 
+/// The header of the first page is that of the first column.
+#[test]
+fn a_damaged_column_does_not_hinder_those_that_are_read() {
+    let mut bytes = include_bytes!("files/scores.parquet").to_vec();
+    bytes[4..12].fill(0xff);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    fs::write(&path, bytes).unwrap();
+    assert!(read_table(&path, Columns::All).is_err());
+    let table = read_table(&path, Columns::Only(&["f64"])).unwrap();
+    assert_eq!(table.columns[0].numbers(&table).unwrap(), [0.9, 0.1, 0.8, 0.85]);
+}
+
 #[test]
 fn folders_pipes_and_devices_are_not_files() {
     let folder = tempfile::tempdir().unwrap();

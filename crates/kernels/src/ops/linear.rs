@@ -42,7 +42,7 @@ impl Affine for Linear {
         output.push(self.weight.dim(0)?);
         let fits = input.dims().last() == Some(&self.weight.dim(1)?) && output == gradient.dims();
         check_shapes(fits, NAME, || format!("needs a gradient {output:?}"), &[input, gradient.shape()])?;
-        let op = Product { weight: self.weight.clone(), transposed: None, bias: None, side: Side::Backward };
+        let op = Product { weight: self.weight.clone(), bias: None, side: Side::Backward };
         Ok(gradient.contiguous()?.apply_op1_no_bwd(&op)?)
     }
 }
@@ -73,12 +73,11 @@ impl Linear {
             &[x.shape()],
         )?;
         if is_fast(x) {
-            let op = Product {
-                weight: self.weight.clone(),
-                transposed: self.transposed.clone(),
-                bias: bias.cloned(),
-                side: Side::Forward,
+            let (weight, side) = match &self.transposed {
+                Some(transposed) => (transposed, Side::Backward),
+                None => (&self.weight, Side::Forward),
             };
+            let op = Product { weight: weight.clone(), bias: bias.cloned(), side };
             return Ok(x.contiguous()?.apply_op1(op)?);
         }
         if is_half_on_cpu(x) {
@@ -103,13 +102,12 @@ impl Linear {
 enum Side {
     /// x Wᵀ.
     Forward,
-    /// g W, the vector-Jacobian product.
+    /// x W: the vector-Jacobian product, or the forward product with a weight that is held transposed.
     Backward,
 }
 
 struct Product {
     weight: Tensor,
-    transposed: Option<Tensor>,
     bias: Option<Tensor>,
     side: Side,
 }
@@ -121,10 +119,10 @@ impl CustomOp1 for Product {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = f32_slice(storage, layout)?;
-        let (out_features, in_features) = self.weight.dims2()?;
+        let (rows_of_weight, columns) = self.weight.dims2()?;
         let (from, to) = match self.side {
-            Side::Forward => (in_features, out_features),
-            Side::Backward => (out_features, in_features),
+            Side::Forward => (columns, rows_of_weight),
+            Side::Backward => (rows_of_weight, columns),
         };
         let mut dims = layout.dims().to_vec();
         if let Some(last) = dims.last_mut() {
@@ -137,22 +135,17 @@ impl CustomOp1 for Product {
             }
             None => (zeros(rows * to), Write::Replace),
         };
-        let mut multiply = |rhs: Mat<'_>| {
+        with_f32(&self.weight, |weight| {
+            let weight = Mat::rows(weight, rows_of_weight, columns);
+            let rhs = if self.side == Side::Forward { weight.t() } else { weight };
             matmul(&mut MatMut::rows(&mut y, rows, to), Mat::rows(x, rows, from), rhs, 1.0, write, Threads::Pool);
-        };
-        match (self.side, &self.transposed) {
-            (Side::Forward, Some(weight)) => with_f32(weight, |weight| multiply(Mat::rows(weight, from, to)))?,
-            (side, _) => with_f32(&self.weight, |weight| {
-                let weight = Mat::rows(weight, out_features, in_features);
-                multiply(if side == Side::Forward { weight.t() } else { weight });
-            })?,
-        }
+        })?;
         Ok((CpuStorage::F32(y), Shape::from(dims)))
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let side = if self.side == Side::Forward { Side::Backward } else { Side::Forward };
-        let product = Product { weight: self.weight.clone(), transposed: None, bias: None, side };
+        let product = Product { weight: self.weight.clone(), bias: None, side };
         grad.contiguous()?.apply_op1(product).map(Some)
     }
 }

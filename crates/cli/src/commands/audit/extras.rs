@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path};
 
 use memscope_eval::{
     MeasurementStore,
-    audit::{AuditScores, CalibrationFile, Drawing, Likeness, NearDuplicates},
+    audit::{AuditScores, CalibrationFile, Drawing, NearDuplicates, NearestPictures},
     run::execute,
     spec::MitigationName,
     task::{CachePolicy, ModelIdentity, Task},
@@ -28,7 +28,7 @@ pub(crate) struct ExtraTasks {
     items: Vec<usize>,
     words: Option<TokenGradients>,
     alternatives: Option<Drawing>,
-    likeness: Option<Likeness>,
+    nearest_pictures: Option<NearestPictures>,
 }
 
 /// What came out.
@@ -39,7 +39,7 @@ pub(crate) struct Extras {
     /// What a mitigation draws for flagged items.
     pub(crate) alternatives: Option<Drawing>,
     /// The descriptors behind the nearest training pictures, and what makes them.
-    pub(crate) likeness: Option<(Likeness, Sscd)>,
+    pub(crate) nearest_pictures: Option<(NearestPictures, Sscd)>,
     /// Near duplicates among the training pictures.
     pub(crate) duplicates: Option<NearDuplicates>,
 }
@@ -91,11 +91,11 @@ impl Showing<'_> {
                 Some(plan.mitigated(which, (blueprint, model.clone()), folder, self.judges.clone())?)
             }
         };
-        let likeness = match (drawing, &self.judges) {
-            (Some(drawing), Some(judges)) => Likeness::new(plan, drawing, &items, judges.clone()),
+        let nearest_pictures = match (drawing, &self.judges) {
+            (Some(drawing), Some(judges)) => NearestPictures::new(plan, drawing, &items, judges.clone()),
             _ => None,
         };
-        Ok(ExtraTasks { items, words, alternatives, likeness })
+        Ok(ExtraTasks { items, words, alternatives, nearest_pictures })
     }
 
     /// Executes what is not stored, and reads it.
@@ -108,24 +108,24 @@ impl Showing<'_> {
         for task in tasks.of_model() {
             execute(task, model, store, CachePolicy::Reuse, progress)?;
         }
-        let ExtraTasks { items, words, alternatives, likeness } = tasks;
+        let ExtraTasks { items, words, alternatives, nearest_pictures } = tasks;
         if let Some(drawing) = &alternatives {
             execute(&drawing.judging, model, store, CachePolicy::Reuse, progress)?;
         }
         let (mut duplicates, mut described) = (None, None);
-        if let Some(likeness) = likeness {
-            execute(&likeness.describing, model, store, CachePolicy::Reuse, progress)?;
+        if let Some(nearest_pictures) = nearest_pictures {
+            execute(&nearest_pictures.describing, model, store, CachePolicy::Reuse, progress)?;
             progress.what("near duplicates");
-            duplicates = Some(whole(likeness.duplicates(store, COSINE, &mut Shown(progress))?)?);
-            let sscd = likeness.describing.open()?;
-            described = Some((likeness, sscd));
+            duplicates = Some(whole(nearest_pictures.duplicates(store, COSINE, &mut Shown(progress))?)?);
+            let sscd = nearest_pictures.describing.open()?;
+            described = Some((nearest_pictures, sscd));
         }
         let read = words.map(|words| words.read(store)).unwrap_or_default();
         let of_item = |(item, norms): (&usize, Option<Vec<f64>>)| {
             Some((*item, word_shares(model, &self.asked.plan.items[*item].prompt, &norms?)?))
         };
         let words = items.iter().zip(read).filter_map(of_item).collect();
-        Ok(Extras { words, alternatives, likeness: described, duplicates })
+        Ok(Extras { words, alternatives, nearest_pictures: described, duplicates })
     }
 }
 

@@ -78,7 +78,7 @@ fn copy_picture(folder: &AuditFolder, path: &Path) -> anyhow::Result<()> {
 
 /// The training pictures that draws are most like, and what makes the nearest ones so.
 fn write_maps(folder: &AuditFolder, asked: &Asked, audit: &Audit, measured: &Measured) -> anyhow::Result<()> {
-    let Some((_, sscd)) = &measured.extras.likeness else { return Ok(()) };
+    let Some((_, sscd)) = &measured.extras.nearest_pictures else { return Ok(()) };
     let known: HashMap<String, &TrainingPicture> = asked.plan.items[..asked.plan.audited]
         .iter()
         .filter_map(|item| item.picture.as_ref())

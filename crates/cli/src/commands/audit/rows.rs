@@ -16,7 +16,7 @@ use super::{
     decisions::{Decided, splits},
     input::Asked,
     measure::Measured,
-    shown::{Beside, Seen, duplicates, picture_name, seen},
+    shown::{FurtherEvidence, JudgedDraws, duplicates, picture_name, seen},
 };
 use crate::{args, exit_code::UserError};
 
@@ -32,8 +32,8 @@ pub(crate) fn audit(
         Decided::new(args, asked, &measured.scores, calibration)?;
     let splits = splits(args, asked, &measured.scores, calibration)?;
     let conditions = &measured.scores.conditions;
-    let drawn = measured.evidence.as_ref().map(|(drawing, store)| seen(drawing, store)).unwrap_or_default();
-    let beside = Beside::new(asked, measured)?;
+    let drawn = measured.evidence.as_ref().map(|(drawing, store)| judged_draws(drawing, store)).unwrap_or_default();
+    let beside = FurtherEvidence::new(asked, measured)?;
     let first = conditions.first().ok_or_else(|| UserError::input("there is nothing to audit"))?;
     let row = |(rank, at): (usize, &usize)| {
         let (at, item) = (*at, &asked.plan.items[*at]);
@@ -127,7 +127,7 @@ fn command() -> String {
 }
 
 /// Whether the picture is drawn; without pictures to compare with, whether all draws are one picture.
-fn copying(seen: &Seen) -> Answer {
+fn copying(seen: &JudgedDraws) -> Answer {
     let known: Vec<bool> = seen.draws.iter().filter_map(|draw| draw.copy).collect();
     let copies = known.iter().filter(|copy| **copy).count();
     match (known.len(), seen.diversity) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use memscope_eval::{
     MeasurementStore,
-    audit::{Drawing, Like},
+    audit::{Drawing, NearestPicture},
     tasks::TrainingPicture,
 };
 use memscope_judges::Judge as _;
@@ -15,14 +15,14 @@ use crate::commands::pictures::COSINE;
 
 /// What was drawn for a prompt.
 #[derive(Clone, Default)]
-pub(crate) struct Seen {
+pub(crate) struct JudgedDraws {
     pub(crate) draws: Vec<Draw>,
     pub(crate) diversity: Option<f64>,
     alignment: Option<f64>,
     score: Option<f64>,
 }
 
-impl Seen {
+impl JudgedDraws {
     /// As an alternative to what was drawn before.
     pub(crate) fn beside(&self, before: &Self) -> Alternative {
         Alternative {
@@ -43,48 +43,52 @@ fn of<T: Copy>(column: Option<&Vec<T>>, i: usize) -> Option<T> {
     column.and_then(|column| column.get(i).copied())
 }
 
-/// What was drawn for each item, with what was seen on it.
-pub(crate) fn seen(drawing: &Drawing, store: &MeasurementStore) -> HashMap<usize, Seen> {
+/// What was drawn for each item, with what the judges say of it.
+pub(crate) fn judged_draws(drawing: &Drawing, store: &MeasurementStore) -> HashMap<usize, JudgedDraws> {
     let mut all = HashMap::new();
     for (unit, item) in drawing.items.iter().enumerate() {
-        let looks = drawing.judging.read(unit, store).unwrap_or_default();
+        let metrics = drawing.judging.read(unit, store).unwrap_or_default();
         let draw = |(i, path): (usize, std::path::PathBuf)| {
             let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             let (distance, similarity, copy) =
-                (of(looks.distance.as_ref(), i), of(looks.similarity.as_ref(), i), of(looks.copies.as_ref(), i));
+                (of(metrics.distance.as_ref(), i), of(metrics.similarity.as_ref(), i), of(metrics.copies.as_ref(), i));
             Draw { file, distance, similarity, copy }
         };
         let draws = drawing.draws.pictures(unit).into_iter().enumerate().map(draw).collect();
         let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
-        let alignment = looks.alignment.as_ref().map(mean);
+        let alignment = metrics.alignment.as_ref().map(mean);
         let score = drawing.draws.scores(unit, store).and_then(|scores| scores.first().copied());
-        all.insert(*item, Seen { draws, diversity: looks.diversity, alignment, score });
+        all.insert(*item, JudgedDraws { draws, diversity: metrics.diversity, alignment, score });
     }
     all
 }
 
 /// What is shown beside the draws.
-pub(crate) struct Beside {
+pub(crate) struct FurtherEvidence {
     /// What a mitigation draws for an item.
-    pub(crate) alternatives: HashMap<usize, Seen>,
-    likes: HashMap<usize, Vec<Like>>,
+    pub(crate) alternatives: HashMap<usize, JudgedDraws>,
+    nearest: HashMap<usize, Vec<NearestPicture>>,
 }
 
-impl Beside {
+impl FurtherEvidence {
     pub(crate) fn new(asked: &Asked, measured: &Measured) -> anyhow::Result<Self> {
         let Some((_, store)) = &measured.evidence else {
-            return Ok(Self { alternatives: HashMap::new(), likes: HashMap::new() });
+            return Ok(Self { alternatives: HashMap::new(), nearest: HashMap::new() });
         };
         let extras = &measured.extras;
-        let alternatives = extras.alternatives.as_ref().map(|drawing| seen(drawing, store)).unwrap_or_default();
-        let likes = extras.likeness.as_ref().map(|(likeness, _)| likeness.nearest(&asked.plan, store)).transpose()?;
-        Ok(Self { alternatives, likes: likes.unwrap_or_default() })
+        let alternatives = extras.alternatives.as_ref().map(|drawing| judged_draws(drawing, store)).unwrap_or_default();
+        let nearest = extras
+            .nearest_pictures
+            .as_ref()
+            .map(|(nearest_pictures, _)| nearest_pictures.nearest(&asked.plan, store))
+            .transpose()?;
+        Ok(Self { alternatives, nearest: nearest.unwrap_or_default() })
     }
 
     /// The training pictures that the draws of an item are most like.
     pub(crate) fn nearest(&self, asked: &Asked, at: usize, draws: &[Draw]) -> Vec<NearPicture> {
         let own = asked.plan.items[at].picture.as_ref().map(TrainingPicture::hash);
-        let near = |(place, like): (usize, &Like)| {
+        let near = |(place, like): (usize, &NearestPicture)| {
             let picture = asked.plan.items[like.item].picture.as_ref()?;
             let draw = draws.get(like.draw)?.file.clone();
             Some(NearPicture {
@@ -96,13 +100,13 @@ impl Beside {
                 draw,
             })
         };
-        self.likes.get(&at).into_iter().flatten().enumerate().filter_map(near).collect()
+        self.nearest.get(&at).into_iter().flatten().enumerate().filter_map(near).collect()
     }
 }
 
 /// Near duplicates among the training pictures, with what is known of their prompts.
 pub(crate) fn duplicates(asked: &Asked, measured: &Measured, rows: &[AuditRow]) -> Option<Duplicates> {
-    let (Some((_, sscd)), Some(groups)) = (&measured.extras.likeness, &measured.extras.duplicates) else {
+    let (Some((_, sscd)), Some(groups)) = (&measured.extras.nearest_pictures, &measured.extras.duplicates) else {
         return None;
     };
     let ranking = measured.scores.ranking(asked.plan.audited);

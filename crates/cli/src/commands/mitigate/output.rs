@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use memscope_eval::{
     MeasurementStore,
-    tasks::{Judging, Looks, Mitigations, PictureNames, UnitRecord},
+    tasks::{Judging, Mitigations, PictureMetrics, PictureNames, UnitRecord},
 };
 use memscope_mitigation::Ending;
 use memscope_model::LatentDiffusion;
@@ -48,7 +48,8 @@ pub(super) fn reports(
 ) -> Vec<Report> {
     let report = |(unit, place): (usize, memscope_eval::tasks::Place)| {
         let UnitRecord { calls, ending, losses, seconds } = task.read(unit, store)?;
-        let Looks { distance, diversity, similarity, copies, alignment, quality } = judging.read(unit, store)?;
+        let PictureMetrics { distance, diversity, similarity, copies, alignment, quality } =
+            judging.read(unit, store)?;
         Some(Report {
             prompt: task.prompts[place.prompt].text.to_string(),
             method: task.methods[place.method].label.clone(),

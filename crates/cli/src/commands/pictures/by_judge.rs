@@ -65,7 +65,7 @@ const COLUMNS: [RowColumn<Row>; 6] = [
 ];
 
 /// What the judges make of a picture.
-struct Seen {
+struct Judged {
     aligned: Option<Embedding>,
     quality: Option<f64>,
     descriptor: Option<Embedding>,
@@ -127,7 +127,7 @@ pub(crate) fn run(args: &Judge) -> anyhow::Result<()> {
     show(args, &judges, rows, left_out)
 }
 
-fn look(judges: &Judges, pictures: &[Picture], describe: bool) -> memscope_judges::Result<Vec<Seen>> {
+fn look(judges: &Judges, pictures: &[Picture], describe: bool) -> memscope_judges::Result<Vec<Judged>> {
     let aligned = judges.alignment.as_ref().map(|clip| clip.embed_pictures(pictures)).transpose()?;
     let quality = match (&judges.quality, &judges.alignment, &aligned) {
         (Some(head), Some(clip), Some(embedded)) if head.is_on(clip) => {
@@ -140,7 +140,7 @@ fn look(judges: &Judges, pictures: &[Picture], describe: bool) -> memscope_judge
         Some(sscd) if describe => Some(sscd.describe(pictures)?),
         _ => None,
     };
-    let one = |i: usize| Seen {
+    let one = |i: usize| Judged {
         aligned: aligned.as_ref().and_then(|all| all.get(i).cloned()),
         quality: quality.as_ref().and_then(|all| all.get(i).copied()),
         descriptor: described.as_ref().and_then(|all| all.get(i).cloned()),

@@ -1,4 +1,4 @@
-//! Looking at pictures that are there. A unit is a unit of the mitigations; a part is one look at it. No network of the
+//! Metrics of pictures that are there. A unit is a unit of the mitigations; a part is one metric. No network of the
 //! diffusion model is asked.
 
 use std::rc::Rc;
@@ -7,7 +7,7 @@ use memscope_judges::Picture;
 
 use super::{
     Mitigations, TrainingPicture, TrainingPictures,
-    looks::{JudgeFiles, Look, LookPlan, Looks},
+    picture_metrics::{JudgeFiles, PictureMetric, PictureMetricPlan, PictureMetrics},
 };
 use crate::{
     error::Result,
@@ -19,14 +19,14 @@ use crate::{
 pub struct Judging {
     mitigations: Rc<Mitigations>,
     training: TrainingPictures,
-    looks: Vec<LookPlan>,
+    metrics: Vec<PictureMetricPlan>,
 }
 
 impl Judging {
     /// By pixels, and by judges if there are some.
     pub fn new(mitigations: Rc<Mitigations>, training: TrainingPictures, judges: Option<JudgeFiles>) -> Self {
-        let looks = std::iter::once(LookPlan::Pixels).chain(judges.map(LookPlan::Judges)).collect();
-        Self { mitigations, training, looks }
+        let metrics = std::iter::once(PictureMetricPlan::Pixels).chain(judges.map(PictureMetricPlan::Judges)).collect();
+        Self { mitigations, training, metrics }
     }
 
     /// The training pictures.
@@ -42,30 +42,30 @@ impl Judging {
         Ok(self.files().map(JudgeFiles::names).collect::<Result<Vec<_>>>()?.concat())
     }
 
-    /// Copy similarity above which a picture counts as a copy; `None` where no descriptor looks.
+    /// Copy similarity above which a picture counts as a copy; `None` where there is no descriptor.
     pub fn copy_threshold(&self) -> Option<f64> {
         self.files().find_map(JudgeFiles::copy_threshold)
     }
 
     fn files(&self) -> impl Iterator<Item = &JudgeFiles> {
-        self.looks.iter().filter_map(|look| match look {
-            LookPlan::Judges(files) => Some(files),
-            LookPlan::Pixels => None,
+        self.metrics.iter().filter_map(|metric| match metric {
+            PictureMetricPlan::Judges(files) => Some(files),
+            PictureMetricPlan::Pixels => None,
         })
     }
 
-    fn key(&self, unit: usize, look: &LookPlan) -> Key {
+    fn key(&self, unit: usize, metric: &PictureMetricPlan) -> Key {
         let prompt = self.mitigations.place(unit).prompt;
-        self.mitigations.key(unit, &format!("{} of {}", look.id(), self.training.id(prompt)))
+        self.mitigations.key(unit, &format!("{} of {}", metric.id(), self.training.id(prompt)))
     }
 
-    /// What was seen on the pictures of a unit; `None` where nobody has looked.
-    pub fn read(&self, unit: usize, store: &MeasurementStore) -> Option<Looks> {
-        let mut looks = Looks::default();
-        for look in &self.looks {
-            look.read(&store.get(&self.key(unit, look))?, self.mitigations.images(), &mut looks);
+    /// What was seen on the pictures of a unit; `None` where they were not measured.
+    pub fn read(&self, unit: usize, store: &MeasurementStore) -> Option<PictureMetrics> {
+        let mut metrics = PictureMetrics::default();
+        for metric in &self.metrics {
+            metric.read(&store.get(&self.key(unit, metric))?, self.mitigations.images(), &mut metrics);
         }
-        Some(looks)
+        Some(metrics)
     }
 }
 
@@ -75,11 +75,11 @@ impl Task for Judging {
     }
 
     fn parts(&self, unit: usize) -> Vec<Part> {
-        let part = |look: &LookPlan| {
-            let count = Some(look.numbers(self.mitigations.images()));
-            Part { records: vec![RecordId::Numbers { key: self.key(unit, look), count }] }
+        let part = |metric: &PictureMetricPlan| {
+            let count = Some(metric.numbers(self.mitigations.images()));
+            Part { records: vec![RecordId::Numbers { key: self.key(unit, metric), count }] }
         };
-        self.looks.iter().map(part).collect()
+        self.metrics.iter().map(part).collect()
     }
 
     fn weight(&self, _: usize) -> usize {
@@ -99,17 +99,17 @@ impl Task for Judging {
     }
 
     fn begin<'s>(&'s self, _: &'s Session<'s>) -> Result<Box<dyn Execute + 's>> {
-        Ok(Box::new(Looking { task: self, opened: self.looks.iter().map(|_| None).collect() }))
+        Ok(Box::new(MeasuringPictures { task: self, opened: self.metrics.iter().map(|_| None).collect() }))
     }
 }
 
-struct Looking<'s> {
+struct MeasuringPictures<'s> {
     task: &'s Judging,
-    /// The looks, opened when they are first needed.
-    opened: Vec<Option<Box<dyn Look>>>,
+    /// The metrics, opened when they are first needed.
+    opened: Vec<Option<Box<dyn PictureMetric>>>,
 }
 
-impl Execute for Looking<'_> {
+impl Execute for MeasuringPictures<'_> {
     fn execute(&mut self, open: &OpenUnit, _: &mut Calls) -> Result<Vec<(Key, Vec<f64>)>> {
         let task = self.task;
         let prompt = task.mitigations.place(open.unit).prompt;
@@ -119,13 +119,13 @@ impl Execute for Looking<'_> {
         let text = &task.mitigations.prompts[prompt].text;
         let mut records = vec![];
         for &part in &open.parts {
-            let plan = &task.looks[part];
-            let look = match self.opened[part].take() {
-                Some(look) => look,
+            let plan = &task.metrics[part];
+            let metric = match self.opened[part].take() {
+                Some(metric) => metric,
                 None => plan.open()?,
             };
-            records.push((task.key(open.unit, plan), look.look(&pictures, &training, text)?));
-            self.opened[part] = Some(look);
+            records.push((task.key(open.unit, plan), metric.measure(&pictures, &training, text)?));
+            self.opened[part] = Some(metric);
         }
         Ok(records)
     }

@@ -3,7 +3,7 @@
 
 mod execute;
 mod judging;
-mod looks;
+mod picture_metrics;
 mod truth;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use memscope_model::{
 };
 
 pub use judging::Judging;
-pub use looks::{JudgeFiles, Look, Looks, VERBATIM, is_verbatim};
+pub use picture_metrics::{JudgeFiles, PictureMetric, PictureMetrics, VERBATIM, is_verbatim};
 pub use truth::{TrainingPicture, TrainingPictures};
 
 use crate::{

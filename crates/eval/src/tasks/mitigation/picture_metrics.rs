@@ -23,25 +23,25 @@ pub fn is_verbatim(distance: f64) -> bool {
     distance <= VERBATIM
 }
 
-/// Something that looks at the pictures of one prompt.
-pub trait Look {
+/// Numbers of the pictures of one prompt: distances, or what judges say.
+pub trait PictureMetric {
     /// The numbers of a record: as many for every prompt with so many pictures.
     ///
     /// # Errors
     /// When a network fails.
-    fn look(&self, pictures: &[Picture], training: &[Picture], prompt: &str) -> Result<Vec<f64>>;
+    fn measure(&self, pictures: &[Picture], training: &[Picture], prompt: &str) -> Result<Vec<f64>>;
 }
 
-/// What was seen on the pictures of a unit.
+/// The metrics of the pictures of a unit.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Looks {
+pub struct PictureMetrics {
     /// Pixel RMS of each picture to the nearest training picture of its size, 0..=1; `None` without one.
     pub distance: Option<Vec<f64>>,
     /// Mean pixel RMS between two pictures, 0..=1; `None` for a single one.
     pub diversity: Option<f64>,
     /// Copy similarity of each picture to the most similar training picture.
     pub similarity: Option<Vec<f64>>,
-    /// Whether each picture is a copy: by its similarity, where a descriptor looked, else by its distance; `None` without a
+    /// Whether each picture is a copy: by its similarity, where there is a descriptor, else by its distance; `None` without a
     /// training picture.
     pub copies: Option<Vec<bool>>,
     /// Alignment of each picture with the prompt.
@@ -50,14 +50,14 @@ pub struct Looks {
     pub quality: Option<Vec<f64>>,
 }
 
-/// A look as a task plans it, before anything is opened.
+/// A metric as a task plans it, before anything is opened.
 #[derive(Clone, Debug)]
-pub(crate) enum LookPlan {
+pub(crate) enum PictureMetricPlan {
     Pixels,
     Judges(JudgeFiles),
 }
 
-impl LookPlan {
+impl PictureMetricPlan {
     /// What determines it, as part of a key.
     pub(crate) fn id(&self) -> String {
         match self {
@@ -74,7 +74,7 @@ impl LookPlan {
         }
     }
 
-    pub(crate) fn open(&self) -> Result<Box<dyn Look>> {
+    pub(crate) fn open(&self) -> Result<Box<dyn PictureMetric>> {
         Ok(match self {
             Self::Pixels => Box::new(Pixels),
             Self::Judges(files) => Box::new(Opened(files.open()?)),
@@ -82,7 +82,7 @@ impl LookPlan {
     }
 
     /// Reads a record back.
-    pub(crate) fn read(&self, values: &[f64], images: usize, into: &mut Looks) {
+    pub(crate) fn read(&self, values: &[f64], images: usize, into: &mut PictureMetrics) {
         let given = |flag: usize| values.get(flag).is_some_and(|flag| *flag > 0.0);
         let column = |first: usize| values.get(first..first + images).map(<[f64]>::to_vec);
         match self {
@@ -113,9 +113,9 @@ fn flag(given: bool) -> f64 {
 /// Pixels alone.
 struct Pixels;
 
-impl Look for Pixels {
+impl PictureMetric for Pixels {
     /// Whether there is a training picture of this size, whether there are two pictures, the diversity, the distances.
-    fn look(&self, pictures: &[Picture], training: &[Picture], _: &str) -> Result<Vec<f64>> {
+    fn measure(&self, pictures: &[Picture], training: &[Picture], _: &str) -> Result<Vec<f64>> {
         let nearest = |picture: &Picture| training.iter().filter_map(|t| picture.rms(t)).min_by(f64::total_cmp);
         let distances: Option<Vec<f64>> = pictures.iter().map(nearest).collect();
         let pairs = pictures.iter().enumerate().flat_map(|(i, a)| pictures[..i].iter().filter_map(|b| a.rms(b)));
@@ -130,9 +130,9 @@ impl Look for Pixels {
 /// Judges that are open.
 struct Opened(Judges);
 
-impl Look for Opened {
+impl PictureMetric for Opened {
     /// Which of the three there are, then the numbers of each.
-    fn look(&self, pictures: &[Picture], training: &[Picture], prompt: &str) -> Result<Vec<f64>> {
+    fn measure(&self, pictures: &[Picture], training: &[Picture], prompt: &str) -> Result<Vec<f64>> {
         let Self(judges) = self;
         let alike = || -> Result<Option<Vec<f64>>> {
             let Some(sscd) = judges.similarity.as_ref().filter(|_| !training.is_empty()) else { return Ok(None) };
@@ -146,7 +146,7 @@ impl Look for Opened {
         };
         let alignment = || judges.alignment.as_ref().map(|clip| clip.alignment(pictures, prompt)).transpose();
         let quality = || judges.quality.as_ref().map(|head| head.quality(pictures)).transpose();
-        // Small networks leave cores idle: the three look side by side.
+        // Small networks leave cores idle: the three judge side by side.
         let (similarity, (alignment, quality)) = rayon::join(alike, || rayon::join(alignment, quality));
         let (similarity, alignment, quality) = (similarity?, alignment?, quality?);
         let columns = [similarity, alignment, quality];
@@ -277,9 +277,9 @@ mod tests {
     fn the_bounds_of_copies() {
         assert!(is_verbatim(0.08) && !is_verbatim(0.080_001));
         let files = JudgeFiles { files: Files::Folder("judges".into()), id: String::new(), copy_threshold: Some(0.5) };
-        let mut looks = Looks::default();
-        LookPlan::Judges(files).read(&[1.0, 0.0, 0.0, 0.5, 0.500_001, 0.0, 0.0, 0.0, 0.0], 2, &mut looks);
-        assert_eq!(looks.copies, Some(vec![false, true]));
+        let mut metrics = PictureMetrics::default();
+        PictureMetricPlan::Judges(files).read(&[1.0, 0.0, 0.0, 0.5, 0.500_001, 0.0, 0.0, 0.0, 0.0], 2, &mut metrics);
+        assert_eq!(metrics.copies, Some(vec![false, true]));
     }
 
     fn flat(value: u8) -> Picture {
@@ -289,22 +289,22 @@ mod tests {
     #[test]
     fn pixels_tell_distance_and_diversity() {
         let drawn = [flat(0), flat(51), flat(255)];
-        let plan = LookPlan::Pixels;
-        let look = |pictures: &[Picture], training: &[Picture]| {
-            let values = plan.open().unwrap().look(pictures, training, "").unwrap();
+        let plan = PictureMetricPlan::Pixels;
+        let metrics_of = |pictures: &[Picture], training: &[Picture]| {
+            let values = plan.open().unwrap().measure(pictures, training, "").unwrap();
             assert_eq!(values.len(), plan.numbers(pictures.len()));
-            let mut looks = Looks::default();
-            plan.read(&values, pictures.len(), &mut looks);
-            looks
+            let mut metrics = PictureMetrics::default();
+            plan.read(&values, pictures.len(), &mut metrics);
+            metrics
         };
-        let looks = look(&drawn, &[flat(102), flat(255)]);
+        let metrics = metrics_of(&drawn, &[flat(102), flat(255)]);
         let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
-        assert!(looks.distance.unwrap().iter().zip([0.4, 0.2, 0.0]).all(|(a, b)| close(*a, b)));
-        assert!(close(looks.diversity.unwrap(), (0.2 + 1.0 + 0.8) / 3.0));
-        let single = look(&drawn[..1], &[]);
-        assert_eq!(single, Looks::default());
+        assert!(metrics.distance.unwrap().iter().zip([0.4, 0.2, 0.0]).all(|(a, b)| close(*a, b)));
+        assert!(close(metrics.diversity.unwrap(), (0.2 + 1.0 + 0.8) / 3.0));
+        let single = metrics_of(&drawn[..1], &[]);
+        assert_eq!(single, PictureMetrics::default());
         // Pictures of other sizes have no distance.
         let other = Picture::from_rgb(1, 1, vec![0; 3]).unwrap();
-        assert_eq!(look(&drawn, &[other]).distance, None);
+        assert_eq!(metrics_of(&drawn, &[other]).distance, None);
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 const NAMED: usize = 3;
 
 /// The descriptors of the training pictures and of what was drawn for some prompts.
-pub struct Likeness {
+pub struct NearestPictures {
     /// The descriptors, as a task: first the training pictures, then the draws.
     pub describing: Describing,
     /// Items with a training picture, in the order of their descriptors.
@@ -28,7 +28,7 @@ pub struct Likeness {
 
 /// A training picture that draws are like.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Like {
+pub struct NearestPicture {
     /// The item that the picture belongs to.
     pub item: usize,
     /// The largest similarity of a draw to it.
@@ -40,7 +40,7 @@ pub struct Like {
 /// Training pictures that are nearly the same: item, and similarity to the nearest of them.
 pub type NearDuplicates = Vec<Vec<(usize, f64)>>;
 
-impl Likeness {
+impl NearestPictures {
     /// Of what is drawn for `items`, which are some of the drawing's; `None` where there are no training pictures.
     pub fn new(plan: &AuditPlan, drawing: &Drawing, items: &[usize], judges: JudgeFiles) -> Option<Self> {
         let mut training = vec![];
@@ -76,27 +76,27 @@ impl Likeness {
     ///
     /// # Errors
     /// When something was not described.
-    pub fn nearest(&self, plan: &AuditPlan, store: &MeasurementStore) -> Result<HashMap<usize, Vec<Like>>> {
+    pub fn nearest(&self, plan: &AuditPlan, store: &MeasurementStore) -> Result<HashMap<usize, Vec<NearestPicture>>> {
         let (training, drawn) = self.read(store)?;
         let hash = |item: usize| plan.items[item].picture.as_ref().map(TrainingPicture::hash);
         let mut all = HashMap::new();
         for (first, draws) in drawn.chunks(self.draws.max(1)).enumerate() {
             let own = self.drawn[first * self.draws.max(1)];
-            let mut likes = vec![];
+            let mut nearest = vec![];
             for (known, item) in training.iter().zip(&self.training) {
-                let mut best = Like { item: *item, similarity: f64::NEG_INFINITY, draw: 0 };
+                let mut best = NearestPicture { item: *item, similarity: f64::NEG_INFINITY, draw: 0 };
                 for (draw, descriptor) in draws.iter().enumerate() {
                     let similarity = descriptor.cosine(known)?;
                     if similarity > best.similarity {
-                        best = Like { similarity, draw, ..best };
+                        best = NearestPicture { similarity, draw, ..best };
                     }
                 }
-                likes.push(best);
+                nearest.push(best);
             }
             // The prompt's own picture comes first among equal ones, so that the same file elsewhere is not named for it.
-            likes.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then((a.item != own).cmp(&(b.item != own))));
-            let mut named: Vec<Like> = vec![];
-            for like in likes {
+            nearest.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then((a.item != own).cmp(&(b.item != own))));
+            let mut named: Vec<NearestPicture> = vec![];
+            for like in nearest {
                 if named.iter().all(|known| hash(known.item) != hash(like.item)) {
                     named.push(like);
                 }
