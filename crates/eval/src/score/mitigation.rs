@@ -4,7 +4,7 @@ use crate::{
     prompts::KnownPrompt,
     spec::{DetectorEntry, MitigationSettings},
     store::MeasurementStore,
-    tasks::{Judging, Looks, Mitigations, UnitRecord, is_verbatim},
+    tasks::{Judging, Mitigations, PictureMetrics, UnitRecord, is_verbatim},
 };
 
 /// Share of a prompt's pictures from which on the prompt counts as copied: half of them.
@@ -23,7 +23,7 @@ pub struct MitigatedPrompt {
     /// What the mitigation did.
     pub record: UnitRecord,
     /// What its pictures show.
-    pub looks: Looks,
+    pub metrics: PictureMetrics,
     /// The detectors' scores on what is drawn; empty where none were asked for.
     pub scores: Vec<f64>,
 }
@@ -58,7 +58,7 @@ pub struct MitigationResult {
     pub detectors: Vec<DetectorEntry>,
     /// The names of the judges; empty without.
     pub judges: Vec<String>,
-    /// Copy similarity above which a picture counts as a copy; `None` where no descriptor looks.
+    /// Copy similarity above which a picture counts as a copy; `None` where there is no descriptor.
     pub copy_threshold: Option<f64>,
     /// Prompts without a training picture.
     pub without_picture: usize,
@@ -99,18 +99,18 @@ impl Quantity {
             values.as_ref().map(|values| values.iter().sum::<f64>() / values.len().max(1) as f64)
         };
         let share = |is: &Vec<bool>| is.iter().filter(|is| **is).count() as f64 / is.len().max(1) as f64;
-        let (record, looks) = (&unit.record, &unit.looks);
-        let verbatim = || looks.distance.as_ref().map(|all| all.iter().copied().map(is_verbatim).collect::<Vec<_>>());
+        let (record, metrics) = (&unit.record, &unit.metrics);
+        let verbatim = || metrics.distance.as_ref().map(|all| all.iter().copied().map(is_verbatim).collect::<Vec<_>>());
         match self {
             Self::Verbatim => verbatim().as_ref().map(share),
-            Self::Distance => mean(&looks.distance),
+            Self::Distance => mean(&metrics.distance),
             Self::Similarity => {
-                looks.similarity.as_ref().map(|all| all.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+                metrics.similarity.as_ref().map(|all| all.iter().copied().fold(f64::NEG_INFINITY, f64::max))
             }
-            Self::Copies => looks.similarity.as_ref().and(looks.copies.as_ref()).map(share),
-            Self::Diversity => looks.diversity,
-            Self::Alignment => mean(&looks.alignment),
-            Self::Quality => mean(&looks.quality),
+            Self::Copies => metrics.similarity.as_ref().and(metrics.copies.as_ref()).map(share),
+            Self::Diversity => metrics.diversity,
+            Self::Alignment => mean(&metrics.alignment),
+            Self::Quality => mean(&metrics.quality),
             Self::Calls => Some(record.calls as f64),
             Self::Seconds => Some(record.seconds.0 + record.seconds.1),
             Self::Reached => match record.ending {
@@ -153,7 +153,7 @@ pub(crate) fn read_mitigation(
             Some(MitigatedPrompt {
                 prompt: place.prompt,
                 record: task.read(unit, store)?,
-                looks: judging.read(unit, store)?,
+                metrics: judging.read(unit, store)?,
                 scores: task.scores(unit, store)?,
             })
         };

@@ -19,7 +19,7 @@ pub struct CrossAttentionLayer {
     pub heads: usize,
 }
 
-/// Looks at cross-attention maps while the network runs.
+/// PictureMetrics at cross-attention maps while the network runs.
 pub trait AttentionObserver {
     /// Whether this layer's map is wanted; the map is computed only then.
     fn wants(&self, layer: &CrossAttentionLayer) -> bool;
