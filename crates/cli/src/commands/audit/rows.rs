@@ -16,7 +16,7 @@ use super::{
     decisions::{Decided, splits},
     input::Asked,
     measure::Measured,
-    shown::{FurtherEvidence, JudgedDraws, duplicates, picture_name, seen},
+    shown::{FurtherEvidence, JudgedDraws, duplicates, judged_draws, picture_name},
 };
 use crate::{args, exit_code::UserError};
 
