@@ -279,7 +279,7 @@ impl DetectorEntry {
             }
             Self::Membench(_) => Some(Box::new(MemBench::new(protocol))),
             Self::Wen(WenOptions { steps: None, .. }) => Some(Box::new(Wen::new(protocol))),
-            Self::Wen(_) | Self::Jeon(_) | Self::Ren(_) | Self::File(_) => None,
+            _ => None,
         }
     }
 }
