@@ -168,7 +168,7 @@ def prompts(page: Page) -> list[str]:
     page.wait_for_selector(".browsed tbody tr")
     faults = []
     page.locator(".browsed thead button", has_text="Disagreement").click()
-    shown = page.eval_on_selector_all(".browsed tbody tr", "rows => rows.map(r => Number(r.lastElementChild.textContent))")
+    shown = page.evaluate(DISAGREEMENTS)
     if shown != sorted(shown, reverse=True):
         faults.append("prompts: not sorted by disagreement")
     first = page.locator(".browsed .open").first
@@ -230,6 +230,13 @@ def sorting(page: Page) -> list[str]:
             faults.append("sorting: Enter does nothing")
     return faults
 
+
+# What the list of prompts shows in the column of disagreement.
+DISAGREEMENTS = """() => {
+    const headers = [...document.querySelectorAll(".browsed thead th")].map(header => header.textContent);
+    const at = headers.indexOf("Disagreement");
+    return [...document.querySelectorAll(".browsed tbody tr")].map(row => Number(row.cells[at].textContent));
+}"""
 
 OPEN_ALL = "document.querySelectorAll('details').forEach(e => e.open = true)"
 

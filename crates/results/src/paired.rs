@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    compare::{Difference, differing_settings},
+    differing::{Difference, differing_settings},
     error::{Error, Result},
     files,
     folder::Folder,
@@ -11,11 +11,14 @@ use crate::{
     prompts::{DetectorColumn, LIMIT, ModelPrompts, PromptRecord},
     scores::{ClassValues, score_sets},
     stats::{Bootstrap, Ddof, Interval, Statistic, Summary, TprRule},
-    table::{Cell, Column, ColumnKind, ResultTable},
+    table::{Cell, Column, ColumnKind, FootnoteId, ResultTable},
 };
 
 /// The false positive rate at which the TPR is read.
 const FPR: f64 = 0.01;
+
+/// What the table says of a detector whose scores are the same on both sides.
+pub const ALL_SEEDS: &str = "all seeds";
 
 /// Two runs side by side.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +27,7 @@ pub struct Paired {
     pub settings: Vec<Difference>,
     /// The differences, first minus second.
     pub table: ResultTable,
-    /// Models, detectors and points that only one side has.
+    /// Models, detectors and points that only one side has, by the sides' names.
     pub unmatched: Vec<String>,
 }
 
@@ -45,21 +48,27 @@ pub fn paired(first: &Folder, second: &Folder, names: (&str, &str)) -> Result<Pa
     let mut columns = vec![
         Column::new("model", "Model", ColumnKind::Text),
         Column::new("n", "n", ColumnKind::Integer),
-        Column::new("method", "Method", ColumnKind::Text),
+        Column::new("method", "Detector", ColumnKind::Text),
         Column::new("auc", "AUC, difference", ColumnKind::Measured),
         Column::new("auc_p", "p", ColumnKind::Number),
         Column::new("tpr", "TPR@1%FPR, difference", ColumnKind::Measured),
         Column::new("tpr_p", "p", ColumnKind::Number),
         Column::new("auc_first", format!("AUC, {}", names.0), ColumnKind::Measured),
         Column::new("auc_second", format!("AUC, {}", names.1), ColumnKind::Measured),
-        Column::new("prompts", "Prompts", ColumnKind::Integer),
+        Column::new("prompts", "Prompts of both", ColumnKind::Integer),
+        Column::new("shared", "Measurements of both", ColumnKind::Text),
     ];
     let has_points = a.len().max(b.len()) > 1 || a.iter().chain(&b).any(|(point, _)| !point.is_empty());
     if has_points {
         columns.insert(0, Column::new("point", "Point", ColumnKind::Text));
     }
     let title = format!("{} minus {}, on the same prompts", names.0, names.1);
-    let mut pairing = Pairing { table: ResultTable::new("paired", title, columns)?, unmatched: vec![], has_points };
+    let mut table = ResultTable::new("paired", title, columns)?;
+    let same = table.footnote(
+        "seeds under which the two have the same score for every prompt that both have: they are the same measurements, and \
+         a difference comes from the other seeds alone",
+    );
+    let mut pairing = Pairing { table, unmatched: vec![], has_points, names, same };
     for at in 0..count {
         let (x, y) = (&a[at.min(a.len() - 1)], &b[at.min(b.len() - 1)]);
         let point = if x.0 == y.0 { x.0.clone() } else { format!("{} / {}", x.0, y.0) };
@@ -78,6 +87,20 @@ pub fn paired(first: &Folder, second: &Folder, names: (&str, &str)) -> Result<Pa
     table.set_provenance("first", first.path().display().to_string());
     table.set_provenance("second", second.path().display().to_string());
     Ok(Paired { settings, table, unmatched: pairing.unmatched })
+}
+
+/// The settings that differ as a table, a row each.
+///
+/// # Errors
+/// A row that does not fit the columns: a defect of this program.
+pub fn settings_table(settings: &[Difference], names: (&str, &str)) -> Result<ResultTable> {
+    let columns = [("setting", "Setting"), ("first", names.0), ("second", names.1)];
+    let columns = columns.map(|(key, header)| Column::new(key, header, ColumnKind::Text));
+    let mut table = ResultTable::new("settings", "Settings that differ", columns.to_vec())?;
+    for setting in settings {
+        table.push_row([&setting.what, &setting.first, &setting.second].map(Cell::text).to_vec())?;
+    }
+    Ok(table)
 }
 
 /// The scores of an experiment, or of every point of a sweep, by what the point is called.
@@ -103,13 +126,17 @@ fn sides(folder: &Folder) -> Result<Vec<(String, Vec<ModelPrompts>)>> {
     }
 }
 
-struct Pairing {
+struct Pairing<'n> {
     table: ResultTable,
     has_points: bool,
     unmatched: Vec<String>,
+    /// What the sides are called.
+    names: (&'n str, &'n str),
+    /// What the seeds of equal scores mean.
+    same: FootnoteId,
 }
 
-impl Pairing {
+impl Pairing<'_> {
     fn models(&mut self, point: &str, first: &[ModelPrompts], second: &[ModelPrompts]) -> Result<()> {
         if let ([a], [b]) = (first, second) {
             let name = if a.model == b.model { a.model.clone() } else { format!("{} / {}", a.model, b.model) };
@@ -118,12 +145,13 @@ impl Pairing {
         for a in first {
             match second.iter().find(|b| b.model == a.model) {
                 Some(b) => self.detectors(point, &a.model, a, b)?,
-                None => self.unmatched.push(format!("model {}: only on the first side", a.model)),
+                None => self.unmatched.push(format!("model {}: only in {}", a.model, self.names.0)),
             }
         }
         let known: BTreeSet<&str> = first.iter().map(|model| &*model.model).collect();
         let others = second.iter().filter(|model| !known.contains(&*model.model));
-        self.unmatched.extend(others.map(|model| format!("model {}: only on the second side", model.model)));
+        let second = self.names.1;
+        self.unmatched.extend(others.map(|model| format!("model {}: only in {second}", model.model)));
         Ok(())
     }
 
@@ -134,7 +162,8 @@ impl Pairing {
             let only_one = of_n(a, column.n) == 1 && of_n(b, column.n) == 1;
             let same = |other: &DetectorColumn| other.n == column.n && (only_one || other.name == column.name);
             let Some(other) = b.detectors.iter().position(same) else {
-                self.unmatched.push(format!("{model}: {}, n = {}: only on the first side", column.name, column.n));
+                let first = self.names.0;
+                self.unmatched.push(format!("{model}: {}, n = {}: only in {first}", column.name, column.n));
                 continue;
             };
             let theirs = &b.detectors[other].name;
@@ -144,7 +173,8 @@ impl Pairing {
         for column in &b.detectors {
             let only_one = of_n(a, column.n) == 1 && of_n(b, column.n) == 1;
             if !only_one && !a.detectors.iter().any(|other| other.name == column.name && other.n == column.n) {
-                self.unmatched.push(format!("{model}: {}, n = {}: only on the second side", column.name, column.n));
+                let second = self.names.1;
+                self.unmatched.push(format!("{model}: {}, n = {}: only in {second}", column.name, column.n));
             }
         }
         Ok(())
@@ -165,6 +195,7 @@ impl Pairing {
             self.unmatched.push(format!("{model}: {method}, n = {n}: no prompts of both classes in common"));
             return Ok(());
         }
+        let shared_seeds = shared_seeds(&first, &second);
         let (first, second) = (score_sets(&first)?, score_sets(&second)?);
         let bootstrap = Bootstrap::default();
         let tpr = Statistic::TprAtFpr { fpr: FPR, rule: TprRule::MaxTprFprLe };
@@ -190,12 +221,25 @@ impl Pairing {
             single(&first)?,
             single(&second)?,
             Cell::integer(prompts as i64),
+            Cell::text(shared_seeds).with_note(self.same),
         ];
         if self.has_points {
             row.insert(0, Cell::text(point));
         }
         self.table.push_row(row)?;
         Ok(())
+    }
+}
+
+/// Which seeds have the same scores on both sides, in words.
+fn shared_seeds(first: &[ClassValues], second: &[ClassValues]) -> String {
+    let same = |run: &&ClassValues| second.contains(run);
+    let seeds: Vec<String> = first.iter().filter(same).map(|run| run.seed.to_string()).collect();
+    match seeds.as_slice() {
+        [] => "none".into(),
+        _ if seeds.len() == first.len() && seeds.len() == second.len() => ALL_SEEDS.into(),
+        [one] => format!("seed {one}"),
+        several => format!("seeds {}", several.join(", ")),
     }
 }
 

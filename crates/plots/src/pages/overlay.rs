@@ -3,13 +3,20 @@
 use std::path::Path;
 
 use memscope_results::{
-    Error as ResultsError, Folder, Manifest, ResultTable, Results,
+    Error as ResultsError, Folder, Manifest, Results,
     figures::{FigureData, FigureFile, LIMIT, Overlay},
-    paired::{Paired, paired},
-    table::{Cell, CellValue, Column, ColumnKind},
+    paired::{ALL_SEEDS, Paired, paired, settings_table},
+    table::CellValue,
 };
 
-use super::{Complete, Pages, experiments, glossary, inside::Inside, provenance, tables};
+use super::{
+    Complete, Pages, experiments, glossary,
+    inside::Inside,
+    numbers::{number, p, with_interval},
+    provenance,
+    rows::Row,
+    tables,
+};
 use crate::{
     Error, Figure, Theme,
     report::{Block, Finding, Report, ReportFigure, Section, Source},
@@ -65,71 +72,79 @@ fn section(report: &mut Report, a: &Known, b: &Known, names: (&str, &str)) {
     let mut blocks = vec![];
     match paired(&a.0, &b.0, names) {
         Ok(found) => {
-            findings(report, &found, names);
+            report.findings.extend(findings(&found, names, &what_is_compared(a, b, names)));
             blocks.push(Block::Table(tables::shown(&found.table, "")));
-            match settings(&found, names) {
-                Ok(Some(table)) => blocks.push(Block::Table(tables::shown(&table, ""))),
-                Ok(None) => blocks.push(Block::Notice("All settings are the same.".into())),
+            match settings_table(&found.settings, names) {
+                Ok(table) if table.rows().is_empty() => blocks.push(Block::Notice("All settings are the same.".into())),
+                Ok(table) => blocks.push(Block::Table(tables::shown(&table, ""))),
                 Err(error) => blocks.push(Block::Notice(error.to_string())),
             }
-            blocks.extend(found.unmatched.into_iter().map(Block::Notice));
+            if !found.unmatched.is_empty() {
+                blocks.push(Block::Notice(format!("Not compared: {}.", found.unmatched.join("; "))));
+            }
         }
         Err(error) => blocks.push(Block::Notice(error.to_string())),
     }
     blocks.extend(figures(a, b, names));
-    report.sections.push(Section {
-        id: a.0.name(),
-        title: if a.1.title.is_empty() { a.0.name() } else { a.1.title.clone() },
-        paragraphs: vec![],
-        blocks,
-    });
+    report.sections.push(Section { id: a.0.name(), title: what_is_compared(a, b, names), paragraphs: vec![], blocks });
 }
 
-/// A sentence for each row of the paired table that tells the two apart, and one for the other rows of a model and n.
-fn findings(report: &mut Report, found: &Paired, names: (&str, &str)) {
+/// The experiment of both, or that of each.
+fn what_is_compared(a: &Known, b: &Known, names: (&str, &str)) -> String {
+    let title = |known: &Known| if known.1.title.is_empty() { known.0.name() } else { known.1.title.clone() };
+    let (first, second) = (title(a), title(b));
+    if first == second { first } else { format!("{first} ({}) and {second} ({})", names.0, names.1) }
+}
+
+/// A sentence for each row of the paired table that tells the two apart, then one for the other rows of a model and n, and
+/// one for the rows whose scores are the same measurements.
+fn findings(found: &Paired, names: (&str, &str), from: &str) -> Vec<Finding> {
     const LEVEL: f64 = 0.05;
     let table = &found.table;
-    let mut alike: Vec<(String, Vec<String>)> = vec![];
-    let mut say = |text: String| {
-        report.findings.push(Finding { text, source: Source::Table(table.name().to_owned()) });
-    };
-    for row in 0..table.rows().len() {
-        let text = |key: &str| table.cell(row, key).map_or_else(String::new, |cell| cell.value.plain());
-        let Some(CellValue::Measured { value, .. }) = table.cell(row, "auc").map(|cell| &cell.value) else { continue };
-        let p = table.cell(row, "auc_p").and_then(|cell| cell.value.number()).unwrap_or(1.0);
-        let (place, method) = (format!("{}, n = {}", text("model"), text("n")), text("method"));
-        if p > LEVEL {
-            match alike.iter_mut().find(|(known, _)| *known == place) {
-                Some((_, methods)) => methods.push(method),
-                None => alike.push((place, vec![method])),
-            }
+    let (mut told, mut alike, mut same) = (vec![], Grouped::default(), Grouped::default());
+    for row in Row::all(table) {
+        let Some(CellValue::Measured { value, interval: Some(interval), .. }) = row.cell("auc") else { continue };
+        let (place, detector) = (format!("{}, n = {}", row.text("model"), row.text("n")), row.text("method"));
+        if row.text("shared") == ALL_SEEDS {
+            same.add(place, detector);
             continue;
         }
-        let verdict = if *value > 0.0 { "is ahead of" } else { "is behind" };
-        let p = if p < 0.001 { "< 0.001".to_owned() } else { format!("= {p:.3}") };
-        let signed = format!("{value:+.3}").replace('-', "\u{2212}");
-        say(format!("{place}, {method}: {} {verdict} {} by AUC ({signed}, p {p}).", names.0, names.1));
+        let chance = row.number("auc_p").unwrap_or(1.0);
+        if chance > LEVEL {
+            alike.add(place, detector);
+            continue;
+        }
+        let auc = |key: &str| row.number(key).map_or_else(String::new, number);
+        let (first, second) = (auc("auc_first"), auc("auc_second"));
+        let (ahead, behind) = if *value > 0.0 { names } else { (names.1, names.0) };
+        let (by, chance) = (with_interval(*value, *interval), p(chance));
+        told.push(format!(
+            "{place}, {detector}: AUC {first} in {}, {second} in {}; {ahead} is ahead of {behind} (difference {by}, {chance}).",
+            names.0, names.1
+        ));
     }
-    for (place, methods) in alike {
-        let (methods, (a, b)) = (methods.join(", "), names);
-        say(format!("{place}: by AUC, {a} and {b} cannot be told apart for {methods}."));
-    }
+    let (a, b) = names;
+    told.extend(alike.0.into_iter().map(|(place, detectors)| {
+        format!("{place}: by AUC, {a} and {b} cannot be told apart for {}.", detectors.join(", "))
+    }));
+    told.extend(same.0.into_iter().map(|(place, detectors)| {
+        format!("{place}: {a} and {b} share all measurements of {}: no difference is possible.", detectors.join(", "))
+    }));
+    let finding = |text| Finding { text, from: from.to_owned(), source: Source::Table(table.name().to_owned()) };
+    told.into_iter().map(finding).collect()
 }
 
-fn settings(found: &Paired, names: (&str, &str)) -> Result<Option<ResultTable>, ResultsError> {
-    if found.settings.is_empty() {
-        return Ok(None);
+/// Detectors by model and n, in the order of the table.
+#[derive(Default)]
+struct Grouped(Vec<(String, Vec<String>)>);
+
+impl Grouped {
+    fn add(&mut self, place: String, detector: String) {
+        match self.0.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, detectors)) => detectors.push(detector),
+            None => self.0.push((place, vec![detector])),
+        }
     }
-    let columns = vec![
-        Column::new("setting", "Setting", ColumnKind::Text),
-        Column::new("first", names.0, ColumnKind::Text),
-        Column::new("second", names.1, ColumnKind::Text),
-    ];
-    let mut table = ResultTable::new("settings", "Settings that differ", columns)?;
-    for setting in &found.settings {
-        table.push_row([&setting.what, &setting.first, &setting.second].map(Cell::text).to_vec())?;
-    }
-    Ok(Some(table))
 }
 
 /// The figures that both have, with the lines of both.

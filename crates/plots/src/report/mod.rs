@@ -53,6 +53,8 @@ pub struct Link {
 pub struct Finding {
     /// The sentence.
     pub text: String,
+    /// Which numbers it is about, a heading over the sentences of the same.
+    pub from: String,
     /// What it was read off; the sentence links to it.
     pub source: Source,
 }
@@ -62,8 +64,8 @@ pub struct Finding {
 pub enum Source {
     /// The [`ReportTable`] of this name.
     Table(String),
-    /// The list of all prompts.
-    Prompts,
+    /// The list of all prompts, those of this model.
+    Prompts(String),
 }
 
 /// Every prompt of an experiment with its scores.

@@ -1,0 +1,66 @@
+//! Numbers as people read them: one rule for each kind, for tables, sentences and pages alike.
+
+use crate::stats::Interval;
+
+/// Digits after the point of a p value.
+const P_DECIMALS: u8 = 3;
+/// Digits that an interval near zero gets beyond what its column has, at most.
+const MORE: u8 = 3;
+
+/// `value` with `decimals` digits after the point, without the sign of a negative zero.
+pub fn fixed(value: f64, decimals: u8) -> String {
+    let text = format!("{value:.*}", usize::from(decimals));
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
+        _ => text,
+    }
+}
+
+/// As [`fixed`], but a positive value below one of the last digit is said to be so: a small number is not nothing, and not
+/// the next larger one.
+pub fn bounded(value: f64, decimals: u8) -> String {
+    let least = 10_f64.powi(-i32::from(decimals));
+    if value > 0.0 && value < least { format!("< {}", fixed(least, decimals)) } else { fixed(value, decimals) }
+}
+
+/// A p value as a table shows it, e.g. `0.012` or `< 0.001`.
+pub fn p_value(p: f64) -> String {
+    bounded(p, P_DECIMALS)
+}
+
+/// Digits after the point for a number and its interval: `decimals`, and more where both ends would round to nearly nothing,
+/// so that the end farther from zero has two digits that count.
+pub fn decimals_of(interval: Interval, decimals: u8) -> u8 {
+    let size = interval.low.abs().max(interval.high.abs());
+    let two_digits = |digits: &u8| size * 10_f64.powi(i32::from(*digits)) >= 9.95;
+    if size == 0.0 { decimals } else { (decimals..decimals + MORE).find(two_digits).unwrap_or(decimals + MORE) }
+}
+
+/// A text of numbers with the minus sign in place of the hyphen, for pages; programs do not read it.
+pub fn with_minus(text: &str) -> String {
+    text.replace('-', "\u{2212}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_p_is_said_to_be_below_the_last_digit() {
+        // Of 2,000 resamples the smallest p is 2/2001.
+        let shown = [2.0 / 2001.0, 0.0002, 0.001, 0.0123, 1.0, 0.0].map(p_value);
+        assert_eq!(shown, ["< 0.001", "< 0.001", "0.001", "0.012", "1.000", "0.000"]);
+        assert_eq!(bounded(-0.0001, 2), "0.00");
+    }
+
+    #[test]
+    fn an_interval_near_zero_gets_digits_that_count() {
+        let digits = |low, high| decimals_of(Interval { low, high }, 3);
+        assert_eq!(digits(0.0002, 0.0041), 4);
+        assert_eq!(digits(-0.00004, 0.00002), 6);
+        assert_eq!(digits(1e-9, 2e-9), 6, "not without end");
+        assert_eq!(digits(0.0, 0.0), 3, "an exact zero is no small number");
+        assert_eq!(digits(-0.012, -0.0004), 3);
+        assert_eq!(digits(0.00995, 0.0), 3, "it rounds to 0.010");
+    }
+}
