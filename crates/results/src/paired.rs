@@ -18,7 +18,7 @@ use crate::{
 const FPR: f64 = 0.01;
 
 /// What the table says of a detector whose scores are the same on both sides.
-pub const ALL_SEEDS: &str = "all seeds";
+pub const ALL_SEEDS: &str = "all";
 
 /// Two runs side by side.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,8 +55,8 @@ pub fn paired(first: &Folder, second: &Folder, names: (&str, &str)) -> Result<Pa
         Column::new("tpr_p", "p", ColumnKind::Number),
         Column::new("auc_first", format!("AUC, {}", names.0), ColumnKind::Measured),
         Column::new("auc_second", format!("AUC, {}", names.1), ColumnKind::Measured),
-        Column::new("prompts", "Prompts of both", ColumnKind::Integer),
-        Column::new("shared", "Measurements of both", ColumnKind::Text),
+        Column::new("prompts", "Shared prompts", ColumnKind::Integer),
+        Column::new("shared", "Shared seeds", ColumnKind::Text),
     ];
     let has_points = a.len().max(b.len()) > 1 || a.iter().chain(&b).any(|(point, _)| !point.is_empty());
     if has_points {
@@ -158,25 +158,27 @@ impl Pairing<'_> {
     fn detectors(&mut self, point: &str, model: &str, a: &ModelPrompts, b: &ModelPrompts) -> Result<()> {
         let shared = Shared::of(a, b);
         let of_n = |of: &ModelPrompts, n: usize| of.detectors.iter().filter(|column| column.n == n).count();
+        let mut lone = Lone::default();
         for (at, column) in a.detectors.iter().enumerate() {
             let only_one = of_n(a, column.n) == 1 && of_n(b, column.n) == 1;
             let same = |other: &DetectorColumn| other.n == column.n && (only_one || other.name == column.name);
             let Some(other) = b.detectors.iter().position(same) else {
-                let first = self.names.0;
-                self.unmatched.push(format!("{model}: {}, n = {}: only in {first}", column.name, column.n));
+                lone.add(column);
                 continue;
             };
             let theirs = &b.detectors[other].name;
             let name = if *theirs == column.name { theirs.clone() } else { format!("{} / {theirs}", column.name) };
             self.pair((point, model, &name, column.n), (a, at), (b, other), &shared)?;
         }
+        self.unmatched.extend(lone.told(model, self.names.0));
+        let mut lone = Lone::default();
         for column in &b.detectors {
             let only_one = of_n(a, column.n) == 1 && of_n(b, column.n) == 1;
             if !only_one && !a.detectors.iter().any(|other| other.name == column.name && other.n == column.n) {
-                let second = self.names.1;
-                self.unmatched.push(format!("{model}: {}, n = {}: only in {second}", column.name, column.n));
+                lone.add(column);
             }
         }
+        self.unmatched.extend(lone.told(model, self.names.1));
         Ok(())
     }
 
@@ -231,6 +233,34 @@ impl Pairing<'_> {
     }
 }
 
+/// Detectors that one side alone has, with each n.
+#[derive(Default)]
+struct Lone<'a>(Vec<(&'a str, Vec<String>)>);
+
+impl<'a> Lone<'a> {
+    fn add(&mut self, column: &'a DetectorColumn) {
+        match self.0.iter_mut().find(|(known, _)| *known == column.name) {
+            Some((_, sizes)) => sizes.push(column.n.to_string()),
+            None => self.0.push((&column.name, vec![column.n.to_string()])),
+        }
+    }
+
+    /// A line for the detectors of the same n.
+    fn told(self, model: &str, side: &str) -> Vec<String> {
+        let mut lines: Vec<(Vec<String>, Vec<&str>)> = vec![];
+        for (name, sizes) in self.0 {
+            match lines.iter_mut().find(|(known, _)| *known == sizes) {
+                Some((_, names)) => names.push(name),
+                None => lines.push((sizes, vec![name])),
+            }
+        }
+        let line = |(sizes, names): (Vec<String>, Vec<&str>)| {
+            format!("{model}: {} (n = {}): only in {side}", names.join(", "), sizes.join(", "))
+        };
+        lines.into_iter().map(line).collect()
+    }
+}
+
 /// Which seeds have the same scores on both sides, in words.
 fn shared_seeds(first: &[ClassValues], second: &[ClassValues]) -> String {
     let same = |run: &&ClassValues| second.contains(run);
@@ -238,8 +268,7 @@ fn shared_seeds(first: &[ClassValues], second: &[ClassValues]) -> String {
     match seeds.as_slice() {
         [] => "none".into(),
         _ if seeds.len() == first.len() && seeds.len() == second.len() => ALL_SEEDS.into(),
-        [one] => format!("seed {one}"),
-        several => format!("seeds {}", several.join(", ")),
+        several => several.join(", "),
     }
 }
 
@@ -291,5 +320,32 @@ pub fn pair_of<'k>(
         [pair] => Some(*pair),
         [] if first.len() == 1 && second.len() == 1 => Some((&first.values().next()?.0, &second.values().next()?.0)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(seed: u64, scores: [f64; 2]) -> ClassValues {
+        ClassValues { seed, memorized: vec![scores[0]], non_memorized: vec![scores[1]] }
+    }
+
+    #[test]
+    fn seeds_of_equal_scores_are_told() {
+        let of = |seeds: &[u64]| seeds.iter().map(|seed| run(*seed, [*seed as f64, 0.5])).collect::<Vec<_>>();
+        assert_eq!(shared_seeds(&of(&[42, 51]), &of(&[42, 51])), ALL_SEEDS);
+        assert_eq!(shared_seeds(&of(&[42]), &of(&[42, 51])), "42");
+        assert_eq!(shared_seeds(&of(&[42, 51, 53]), &of(&[53, 42])), "42, 53");
+        assert_eq!(shared_seeds(&[run(42, [0.1, 0.2])], &[run(42, [0.1, 0.3])]), "none");
+    }
+
+    #[test]
+    fn detectors_of_one_side_are_told_once() {
+        let columns = [("A", 1), ("B", 1), ("A", 4), ("B", 4), ("C", 4)];
+        let columns = columns.map(|(name, n)| DetectorColumn { name: name.into(), n, seeds: vec![] });
+        let mut lone = Lone::default();
+        columns.iter().for_each(|column| lone.add(column));
+        assert_eq!(lone.told("m", "before"), ["m: A, B (n = 1, 4): only in before", "m: C (n = 4): only in before"]);
     }
 }

@@ -29,11 +29,17 @@ pub fn p_value(p: f64) -> String {
 }
 
 /// Digits after the point for a number and its interval: `decimals`, and more where both ends would round to nearly nothing,
-/// so that the end farther from zero has two digits that count.
+/// so that the end farther from zero has two digits that count and the other one that says on which side of zero it is.
 pub fn decimals_of(interval: Interval, decimals: u8) -> u8 {
-    let size = interval.low.abs().max(interval.high.abs());
-    let two_digits = |digits: &u8| size * 10_f64.powi(i32::from(*digits)) >= 9.95;
-    if size == 0.0 { decimals } else { (decimals..decimals + MORE).find(two_digits).unwrap_or(decimals + MORE) }
+    let ends = [interval.low.abs(), interval.high.abs()];
+    let size = ends[0].max(ends[1]);
+    let shows = |value: f64, digits: u8, least: f64| value * 10_f64.powi(i32::from(digits)) >= least;
+    if size == 0.0 || shows(size, decimals, 9.95) {
+        return decimals;
+    }
+    let is_enough =
+        |digits: &u8| shows(size, *digits, 9.95) && ends.iter().all(|end| *end == 0.0 || shows(*end, *digits, 0.5));
+    (decimals..decimals + MORE).find(is_enough).unwrap_or(decimals + MORE)
 }
 
 /// A text of numbers with the minus sign in place of the hyphen, for pages; programs do not read it.
@@ -57,6 +63,7 @@ mod tests {
     fn an_interval_near_zero_gets_digits_that_count() {
         let digits = |low, high| decimals_of(Interval { low, high }, 3);
         assert_eq!(digits(0.0002, 0.0041), 4);
+        assert_eq!(digits(0.00004, 0.0043), 5, "the lower end is above 0");
         assert_eq!(digits(-0.00004, 0.00002), 6);
         assert_eq!(digits(1e-9, 2e-9), 6, "not without end");
         assert_eq!(digits(0.0, 0.0), 3, "an exact zero is no small number");

@@ -151,9 +151,11 @@ fn percentiles(model: &ModelPrompts, detector: usize) -> Vec<f64> {
     scores.iter().map(|score| lower(score) as f64 / others).collect()
 }
 
-/// For every difference at the smallest n: whether it stands as the paper has it.
+/// For every difference at the smallest n: whether it stands as the paper has it. Where the paper has numbers, those that it
+/// has none for are left to the ranks.
 fn compared(detection: &ResultTable, differences: &ResultTable, from: &str) -> Vec<Finding> {
     let Some(n) = least_n(differences) else { return vec![] };
+    let has_paper = Row::all(detection).any(|row| row.number("paper_auc").is_some());
     let mut findings = vec![];
     for row in Row::all(differences).filter(|row| row.number("n") == Some(n)) {
         let difference = row.text("difference");
@@ -174,6 +176,9 @@ fn compared(detection: &ResultTable, differences: &ResultTable, from: &str) -> V
             "is behind"
         };
         let published = paper(first).zip(paper(second)).map(|(a, b)| a - b);
+        if has_paper && published.is_none() {
+            continue;
+        }
         let against = match published {
             None => String::new(),
             Some(published) => {

@@ -31,7 +31,7 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// Terms and what they mean.
     pub glossary: Vec<(String, String)>,
-    /// Where the numbers come from: key and value, in the order to show.
+    /// Where the numbers come from: key and value, in the order to show. A value may have several lines.
     pub provenance: Vec<(String, String)>,
     /// Other pages about the results.
     pub links: Vec<Link>,

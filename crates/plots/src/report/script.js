@@ -67,11 +67,13 @@
     }
   }
 
-  // A table that is wider than its frame is set closer.
+  // A table that is wider than its frame is set closer, and closer still.
   function fit() {
     for (const frame of document.querySelectorAll(".table .scroll")) {
-      frame.classList.remove("tight");
-      if (frame.clientWidth > 0 && frame.scrollWidth > frame.clientWidth) frame.classList.add("tight");
+      frame.classList.remove("tight", "tighter");
+      for (const closer of ["tight", "tighter"]) {
+        if (frame.clientWidth > 0 && frame.scrollWidth > frame.clientWidth) frame.classList.add(closer);
+      }
     }
   }
   addEventListener("toggle", fit, { capture: true });
