@@ -113,7 +113,7 @@ def view(browser: Browser, url: str, width: int, scheme: str, scripts: bool, pic
     if scripts:
         faults += sideways(page) + images(page) + sorting(page)
         page.evaluate(OPEN_ALL)
-        faults += sideways(page) + hidden(page) + trapped(page) + intervals(page) + linked(page) + prompts(page)
+        faults += sideways(page) + hidden(page) + trapped(page) + intervals(page) + prompts(page) + linked(page)
         page.screenshot(path=picture.with_stem(f"{picture.stem}-open"), full_page=True)
         if axe is not None:
             faults += accessibility(page, axe)
