@@ -65,8 +65,7 @@ fn ranks(table: &ResultTable, from: &str) -> Vec<Finding> {
             let named = |row: &&Row| format!("{} ({})", row.text("method"), number(auc(row)));
             rows.iter().map(named).collect::<Vec<_>>().join(", ")
         };
-        let first = |row: &&Row| row.text("auc_ranks").split(' ').next() == Some("1");
-        let (top, behind): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| first(row));
+        let (top, behind): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| is_top(row));
         let top_text = match top.as_slice() {
             [] => continue,
             [one] => format!("{} has the highest AUC, certainly ahead of all others", names(&[one])),
@@ -101,7 +100,15 @@ fn lead(rows: &[Row]) -> String {
     let Some(CellValue::Measured { value, interval: Some(interval), .. }) = first.cell("auc_lead") else {
         return String::new();
     };
-    format!("; {} leads {} by {}", first.text("method"), second.text("method"), with_interval(*value, *interval))
+    let by = with_interval(*value, *interval);
+    // Ranks are corrected for the number of pairs; the interval is not.
+    let alone = if interval.low > 0.0 && is_top(second) { " when these two alone are compared" } else { "" };
+    format!("; {} leads {} by {by}{alone}", first.text("method"), second.text("method"))
+}
+
+/// Whether a detector may have the first place.
+fn is_top(row: &Row) -> bool {
+    row.text("auc_ranks").split(' ').next() == Some("1")
 }
 
 /// The prompts that two detectors rank most differently, at the smallest n.
@@ -238,20 +245,26 @@ mod tests {
             ("auc_lead", ColumnKind::Measured),
         ];
         let columns = columns.map(|(key, kind)| Column::new(key, key, kind)).to_vec();
-        let mut table = ResultTable::new("x-ranks", "Ranks", columns).unwrap();
+        let mut table = ResultTable::new("x-ranks", "Ranks", columns.clone()).unwrap();
+        let last = || Cell::missing("there is no next one");
         let row = |name: &str, auc: f64, ranks: &str, lead: Cell| {
             let (auc, apart) = (measured(auc, 0.0, 1.0), Cell::text("1 of 2"));
             vec![Cell::text("m"), Cell::integer(1), Cell::text(name), auc, Cell::text(ranks), apart, lead]
         };
         table.push_row(row("A", 0.81, "1 to 2", measured(0.002, -0.001, 0.005))).unwrap();
         table.push_row(row("B", 0.808, "1 to 2", measured(0.2, 0.1, 0.3))).unwrap();
-        table.push_row(row("C", 0.608, "3", Cell::missing("there is no next one"))).unwrap();
+        table.push_row(row("C", 0.608, "3", last())).unwrap();
         let findings = of(&[table], None);
         assert_eq!(findings.len(), 1);
         let expected = "m, n = 1: by AUC, A (0.810), B (0.808) cannot be told apart at the top; A leads B by 0.0020 \
                         [\u{2212}0.0010, +0.0050]; certainly behind the best: C (0.608).";
         assert_eq!(findings[0].text, expected);
         assert_eq!(findings[0].from, "Ranks (x-ranks)");
+        let both = [row("A", 0.81, "1 to 2", measured(0.002, 0.001, 0.003)), row("B", 0.808, "1 to 2", last())];
+        let mut table = ResultTable::new("x-ranks", "Ranks", columns).unwrap();
+        both.into_iter().for_each(|row| table.push_row(row).unwrap());
+        let text = &of(&[table], None)[0].text;
+        assert!(text.ends_with("[+0.0010, +0.0030] when these two alone are compared."), "{text}");
     }
 
     #[test]
