@@ -11,21 +11,30 @@ const MORE: u8 = 3;
 pub fn fixed(value: f64, decimals: u8) -> String {
     let text = format!("{value:.*}", usize::from(decimals));
     match text.strip_prefix('-') {
-        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_owned(),
+        Some(rest) if is_zero(rest) => rest.to_owned(),
         _ => text,
     }
 }
 
-/// As [`fixed`], but a positive value below one of the last digit is said to be so: a small number is not nothing, and not
-/// the next larger one.
+/// As [`fixed`], but a positive value that would round to zero is said to be below the last digit: a small number is not
+/// nothing.
 pub fn bounded(value: f64, decimals: u8) -> String {
-    let least = 10_f64.powi(-i32::from(decimals));
-    if value > 0.0 && value < least { format!("< {}", fixed(least, decimals)) } else { fixed(value, decimals) }
+    let text = fixed(value, decimals);
+    if value > 0.0 && is_zero(&text) { below(decimals) } else { text }
 }
 
-/// A p value as a table shows it, e.g. `0.012` or `< 0.001`.
+/// A p value, e.g. `0.012`; one below the last digit is `< 0.001`, never the next larger number.
 pub fn p_value(p: f64) -> String {
-    bounded(p, P_DECIMALS)
+    let text = fixed(p, P_DECIMALS);
+    if p > 0.0 && p < 10_f64.powi(-i32::from(P_DECIMALS)) { below(P_DECIMALS) } else { text }
+}
+
+fn below(decimals: u8) -> String {
+    format!("< {}", fixed(10_f64.powi(-i32::from(decimals)), decimals))
+}
+
+fn is_zero(number: &str) -> bool {
+    number.chars().all(|c| matches!(c, '0' | '.'))
 }
 
 /// Digits after the point for a number and its interval: `decimals`, and more where both ends would round to nearly nothing,
@@ -56,7 +65,7 @@ mod tests {
         // Of 2,000 resamples the smallest p is 2/2001.
         let shown = [2.0 / 2001.0, 0.0002, 0.001, 0.0123, 1.0, 0.0].map(p_value);
         assert_eq!(shown, ["< 0.001", "< 0.001", "0.001", "0.012", "1.000", "0.000"]);
-        assert_eq!(bounded(-0.0001, 2), "0.00");
+        assert_eq!([0.0001, 0.0, -0.0001, 0.006].map(|value| bounded(value, 2)), ["< 0.01", "0.00", "0.00", "0.01"]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::stats::Interval;
-use crate::table::{CellValue, ColumnKind, Emphasis, Origin, ResultTable};
-use crate::written::{bounded, decimals_of, fixed};
+use crate::table::{CellValue, Column, ColumnKind, Emphasis, Origin, ResultTable};
+use crate::written::{bounded, decimals_of, fixed, p_value};
 
 /// Said once under a table that shows quoted numbers.
 const QUOTED: &str = "quoted by the paper from Jeon et al. (2025)";
@@ -65,7 +65,7 @@ impl<'a> Layout<'a> {
         let mut rows = Vec::with_capacity(table.rows().len());
         for cells in table.rows() {
             let mut row = Vec::with_capacity(cells.len());
-            for cell in cells {
+            for (column, cell) in table.columns().iter().zip(cells) {
                 let mut marks: Vec<Mark> = cell.notes.iter().map(|note| Mark::Note(note.index() + 1)).collect();
                 match &cell.value {
                     CellValue::Missing { reason } => {
@@ -83,7 +83,7 @@ impl<'a> Layout<'a> {
                     }
                     _ => {}
                 }
-                row.push(Entry { shown: show(&cell.value), marks, emphasis: cell.emphasis });
+                row.push(Entry { shown: show(column, &cell.value), marks, emphasis: cell.emphasis });
             }
             rows.push(row);
         }
@@ -159,7 +159,7 @@ impl Shown {
     }
 }
 
-fn show(value: &CellValue) -> Shown {
+fn show(column: &Column, value: &CellValue) -> Shown {
     let number = |value: f64, std: Option<f64>, interval: Option<Interval>, decimals: u8| {
         let decimals = interval.map_or(decimals, |range| decimals_of(range, decimals));
         Shown::Number {
@@ -172,7 +172,8 @@ fn show(value: &CellValue) -> Shown {
         CellValue::Text { ref text } => Shown::Text(one_line(text)),
         CellValue::Integer { value } => Shown::Number { value: value.to_string(), std: None, interval: None },
         CellValue::Number { value, decimals } => {
-            Shown::Number { value: bounded(value, decimals), std: None, interval: None }
+            let value = if column.holds_p() { p_value(value) } else { bounded(value, decimals) };
+            Shown::Number { value, std: None, interval: None }
         }
         CellValue::Measured { value, std, interval, decimals } => number(value, std, interval, decimals),
         CellValue::Paper { value, std, decimals, .. } => number(value, std, None, decimals),
