@@ -113,7 +113,7 @@ def view(browser: Browser, url: str, width: int, scheme: str, scripts: bool, pic
     if scripts:
         faults += sideways(page) + images(page) + sorting(page)
         page.evaluate(OPEN_ALL)
-        faults += sideways(page) + hidden(page) + prompts(page)
+        faults += sideways(page) + hidden(page) + trapped(page) + intervals(page) + prompts(page) + linked(page)
         page.screenshot(path=picture.with_stem(f"{picture.stem}-open"), full_page=True)
         if axe is not None:
             faults += accessibility(page, axe)
@@ -161,6 +161,45 @@ def hidden(page: Page) -> list[str]:
     )
 
 
+def trapped(page: Page) -> list[str]:
+    """Frames in which the wheel moves something else than the page."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("main .scroll")]
+            .filter(frame => frame.scrollHeight > frame.clientHeight + 1 && getComputedStyle(frame).overflowY !== "hidden")
+            .map(frame => `the wheel is caught by: ${frame.getAttribute("aria-label")}`)"""
+    )
+
+
+def intervals(page: Page) -> list[str]:
+    """What is out of sight while tables show spreads and intervals."""
+    box = page.locator("#show-spread")
+    if box.count() == 0:
+        return []
+    box.check()
+    faults = [f"with intervals: {fault}" for fault in sideways(page) + hidden(page)]
+    box.uncheck()
+    return faults
+
+
+def linked(page: Page) -> list[str]:
+    """A finding about a model's prompts leads to the prompts of this model, and what a prompt says when it is opened."""
+    faults = []
+    for link in page.locator("a[data-model]").all():
+        link.click()
+        wanted = link.get_attribute("data-model")
+        shown = page.evaluate("() => document.querySelector('.browse select').selectedOptions[0].textContent")
+        if shown != wanted:
+            faults.append(f"prompts: a link to those of {wanted} shows those of {shown}")
+        page.locator(".browsed .open").first.click()
+        inside = page.locator(".browsed .inside").first
+        if " % of the model" not in (inside.text_content() or ""):
+            faults.append("prompts: an opened prompt has no ranks")
+        if inside.locator("img").count() == 0 and "no picture" not in (inside.text_content() or ""):
+            faults.append("prompts: an opened prompt says nothing about pictures")
+        page.locator(".browsed .open").first.click()
+    return faults
+
+
 def prompts(page: Page) -> list[str]:
     """The list of prompts: sorted by disagreement, searched, opened."""
     if page.locator("#browser").count() == 0:
@@ -168,7 +207,7 @@ def prompts(page: Page) -> list[str]:
     page.wait_for_selector(".browsed tbody tr")
     faults = []
     page.locator(".browsed thead button", has_text="Disagreement").click()
-    shown = page.eval_on_selector_all(".browsed tbody tr", "rows => rows.map(r => Number(r.lastElementChild.textContent))")
+    shown = page.evaluate(DISAGREEMENTS)
     if shown != sorted(shown, reverse=True):
         faults.append("prompts: not sorted by disagreement")
     first = page.locator(".browsed .open").first
@@ -230,6 +269,13 @@ def sorting(page: Page) -> list[str]:
             faults.append("sorting: Enter does nothing")
     return faults
 
+
+# What the list of prompts shows in the column of disagreement.
+DISAGREEMENTS = """() => {
+    const headers = [...document.querySelectorAll(".browsed thead th")].map(header => header.textContent);
+    const at = headers.indexOf("Disagreement");
+    return [...document.querySelectorAll(".browsed tbody tr")].map(row => Number(row.cells[at].textContent));
+}"""
 
 OPEN_ALL = "document.querySelectorAll('details').forEach(e => e.open = true)"
 

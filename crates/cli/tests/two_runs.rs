@@ -44,6 +44,8 @@ fn variants_are_paired_over_the_same_prompts() {
     assert_eq!(rows.len(), 4, "two detectors, two numbers of generations");
     let wen = rows.iter().find(|row| row["method"] == "Wen norm").unwrap();
     assert_eq!((&wen["auc"], &wen["prompts"]), (&0.0.into(), &9.into()), "the norm has no normalization");
+    let other = rows.iter().find(|row| row["method"] == "Anisotropy M").unwrap();
+    assert_eq!((&wen["shared"], &other["shared"]), (&"all".into(), &"none".into()));
     let settings = report["settings"].to_string();
     assert!(settings.contains("protocol.normalization") && !settings.contains("noise.seeds"), "{settings}");
     let same = json(&compare(&a, &a, &["--paired", "--json"]));
@@ -62,7 +64,7 @@ fn variants_are_paired_over_the_same_prompts() {
     let page = folder.path().join("both.html");
     memscope().arg("report").arg(&a).arg(&b).arg("--out").arg(&page).assert().success();
     let html = fs::read_to_string(&page).unwrap();
-    for words in ["Settings that differ", "protocol.normalization", "cannot be told apart"] {
+    for words in ["Settings that differ", "protocol.normalization", "a and b share all measurements of Wen norm"] {
         assert!(html.contains(words), "{words}");
     }
     // One entry a detector with the AUC of both runs.

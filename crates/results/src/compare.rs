@@ -7,7 +7,9 @@ use std::{
 
 use serde::Serialize;
 
+pub use crate::differing::Difference;
 use crate::{
+    differing::differing_settings,
     error::{Error, Result},
     files,
     folder::{Folder, Results},
@@ -26,17 +28,9 @@ pub struct Comparison {
     pub cells: Vec<Difference>,
     /// Experiments, tables and rows that only one side has.
     pub unmatched: Vec<String>,
-}
-
-/// Something that is not the same on both sides.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Difference {
-    /// What: a setting's path, or table, row and column.
-    pub what: String,
-    /// On the first side.
-    pub first: String,
-    /// On the second side.
-    pub second: String,
+    /// What the two are called: their folders.
+    #[serde(skip)]
+    names: [String; 2],
 }
 
 impl Comparison {
@@ -52,8 +46,8 @@ impl Comparison {
     pub fn table(&self, tolerance: f64) -> Result<ResultTable> {
         let columns = vec![
             Column::new("what", "What differs", ColumnKind::Text),
-            Column::new("first", "First", ColumnKind::Text),
-            Column::new("second", "Second", ColumnKind::Text),
+            Column::new("first", &self.names[0], ColumnKind::Text),
+            Column::new("second", &self.names[1], ColumnKind::Text),
         ];
         let mut table = ResultTable::new("comparison", "Differences between two results folders", columns)?;
         for difference in self.settings.iter().chain(&self.cells) {
@@ -76,7 +70,8 @@ impl Comparison {
 /// Where a folder holds no experiment, where the two have none in common ([`Error::NothingInCommon`]), and where a
 /// manifest or table cannot be read.
 pub fn compare(first: &Path, second: &Path, tolerance: f64) -> Result<Comparison> {
-    let mut comparison = Comparison::default();
+    let names = [first, second].map(|folder| folder.display().to_string());
+    let mut comparison = Comparison { names, ..Comparison::default() };
     let (a, b) = (experiments(first)?, experiments(second)?);
     if !a.keys().any(|name| b.contains_key(name)) {
         return Err(Error::NothingInCommon {
@@ -145,28 +140,14 @@ impl Side {
     }
 }
 
-/// What determined the numbers and is not the same in two manifests, by path.
-pub fn differing_settings(first: &Manifest, second: &Manifest) -> Vec<Difference> {
-    let (mut a, mut b) = (first.determinants(), second.determinants());
-    // Manifests of format 0 hold no experiment.
-    if !first.settings.is_empty() && !second.settings.is_empty() {
-        a.extend(first.settings.clone());
-        b.extend(second.settings.clone());
-    }
-    let value = |side: &BTreeMap<String, String>, key: &str| side.get(key).cloned().unwrap_or_else(|| "absent".into());
-    let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let all =
-        keys.into_iter().map(|key| Difference { what: key.clone(), first: value(&a, key), second: value(&b, key) });
-    all.filter(|difference| difference.first != difference.second).collect()
-}
-
 impl Comparison {
     fn only_one(&mut self, what: &str, side: Side) {
-        let side = match side {
-            Side::First => "first",
-            Side::Second => "second",
+        let [first, second] = &self.names;
+        let name = match side {
+            Side::First => first,
+            Side::Second => second,
         };
-        self.unmatched.push(format!("{what}: only on the {side} side"));
+        self.unmatched.push(format!("{what}: only in {name}"));
     }
 
     fn experiment(&mut self, name: &str, first: &Known, second: &Known, tolerance: f64) -> Result<()> {

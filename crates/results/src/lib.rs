@@ -8,6 +8,8 @@
 pub mod audit;
 pub mod compare;
 pub mod cost;
+mod determinants;
+mod differing;
 mod error;
 pub mod export;
 mod export_error;
@@ -27,6 +29,7 @@ pub mod stats;
 pub mod table;
 pub mod timing;
 pub mod warning;
+pub mod written;
 
 pub use compare::{Comparison, compare};
 pub use cost::{MeasureCost, RunCost};

@@ -8,7 +8,7 @@ use crate::{
     cost::RunCost,
     error::{Error, Result},
     files,
-    settings::{Settings, settings_of},
+    settings::Settings,
     warning::Warning,
 };
 
@@ -102,56 +102,6 @@ impl Manifest {
             Some(hash) if *hash == files::sha256(bytes) => Integrity::Intact,
             Some(_) => Integrity::Changed,
         }
-    }
-
-    /// What determined the numbers, by path: models, detectors, noise and device; in format 1 every field of the
-    /// experiment, too. Costs, times, commits, commands and warnings determine nothing.
-    pub fn determinants(&self) -> BTreeMap<String, String> {
-        /// The part of a model's record that determines numbers.
-        #[derive(Serialize)]
-        struct Model<'a> {
-            source: &'a str,
-            fingerprint: &'a str,
-            weights: Weights,
-            parameterization: &'a str,
-            latent_shape: (usize, usize, usize),
-            detectors: &'a [DetectorRecord],
-            prompts: PromptCounts,
-        }
-        #[derive(Serialize)]
-        struct Determinants<'a> {
-            version: &'a str,
-            device: &'a str,
-            dtype: &'a str,
-            generator: &'a str,
-            seeds: &'a [u64],
-            generations: usize,
-            models: Vec<Model<'a>>,
-        }
-        fn model(record: &ModelRecord) -> Model<'_> {
-            let ModelRecord {
-                source, fingerprint, weights, parameterization, latent_shape, detectors, prompts, ..
-            } = record;
-            Model {
-                source,
-                fingerprint,
-                weights: *weights,
-                parameterization,
-                latent_shape: *latent_shape,
-                detectors,
-                prompts: *prompts,
-            }
-        }
-        let all = Determinants {
-            version: &self.version,
-            device: &self.device,
-            dtype: &self.dtype,
-            generator: &self.generator,
-            seeds: &self.seeds,
-            generations: self.generations,
-            models: self.models.iter().map(model).collect(),
-        };
-        settings_of(&all)
     }
 }
 

@@ -15,6 +15,11 @@ pub fn settings_of(value: &impl Serialize) -> Settings {
     settings
 }
 
+/// Whether a field is words about the experiment, which determine no number.
+pub(crate) fn is_word(key: &str) -> bool {
+    ["title", "about"].contains(&key)
+}
+
 fn collect(path: String, value: &Value, settings: &mut Settings) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {

@@ -1,11 +1,10 @@
 use memscope_results::{
-    Comparison, Folder, Manifest, ResultTable,
+    Comparison, Folder, Manifest,
     compare::{self, Difference, TABLE_LIMIT, experiments},
     export::FlatTable,
     files,
     manifest::Integrity,
-    paired::{Paired, pair_of, paired},
-    table::{Cell, Column, ColumnKind},
+    paired::{Paired, pair_of, paired, settings_table},
 };
 use serde::Serialize;
 
@@ -35,7 +34,7 @@ pub(crate) fn run(args: &Compare) -> anyhow::Result<()> {
     match pair_of(&first, &second) {
         Some((a, b)) if args.paired || nothing_common => {
             let names = (args.first.display().to_string(), args.second.display().to_string());
-            show_paired(paired(a, b, (&names.0, &names.1))?, args.json)
+            show_paired(paired(a, b, (&names.0, &names.1))?, (&names.0, &names.1), args.json)
         }
         None if args.paired => {
             let message = "--paired compares two experiments: give the folder of one on either side";
@@ -63,17 +62,12 @@ fn warn_of_changes<'a>(experiments: impl Iterator<Item = &'a (Folder, Manifest)>
 }
 
 /// The differences of two runs on the same prompts.
-fn show_paired(found: Paired, json: bool) -> anyhow::Result<()> {
+fn show_paired(found: Paired, names: (&str, &str), json: bool) -> anyhow::Result<()> {
     let Paired { settings, table, unmatched } = found;
     if json {
         return print_json(&PairedReport { settings, paired: FlatTable::new(&table), unmatched });
     }
-    let columns = ["Setting", "First", "Second"].map(|name| Column::new(name.to_lowercase(), name, ColumnKind::Text));
-    let mut differing = ResultTable::new("settings", "Settings that differ", columns.to_vec())?;
-    for setting in &settings {
-        differing.push_row([&setting.what, &setting.first, &setting.second].map(Cell::text).to_vec())?;
-    }
-    print_table(&differing)?;
+    print_table(&settings_table(&settings, names)?)?;
     unmatched.iter().for_each(|text| note(text));
     print_table(&table)
 }

@@ -6,7 +6,7 @@ use memscope_results::{
 };
 
 use super::{
-    rows::{Row, has, least_n, models},
+    rows::{Row, beside, first_detection, least_n, models},
     tables::shown,
 };
 use crate::report::{Block, Section};
@@ -36,16 +36,11 @@ struct Experiment<'a> {
 }
 
 impl<'a> Experiment<'a> {
-    /// The first experiment with ranks, or else the first with detection.
+    /// The one that [`first_detection`] chooses.
     fn first(tables: &'a [ResultTable]) -> Option<Self> {
-        let detection =
-            || tables.iter().filter(|table| has(table, &["model", "n", "method", "auc", "tpr", "paper_auc"]));
-        let beside = |table: &ResultTable, suffix: &str| {
-            let name = format!("{}-{suffix}", table.name());
-            tables.iter().find(|other| other.name() == name)
-        };
-        let chosen = detection().find(|table| beside(table, "ranks").is_some()).or_else(|| detection().next())?;
-        Some(Self { detection: chosen, ranks: beside(chosen, "ranks"), timing: beside(chosen, "timing") })
+        let detection = first_detection(tables)?;
+        let beside = |suffix| beside(tables, detection, suffix);
+        Some(Self { detection, ranks: beside("ranks"), timing: beside("timing") })
     }
 
     fn table(&self, of: Of) -> Option<&'a ResultTable> {

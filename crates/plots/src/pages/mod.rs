@@ -10,6 +10,7 @@ mod gallery;
 mod glossary;
 mod headline;
 mod inside;
+mod numbers;
 mod overlay;
 mod prompts;
 mod provenance;

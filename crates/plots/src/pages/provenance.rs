@@ -6,6 +6,16 @@ use crate::report::{Generator, Report};
 
 /// The program and each model once.
 pub(super) fn add(report: &mut Report, manifest: &Manifest) {
+    add_named(report, manifest, &manifest.experiment);
+}
+
+/// The same of one of two runs; `side`: what it is called.
+pub(super) fn add_side(report: &mut Report, manifest: &Manifest, side: &str) {
+    let name = if manifest.experiment == side { side.to_owned() } else { format!("{} ({side})", manifest.experiment) };
+    add_named(report, manifest, &name);
+}
+
+fn add_named(report: &mut Report, manifest: &Manifest, name: &str) {
     report.generated_by = Generator {
         version: manifest.version.clone(),
         commit: Some(manifest.commit.clone()).filter(|commit| !commit.is_empty() && commit != "unknown"),
@@ -32,11 +42,9 @@ pub(super) fn add(report: &mut Report, manifest: &Manifest) {
     }
     let seeds: Vec<String> = manifest.seeds.iter().map(ToString::to_string).collect();
     let noise = format!("noise as of {}, seeds {}", manifest.generator, seeds.join(", "));
-    let name = &manifest.experiment;
-    match manifest.command.is_empty() {
-        true => add(name.clone(), noise),
-        false => add(name.clone(), format!("{}; {noise}; {}", manifest.command, manifest.finished)),
-    }
+    let parts = [&manifest.command, &noise, &manifest.finished];
+    let lines: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    add(name.to_owned(), lines.join("\n"));
 }
 
 /// When and on what the results were made.

@@ -47,3 +47,16 @@ pub(super) fn models(table: &ResultTable) -> Vec<String> {
     models.dedup();
     models
 }
+
+/// Of the tables of detection with the paper's numbers, that of the first experiment with ranks, or else the first: what a
+/// reader is told at the top is from this experiment.
+pub(super) fn first_detection(tables: &[ResultTable]) -> Option<&ResultTable> {
+    let detection = || tables.iter().filter(|table| has(table, &["model", "n", "method", "auc", "tpr", "paper_auc"]));
+    detection().find(|table| beside(tables, table, "ranks").is_some()).or_else(|| detection().next())
+}
+
+/// The table of the same experiment with this ending of its name.
+pub(super) fn beside<'a>(tables: &'a [ResultTable], table: &ResultTable, suffix: &str) -> Option<&'a ResultTable> {
+    let name = format!("{}-{suffix}", table.name());
+    tables.iter().find(|other| other.name() == name)
+}

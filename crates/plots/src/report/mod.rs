@@ -31,7 +31,7 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// Terms and what they mean.
     pub glossary: Vec<(String, String)>,
-    /// Where the numbers come from: key and value, in the order to show.
+    /// Where the numbers come from: key and value, in the order to show. A value may have several lines.
     pub provenance: Vec<(String, String)>,
     /// Other pages about the results.
     pub links: Vec<Link>,
@@ -53,6 +53,8 @@ pub struct Link {
 pub struct Finding {
     /// The sentence.
     pub text: String,
+    /// Which numbers it is about, a heading over the sentences of the same.
+    pub from: String,
     /// What it was read off; the sentence links to it.
     pub source: Source,
 }
@@ -62,8 +64,8 @@ pub struct Finding {
 pub enum Source {
     /// The [`ReportTable`] of this name.
     Table(String),
-    /// The list of all prompts.
-    Prompts,
+    /// The list of all prompts, those of this model.
+    Prompts(String),
 }
 
 /// Every prompt of an experiment with its scores.

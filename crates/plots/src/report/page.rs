@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::view::{BlockView, FindingView, Ids, SectionView};
+use super::view::{BlockView, FindingsView, Ids, SectionView};
 use super::{Report, ReportError};
 
 const STYLE: &str = include_str!("style.css");
@@ -18,7 +18,7 @@ const RESERVED: [&str; 9] =
 #[template(path = "report/page.html", whitespace = "minimize")]
 struct Page<'a> {
     report: &'a Report,
-    findings: Vec<FindingView<'a>>,
+    findings: Vec<FindingsView<'a>>,
     sections: Vec<SectionView<'a>>,
     /// The prompts as JSON that cannot end a script element.
     prompts: Option<String>,
@@ -32,7 +32,7 @@ pub(super) fn render(report: &Report) -> Result<String, ReportError> {
     let mut ids = Ids::reserve(&RESERVED);
     let sections: Vec<SectionView> =
         report.sections.iter().map(|section| SectionView::new(section, &mut ids)).collect::<Result<_, _>>()?;
-    let findings = report.findings.iter().map(|finding| FindingView::new(finding, &sections)).collect();
+    let findings = FindingsView::groups(&report.findings, &sections);
     let prompts = report.prompts.as_ref().map(|browser| Ok(escaped(&serde_json::to_string(&browser.models)?)));
     let prompts = prompts.transpose().map_err(ReportError::Prompts)?;
     let script_hash = STANDARD.encode(Sha256::digest(SCRIPT));

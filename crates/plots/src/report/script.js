@@ -25,6 +25,19 @@
       entries = entries.sort((a, b) => (a.missing || b.missing ? compare(a, b) : sign * compare(a, b)));
     }
     table.tBodies[0].append(...entries.map((item) => item.row));
+    shorten(table);
+  }
+
+  // A long table shows its first rows until all are asked for.
+  const ROWS = 40;
+  const whole = new Set();
+  function shorten(table) {
+    [...table.tBodies[0].rows].forEach((row, at) => { row.hidden = at >= ROWS && !whole.has(table); });
+  }
+  function lengthen(table) {
+    whole.add(table);
+    shorten(table);
+    table.closest(".table").querySelector(".more")?.remove();
   }
 
   // On narrow screens a row is a card of labelled cells.
@@ -38,6 +51,12 @@
     label(table);
     const rows = [...table.tBodies[0].rows];
     if (rows.length < 2) continue;
+    shorten(table);
+    if (rows.length > ROWS) {
+      const all = element("button", { type: "button", className: "more", textContent: `Show all ${rows.length} rows` });
+      all.addEventListener("click", () => lengthen(table));
+      table.closest(".scroll").after(all);
+    }
     for (const header of table.tHead.rows[0].cells) {
       const button = document.createElement("button");
       button.type = "button";
@@ -48,11 +67,13 @@
     }
   }
 
-  // A table that is wider than its frame is set closer.
+  // A table that is wider than its frame is set closer, and closer still.
   function fit() {
     for (const frame of document.querySelectorAll(".table .scroll")) {
-      frame.classList.remove("tight");
-      if (frame.clientWidth > 0 && frame.scrollWidth > frame.clientWidth) frame.classList.add("tight");
+      frame.classList.remove("tight", "tighter");
+      for (const closer of ["tight", "tighter"]) {
+        if (frame.clientWidth > 0 && frame.scrollWidth > frame.clientWidth) frame.classList.add(closer);
+      }
     }
   }
   addEventListener("toggle", fit, { capture: true });
@@ -81,13 +102,22 @@
   function unfold() {
     const target = location.hash.length > 1 ? document.getElementById(location.hash.slice(1)) : null;
     for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    if (target?.closest("tr[hidden]")) lengthen(target.closest("table"));
     if (target) target.scrollIntoView();
   }
   addEventListener("hashchange", unfold);
   unfold();
   addEventListener("beforeprint", () => {
     for (const chapter of document.querySelectorAll("details.chapter")) chapter.open = true;
+    for (const table of document.querySelectorAll("table[data-sortable]")) lengthen(table);
   });
+
+  // Beside the text the contents stand open; above it they would push it down.
+  const contents = document.querySelector("nav details");
+  const beside = matchMedia("(min-width: 70rem)");
+  const place = () => { contents.open = beside.matches; };
+  beside.addEventListener("change", place);
+  place();
 
   const links = new Map();
   for (const link of document.querySelectorAll("nav a")) links.set(link.hash.slice(1), link);
@@ -110,7 +140,17 @@
   const data = document.getElementById("prompts-data");
   const browser = document.getElementById("browser");
   if (data && browser) {
-    browser.addEventListener("toggle", () => browse(browser, JSON.parse(data.textContent)), { once: true });
+    let choose = null;
+    const start = () => { choose ??= browse(browser, JSON.parse(data.textContent)); };
+    browser.addEventListener("toggle", start, { once: true });
+    // A link about a model's prompts shows these, those that detectors disagree on first.
+    for (const link of document.querySelectorAll("a[data-model]")) {
+      link.addEventListener("click", () => {
+        browser.open = true;
+        start();
+        choose(link.dataset.model);
+      });
+    }
   }
 
   function element(name, properties = {}, ...children) {
@@ -123,14 +163,23 @@
     return values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : NaN;
   }
 
-  // For every prompt the share of prompts that score lower.
+  // For every prompt the share of the other prompts that score lower.
   function percentiles(values) {
     const order = values.map((value, index) => [value, index]).sort((a, b) => a[0] - b[0]);
     const shares = new Array(values.length);
-    order.forEach(([, index], rank) => { shares[index] = rank / Math.max(values.length - 1, 1); });
+    let lower = 0;
+    order.forEach(([value, index], at) => {
+      if (at === 0 || value !== order[at - 1][0]) lower = at;
+      shares[index] = lower / Math.max(values.length - 1, 1);
+    });
     return shares;
   }
 
+  function written(value, digits) {
+    return String(Number(value.toPrecision(digits))).replaceAll("-", "\u2212");
+  }
+
+  // Fills the list of prompts; gives a function that shows the prompts of a model.
   function browse(place, models) {
     const pictures = new Map();
     for (const figure of document.querySelectorAll("[data-prompt]")) {
@@ -149,76 +198,83 @@
     const bar = element("div", { className: "browse" }, modelLabel, nLabel, kindLabel, element("label", {}, "Find ", search));
     const table = element("table", { className: "browsed" });
     const frame = element("div", { className: "scroll", tabIndex: 0 }, table);
-    frame.setAttribute("role", "region");
-    frame.setAttribute("aria-label", "All prompts");
+    frame.setAttribute("role", "group");
+    frame.setAttribute("aria-label", "Table: the prompts");
     const count = element("p", { className: "count" });
     count.setAttribute("role", "status");
     const more = element("button", { type: "button", className: "more", textContent: "Show 100 more" });
     place.append(bar, count, frame, more);
 
-    let rows = [], columns = [], order = { column: -1, sign: -1 }, shown = 100;
+    const DISAGREEMENT = "Disagreement";
+    // The detectors that are shown with their mean scores and percentiles; columns have one value a prompt.
+    let prompts = [], detectors = [], columns = [], order = { column: null, sign: -1 }, shown = 100;
 
     function load() {
       const chosen = models[model.value];
       const size = Number(n.options[n.selectedIndex]?.text);
-      const used = chosen.detectors.map((detector, i) => [detector, i]).filter(([detector]) => detector.n === size);
-      const scores = used.map(([, i]) => chosen.prompts.map((prompt) => mean(prompt.scores[i])));
-      const ranks = scores.map(percentiles);
-      rows = chosen.prompts.map((prompt, p) => {
-        const own = ranks.map((rank) => rank[p]);
-        return {
-          prompt, used, detectors: chosen.detectors,
-          cells: [prompt.prompt, prompt.class, prompt.set, prompt.weight ?? null, prompt.reproduction_rate ?? null,
-            ...scores.map((score) => score[p]), own.length > 1 ? Math.max(...own) - Math.min(...own) : null],
-        };
-      });
-      columns = ["Prompt", "Class", "Set", "Weight", "Reproduction rate", ...used.map(([detector]) => detector.name), "Disagreement"];
-      const kept = columns.map((_, c) => c < 3 || rows.some((row) => row.cells[c] !== null));
-      columns = columns.map((name, c) => ({ name, c })).filter(({ c }) => kept[c]);
-      order = { column: -1, sign: -1 };
+      prompts = chosen.prompts;
+      detectors = chosen.detectors.map((detector, at) => ({ ...detector, at })).filter((detector) => detector.n === size);
+      for (const detector of detectors) {
+        detector.means = prompts.map((prompt) => mean(prompt.scores[detector.at]));
+        detector.shares = percentiles(detector.means);
+      }
+      const apart = (at) => {
+        const shares = detectors.map((detector) => detector.shares[at]);
+        return shares.length > 1 ? Math.max(...shares) - Math.min(...shares) : null;
+      };
+      const words = (name, of) => ({ name, isNumber: false, values: prompts.map(of) });
+      const numbers = (name, values) => ({ name, isNumber: true, values });
+      columns = [
+        words("Prompt", (prompt) => prompt.prompt),
+        numbers(DISAGREEMENT, prompts.map((_, at) => apart(at))),
+        words("Class", (prompt) => prompt.class),
+        words("Set", (prompt) => prompt.set),
+        numbers("Weight", prompts.map((prompt) => prompt.weight ?? null)),
+        numbers("Reproduction rate", prompts.map((prompt) => prompt.reproduction_rate ?? null)),
+        ...detectors.map((detector) => numbers(detector.name, detector.means)),
+      ].filter((column) => !column.isNumber || column.values.some((value) => value !== null));
+      order = { column: null, sign: -1 };
       shown = 100;
       draw();
     }
 
     function selected() {
-      const words = search.value.toLowerCase();
-      const wanted = ["", "memorized", "non-memorized"][kind.value];
-      const found = rows.filter((row) => (!wanted || row.cells[1] === wanted) && row.cells[0].toLowerCase().includes(words));
-      if (order.column < 0) return found;
-      const key = (row) => row.cells[order.column];
+      const wanted = search.value.toLowerCase();
+      const only = ["", "memorized", "non-memorized"][kind.value];
+      const fits = (prompt) => (!only || prompt.class === only) && prompt.prompt.toLowerCase().includes(wanted);
+      const found = prompts.map((_, at) => at).filter((at) => fits(prompts[at]));
+      if (!order.column) return found;
+      const { values, isNumber } = order.column;
       return found.sort((a, b) => {
-        if (key(a) === null || key(b) === null) return (key(a) === null) - (key(b) === null);
-        return order.sign * (typeof key(a) === "number" ? key(a) - key(b) : words_compare(key(a), key(b)));
+        if (values[a] === null || values[b] === null) return (values[a] === null) - (values[b] === null);
+        return order.sign * (isNumber ? values[a] - values[b] : words.compare(values[a], values[b]));
       });
     }
-    const words_compare = (a, b) => words.compare(a, b);
 
     function draw() {
       const found = selected();
-      count.textContent = `${found.length} of ${rows.length} prompts`;
-      const head = element("tr", {}, ...columns.map(({ name, c }) => {
-        const button = element("button", { type: "button", textContent: name });
+      count.textContent = `${found.length} of ${prompts.length} prompts`;
+      const head = element("tr", {}, ...columns.map((column) => {
+        const button = element("button", { type: "button", textContent: column.name });
+        const isOrder = order.column === column;
         button.addEventListener("click", () => {
-          order = order.column === c ? { column: c, sign: -order.sign } : { column: c, sign: c < 3 ? 1 : -1 };
+          order = isOrder ? { column, sign: -order.sign } : { column, sign: column.isNumber ? -1 : 1 };
           draw();
         });
-        const cell = element("th", { scope: "col", className: c > 2 ? "num" : "" }, button);
-        cell.setAttribute("aria-sort", order.column !== c ? "none" : order.sign > 0 ? "ascending" : "descending");
+        const cell = element("th", { scope: "col", className: column.isNumber ? "num" : "" }, button);
+        cell.setAttribute("aria-sort", !isOrder ? "none" : order.sign > 0 ? "ascending" : "descending");
         return cell;
       }));
-      const body = found.slice(0, shown).map((row) => {
+      const body = found.slice(0, shown).map((at) => {
         const line = element("tr");
-        for (const { c } of columns) {
-          const value = row.cells[c];
-          if (c === 0) {
-            const open = element("button", { type: "button", className: "open", textContent: value });
-            open.setAttribute("aria-expanded", "false");
-            open.addEventListener("click", () => toggle(open, line, row));
-            line.append(element("th", { scope: "row" }, open));
-          } else {
-            const text = value === null ? "–" : typeof value === "number" ? String(Number(value.toPrecision(3))) : value;
-            line.append(element("td", { className: c > 2 ? "num" : "", textContent: text }));
-          }
+        const [first, ...others] = columns;
+        const open = element("button", { type: "button", className: "open", textContent: first.values[at] });
+        open.setAttribute("aria-expanded", "false");
+        open.addEventListener("click", () => toggle(open, line, at));
+        line.append(element("th", { scope: "row" }, open));
+        for (const { values, isNumber } of others) {
+          const text = values[at] === null ? "–" : isNumber ? written(values[at], 3) : values[at];
+          line.append(element("td", { className: isNumber ? "num" : "", textContent: text }));
         }
         return line;
       });
@@ -226,25 +282,32 @@
       more.hidden = found.length <= shown;
     }
 
-    function toggle(button, line, row) {
+    function toggle(button, line, at) {
       if (line.nextSibling?.classList.contains("inside")) {
         line.nextSibling.remove();
         button.setAttribute("aria-expanded", "false");
         return;
       }
       button.setAttribute("aria-expanded", "true");
-      const scores = row.used.map(([detector, i]) => {
-        const each = row.prompt.scores[i].map((score, s) => `seed ${detector.seeds[s]}: ${score}`);
-        return element("li", { textContent: `${detector.name}: ${each.join("; ")}` });
-      });
-      const inner = element("td", { colSpan: columns.length, className: "inner" });
-      for (const figure of pictures.get(row.prompt.prompt) ?? []) {
+      const prompt = prompts[at];
+      const inner = element("div");
+      for (const figure of pictures.get(prompt.prompt) ?? []) {
         const title = figure.closest(".sheet")?.querySelector("h3")?.textContent ?? "";
         inner.append(element("p", { textContent: title }), figure.querySelector("ul").cloneNode(true));
       }
-      const list = element("details", { open: true }, element("summary", { textContent: "Scores by seed" }), element("ol", {}, ...scores));
-      inner.append(list);
-      line.after(element("tr", { className: "inside" }, inner));
+      if (!pictures.has(prompt.prompt)) {
+        inner.append(element("p", { className: "none", textContent: "This page has no picture of the prompt." }));
+      }
+      const scores = detectors.map((detector) => {
+        const each = prompt.scores[detector.at].map((score, s) => `seed ${detector.seeds[s]}: ${written(score, 5)}`);
+        const share = `above ${Math.round(100 * detector.shares[at])} % of the model’s prompts`;
+        const name = element("strong", { textContent: detector.name });
+        return element("li", {}, name, `: ${written(detector.means[at], 3)}, ${share} (${each.join("; ")})`);
+      });
+      const heading = element("summary", { textContent: "Scores: mean, rank among the prompts, and each seed" });
+      inner.append(element("details", { open: true }, heading, element("ol", {}, ...scores)));
+      const cell = element("td", { colSpan: columns.length, className: "inner" }, inner);
+      line.after(element("tr", { className: "inside" }, cell));
     }
 
     function sizes() {
@@ -259,5 +322,16 @@
     more.addEventListener("click", () => { shown += 100; draw(); });
     sizes();
     load();
+
+    return (name) => {
+      const at = models.findIndex((one) => one.model === name);
+      if (at < 0) return;
+      [model.value, kind.value, search.value] = [at, 0, ""];
+      sizes();
+      load();
+      const column = columns.find((one) => one.name === DISAGREEMENT);
+      order = { column: column ?? null, sign: -1 };
+      draw();
+    };
   }
 })();

@@ -97,6 +97,45 @@ fn an_honest_folder_is_shown_whole_with_the_command_that_made_it() {
 }
 
 #[test]
+fn numbers_of_a_page_have_the_minus_sign_and_small_p_values_a_bound() {
+    let made = made();
+    let second = Results::new(&made.results).experiment("second");
+    let mut run = second.begin().unwrap();
+    let columns = ["auc", "p"].map(|key| Column::new(key, key, ColumnKind::Number));
+    let mut table = ResultTable::new("small", "Small", columns.to_vec()).unwrap();
+    table.push_row(vec![Cell::number(-0.25, 3), Cell::number(2.0 / 2001.0, 3)]).unwrap();
+    let target = ExportSet::open(&second.tables(), "small", &[Format::Json]).unwrap();
+    run.adopt(target.write(&table).unwrap()).unwrap();
+    run.commit(manifest("second")).unwrap();
+    let (_, html) = page(&made.results);
+    let page = Html::parse_document(&html);
+    let cells = Selector::parse("#table-small td").unwrap();
+    let texts: Vec<String> = page.select(&cells).map(|cell| cell.text().collect()).collect();
+    assert_eq!(texts, ["\u{2212}0.250", "< 0.001"]);
+}
+
+#[test]
+fn two_runs_of_the_same_measurements_say_so_by_their_names() {
+    let made = made();
+    let other = tempfile::tempdir().unwrap();
+    let again = Results::new(&other.path().join("again")).experiment("mine");
+    let command = "memscope run other.yaml".to_owned();
+    begun(&again).commit(Manifest { command, ..manifest("mine") }).unwrap();
+    let score =
+        |class: &str, score: f64| serde_json::json!({"prompt": class, "class": class, "set": "s", "scores": [[score]]});
+    let models = serde_json::json!([{"model": "m", "detectors": [{"name": "A", "n": 1, "seeds": [1]}],
+        "prompts": [score("memorized", 1.0), score("non-memorized", 0.0)]}]);
+    for folder in [&made.folder, &again] {
+        fs::write(folder.prompts(), models.to_string()).unwrap();
+    }
+    let pages = pages::overlay(&made.results, &other.path().join("again"), "memscope report a b").unwrap();
+    let findings: Vec<&str> = pages.report.findings.iter().map(|finding| finding.text.as_str()).collect();
+    assert_eq!(findings, ["m, n = 1: results and again share all measurements of A; no difference is possible."]);
+    assert!(pages.report.findings.iter().all(|finding| finding.from == "Title of mine"));
+    assert_eq!(pages.report.title, "results and again");
+}
+
+#[test]
 fn figures_are_drawn_anew_from_their_numbers() {
     let made = made();
     let (_, before) = page(&made.results);

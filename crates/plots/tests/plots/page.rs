@@ -91,7 +91,10 @@ fn report(text: &str) -> Report {
         generated_by: Generator { version: text.into(), commit: Some(text.into()) },
         made: vec![text.into()],
         summary: vec![text.into()],
-        findings: vec![Finding { text: text.into(), source: Source::Table(text.into()) }],
+        findings: vec![
+            Finding { text: text.into(), from: text.into(), source: Source::Table(text.into()) },
+            Finding { text: text.into(), from: text.into(), source: Source::Prompts(text.into()) },
+        ],
         prompts: Some(prompts(text)),
         glossary: vec![(text.into(), text.into())],
         sections: vec![section.clone(), section],
@@ -134,8 +137,9 @@ fn hostile_text_is_shown_and_never_becomes_markup() {
         ("h1", 1),
         (".summary p", 1),
         ("main details.chapter > p:not(:has(em))", 2),
-        (".findings li span", 1),
-        (".findings li a", 1),
+        (".findings h3", 1),
+        (".findings li span", 2),
+        (".findings li a:not([data-model])", 1),
         (".terms dt", 1),
         (".terms dd", 1),
         (".made .part", 1),
@@ -165,7 +169,7 @@ fn hostile_text_is_shown_and_never_becomes_markup() {
         }
     }
     for cell in all(&page, ".table tbody tr > *") {
-        assert_eq!(text(cell), format!("{EVIL}{EVIL}{EVIL}"), "text, spread and mark");
+        assert_eq!(text(cell), format!("{EVIL}{EVIL}{EVIL}"), "text, mark and spread");
     }
     for image in all(&page, "img") {
         assert_eq!(image.attr("alt"), Some(EVIL));
@@ -279,6 +283,51 @@ fn notes_link_back_to_the_first_mark_and_unknown_marks_are_shown() {
     let back: Vec<_> = all(&page, ".notes a").iter().map(|link| link.attr("href").unwrap().to_owned()).collect();
     assert_eq!(back, ["#table-x--note-0-back"]);
     assert_eq!(text(all(&page, "sup")[0]), "1?");
+}
+
+#[test]
+fn notes_of_hidden_columns_are_hidden_with_them() {
+    let mut table = table("x");
+    for (column, detail) in table.columns.iter_mut().zip([false, true, true]) {
+        column.detail = detail;
+    }
+    let notes = ["everywhere", "in details", "nowhere"];
+    table.notes = ["1", "2", "3"].iter().zip(notes).map(|(mark, text)| ((*mark).into(), text.into())).collect();
+    table.rows.truncate(1);
+    for (cell, marks) in table.rows[0].iter_mut().zip([&["1"][..], &["2", "1"], &["2"]]) {
+        cell.marks = marks.iter().map(|mark| (*mark).to_owned()).collect();
+    }
+    let section = Section { blocks: vec![Block::Table(table)], ..Section::default() };
+    let (_, page) = page(&Report { sections: vec![section], ..Report::default() });
+    let hidden: Vec<_> = all(&page, ".notes li.detail").iter().map(|note| text(*note)).collect();
+    assert_eq!(hidden, ["2 in details ↩"]);
+    assert_eq!(all(&page, ".notes li").len(), 3);
+}
+
+#[test]
+fn findings_say_which_numbers_they_are_about_and_lead_to_the_prompts_of_their_model() {
+    let finding = |from: &str, source| Finding { text: "t".into(), from: from.into(), source };
+    let findings = vec![
+        finding("one", Source::Table("x".into())),
+        finding("one", Source::Prompts("m".into())),
+        finding("two", Source::Prompts("<n>".into())),
+    ];
+    let (_, page) = page(&Report { findings, ..report("x") });
+    let headings: Vec<_> = all(&page, ".findings h3").iter().map(|heading| text(*heading)).collect();
+    assert_eq!(headings, ["one", "two"]);
+    let groups: Vec<_> = all(&page, ".findings ul").iter().map(|list| list.child_elements().count()).collect();
+    assert_eq!(groups, [2, 1]);
+    let models: Vec<_> =
+        all(&page, ".findings a[href='#prompts']").iter().map(|link| link.attr("data-model")).collect();
+    assert_eq!(models, [Some("m"), Some("<n>")]);
+}
+
+#[test]
+fn frames_are_no_landmarks_and_contents_fold() {
+    let (_, page) = page(&report("x"));
+    assert_eq!(all(&page, "[role=region]").len(), 0, "a section is one already, under the same name");
+    assert_eq!(all(&page, ".table .scroll[role=group][aria-label][tabindex='0']").len(), 4);
+    assert_eq!(all(&page, "nav > details[open] > summary > h2").len(), 1);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::stats::Interval;
-use crate::table::{CellValue, ColumnKind, Emphasis, Origin, ResultTable};
+use crate::table::{CellValue, Column, ColumnKind, Emphasis, Origin, ResultTable};
+use crate::written::{bounded, decimals_of, fixed, p_value};
 
 /// Said once under a table that shows quoted numbers.
 const QUOTED: &str = "quoted by the paper from Jeon et al. (2025)";
@@ -64,7 +65,7 @@ impl<'a> Layout<'a> {
         let mut rows = Vec::with_capacity(table.rows().len());
         for cells in table.rows() {
             let mut row = Vec::with_capacity(cells.len());
-            for cell in cells {
+            for (column, cell) in table.columns().iter().zip(cells) {
                 let mut marks: Vec<Mark> = cell.notes.iter().map(|note| Mark::Note(note.index() + 1)).collect();
                 match &cell.value {
                     CellValue::Missing { reason } => {
@@ -82,7 +83,7 @@ impl<'a> Layout<'a> {
                     }
                     _ => {}
                 }
-                row.push(Entry { shown: show(&cell.value), marks, emphasis: cell.emphasis });
+                row.push(Entry { shown: show(column, &cell.value), marks, emphasis: cell.emphasis });
             }
             rows.push(row);
         }
@@ -158,38 +159,26 @@ impl Shown {
     }
 }
 
-fn show(value: &CellValue) -> Shown {
-    let number = |value: f64, std: Option<f64>, interval: Option<Interval>, decimals: u8| Shown::Number {
-        value: fixed(value, decimals),
-        std: std.map(|std| fixed(std, decimals)),
-        interval: interval.map(|range| (fixed(range.low, decimals), fixed(range.high, decimals))),
+fn show(column: &Column, value: &CellValue) -> Shown {
+    let number = |value: f64, std: Option<f64>, interval: Option<Interval>, decimals: u8| {
+        let decimals = interval.map_or(decimals, |range| decimals_of(range, decimals));
+        Shown::Number {
+            value: fixed(value, decimals),
+            std: std.map(|std| fixed(std, decimals)),
+            interval: interval.map(|range| (fixed(range.low, decimals), fixed(range.high, decimals))),
+        }
     };
     match *value {
         CellValue::Text { ref text } => Shown::Text(one_line(text)),
         CellValue::Integer { value } => Shown::Number { value: value.to_string(), std: None, interval: None },
-        // A small number is not nothing: a p value of 0.0002 is no zero.
-        CellValue::Number { value, decimals } if value > 0.0 && all_zeros(&fixed(value, decimals)) => {
-            let least = fixed(10f64.powi(-i32::from(decimals)), decimals);
-            Shown::Number { value: format!("< {least}"), std: None, interval: None }
+        CellValue::Number { value, decimals } => {
+            let value = if column.holds_p() { p_value(value) } else { bounded(value, decimals) };
+            Shown::Number { value, std: None, interval: None }
         }
-        CellValue::Number { value, decimals } => number(value, None, None, decimals),
         CellValue::Measured { value, std, interval, decimals } => number(value, std, interval, decimals),
         CellValue::Paper { value, std, decimals, .. } => number(value, std, None, decimals),
         CellValue::Missing { .. } => Shown::Missing,
     }
-}
-
-/// `value` with `decimals` digits after the point, without the sign of a negative zero.
-fn fixed(value: f64, decimals: u8) -> String {
-    let text = format!("{value:.*}", usize::from(decimals));
-    match text.strip_prefix('-') {
-        Some(rest) if all_zeros(rest) => rest.to_owned(),
-        _ => text,
-    }
-}
-
-fn all_zeros(number: &str) -> bool {
-    number.chars().all(|c| matches!(c, '0' | '.'))
 }
 
 /// Text on one line: runs of white space become one space, and control characters, which could steer a terminal, the

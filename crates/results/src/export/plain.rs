@@ -2,6 +2,7 @@
 
 use super::layout::{Entry, Layout, Mark, Shown};
 use crate::table::ResultTable;
+use crate::written::with_minus;
 
 /// A table whose cells are texts.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,12 +35,15 @@ pub struct PlainCell {
 }
 
 impl PlainTable {
-    /// The same cells and marks as in Markdown.
+    /// The same cells and marks as in Markdown; numbers with the minus sign.
     pub fn new(table: &ResultTable) -> Self {
         let layout = Layout::new(table);
         let cell = |(entry, cell): (&Entry, &crate::table::Cell)| PlainCell {
-            text: entry.shown.plain(),
-            spread: entry.shown.spread(),
+            text: match entry.shown {
+                Shown::Number { .. } => with_minus(&entry.shown.plain()),
+                Shown::Text(_) | Shown::Missing => entry.shown.plain(),
+            },
+            spread: with_minus(&entry.shown.spread()),
             number: cell.value.number(),
             marks: entry.marks.iter().map(|mark| sign(*mark)).collect(),
             missing: matches!(entry.shown, Shown::Missing),

@@ -30,7 +30,7 @@ impl Overlay {
     pub fn new(first: FigureData, second: FigureData, runs: (&str, &str)) -> Option<Self> {
         let of = first.meta();
         let mut caption =
-            vec![format!("{} and {} on the same axes; the text below is that of the first.", runs.0, runs.1)];
+            vec![format!("{} and {} on the same axes; the text below is that of {}.", runs.0, runs.1, runs.0)];
         caption.extend(of.caption.iter().cloned());
         let meta =
             Meta { name: format!("{}-both", of.name), alt: format!("{} and {}: {}", runs.0, runs.1, of.alt), caption };

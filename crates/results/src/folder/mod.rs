@@ -38,7 +38,7 @@ use crate::{
     error::{Error, Result},
     files,
     manifest::Manifest,
-    settings::Settings,
+    settings::{Settings, is_word},
 };
 
 /// A folder of experiments with what they share.
@@ -254,7 +254,6 @@ impl Folder {
             // Nothing is there that could be told apart.
             _ => return Ok(()),
         };
-        let is_word = |key: &str| ["title", "about"].contains(&key);
         let keys: BTreeSet<&String> = there.keys().chain(settings.keys()).filter(|key| !is_word(key)).collect();
         let differ: Vec<String> = keys
             .into_iter()

@@ -59,6 +59,11 @@ impl Column {
         }
     }
 
+    /// Whether the cells are p values: those of `p` and of keys that end in `_p`, e.g. `auc_p`.
+    pub fn holds_p(&self) -> bool {
+        self.key == "p" || self.key.ends_with("_p")
+    }
+
     /// Names of the flat fields that CSV spreads the column over; the first is the value.
     pub fn fields(&self) -> Vec<String> {
         let parts: &[&str] = match self.kind {

@@ -29,7 +29,7 @@ pub(super) fn table(name: String, title: &str, models: &[ModelScores], report: &
     let columns = vec![
         Column::new("model", "Model", ColumnKind::Text),
         Column::new("n", "n", ColumnKind::Integer),
-        Column::new("method", "Method", ColumnKind::Text),
+        Column::new("method", "Detector", ColumnKind::Text),
         Column::new("ratio", "w_C / w_N", ColumnKind::Measured),
         Column::new("auc", "AUC, fitted", ColumnKind::Measured),
         Column::new("tpr", format!("{tpr}, fitted"), ColumnKind::Measured),

@@ -30,7 +30,7 @@ fn published(value: f64, decimals: u8, source: &str) -> Cell {
 pub(super) fn detection(name: String, title: &str, models: &[ModelScores]) -> Result<ResultTable> {
     let columns = vec![
         Column::new("model", "Model", ColumnKind::Text),
-        Column::new("method", "Method", ColumnKind::Text),
+        Column::new("method", "Detector", ColumnKind::Text),
         Column::new("gamma_cos", "γ cosine", ColumnKind::Number),
         Column::new("gamma_norm", "γ norm", ColumnKind::Number),
         Column::new("seeds", "Seeds", ColumnKind::Text),

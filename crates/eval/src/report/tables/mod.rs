@@ -196,7 +196,7 @@ fn detector_columns(report: &ReportSettings) -> Vec<Column> {
     vec![
         Column::new("model", "Model", ColumnKind::Text),
         Column::new("n", "n", ColumnKind::Integer),
-        Column::new("method", report.rows.as_deref().unwrap_or("Method"), ColumnKind::Text),
+        Column::new("method", report.rows.as_deref().unwrap_or("Detector"), ColumnKind::Text),
     ]
 }
 

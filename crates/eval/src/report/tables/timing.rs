@@ -15,7 +15,7 @@ pub fn timing_table(experiment: &str, models: &[ModelTiming]) -> Result<ResultTa
     let columns = vec![
         Column::new("model", "Model", ColumnKind::Text),
         Column::new("n", "n", ColumnKind::Integer),
-        Column::new("method", "Method", ColumnKind::Text),
+        Column::new("method", "Detector", ColumnKind::Text),
         Column::new("calls", "Network calls", ColumnKind::Integer),
         Column::new("seconds", "Metric", ColumnKind::Number).with_unit("s"),
         Column::new("reference_calls", "Network calls, code's window", ColumnKind::Integer),

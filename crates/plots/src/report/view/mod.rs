@@ -25,11 +25,28 @@ pub(super) struct SectionView<'a> {
     pub(super) blocks: Vec<BlockView<'a>>,
 }
 
+/// Findings about the same numbers.
+pub(super) struct FindingsView<'a> {
+    pub(super) from: &'a str,
+    pub(super) findings: Vec<FindingView<'a>>,
+}
+
+impl<'a> FindingsView<'a> {
+    /// The findings in their order, a group for each stretch about the same numbers.
+    pub(super) fn groups(findings: &'a [Finding], sections: &[SectionView<'a>]) -> Vec<Self> {
+        let stretches = findings.chunk_by(|a, b| a.from == b.from);
+        let view = |finding| FindingView::new(finding, sections);
+        stretches.map(|same| Self { from: &same[0].from, findings: same.iter().map(view).collect() }).collect()
+    }
+}
+
 pub(super) struct FindingView<'a> {
     pub(super) text: &'a str,
     pub(super) name: &'a str,
     /// Title and id of what is behind it.
     pub(super) link: Option<(&'a str, String)>,
+    /// The model whose prompts it leads to.
+    pub(super) model: Option<&'a str>,
 }
 
 impl<'a> FindingView<'a> {
@@ -38,14 +55,16 @@ impl<'a> FindingView<'a> {
             BlockView::Table(view) => Some(view),
             _ => None,
         });
-        let (name, link) = match &finding.source {
+        let (name, link, model) = match &finding.source {
             Source::Table(name) => {
                 let mut tables = tables.filter(|view| view.table.name == *name);
-                (name.as_str(), tables.next().map(|view| (view.table.title.as_str(), view.id.clone())))
+                (name.as_str(), tables.next().map(|view| (view.table.title.as_str(), view.id.clone())), None)
             }
-            Source::Prompts => ("all prompts", Some(("All prompts", "prompts".to_owned()))),
+            Source::Prompts(model) => {
+                ("all prompts", Some(("All prompts", "prompts".to_owned())), Some(model.as_str()))
+            }
         };
-        Self { text: &finding.text, name, link }
+        Self { text: &finding.text, name, link, model }
     }
 }
 

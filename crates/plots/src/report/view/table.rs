@@ -1,9 +1,6 @@
 use super::Ids;
 use crate::report::{ColumnContent, ColumnSource, ReportCell, ReportColumn, ReportError, ReportTable};
 
-/// Tables with more rows than this scroll inside their frame, below a heading that stays.
-const TALL: usize = 40;
-
 pub(in crate::report) struct TableView<'a> {
     pub(in crate::report) id: String,
     pub(in crate::report) table: &'a ReportTable,
@@ -30,6 +27,23 @@ pub(in crate::report) struct NoteView<'a> {
     pub(in crate::report) text: &'a str,
     pub(in crate::report) id: String,
     pub(in crate::report) back: Option<String>,
+    /// In which columns it is marked.
+    marked: Marked,
+}
+
+/// Where a note is marked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Marked {
+    Nowhere,
+    InDetails,
+    InSight,
+}
+
+impl NoteView<'_> {
+    /// Whether only columns of detail have its mark: it is shown with them.
+    pub(in crate::report) fn is_detail(&self) -> bool {
+        self.marked == Marked::InDetails
+    }
 }
 
 impl<'a> TableView<'a> {
@@ -37,7 +51,10 @@ impl<'a> TableView<'a> {
         let id = ids.unique(&format!("table {}", table.name));
         let notes = table.notes.iter().enumerate();
         let mut notes: Vec<NoteView<'a>> = notes
-            .map(|(index, (mark, text))| NoteView { mark, text, id: format!("{id}--note-{index}"), back: None })
+            .map(|(index, (mark, text))| {
+                let id = format!("{id}--note-{index}");
+                NoteView { mark, text, id, back: None, marked: Marked::Nowhere }
+            })
             .collect();
         let mut rows = Vec::with_capacity(table.rows.len());
         for (row, cells) in table.rows.iter().enumerate() {
@@ -50,15 +67,11 @@ impl<'a> TableView<'a> {
         }
         Ok(Self { id, table, rows, notes })
     }
-
-    pub(in crate::report) fn is_tall(&self) -> bool {
-        self.rows.len() > TALL
-    }
 }
 
 impl<'a> CellView<'a> {
     fn new(index: usize, column: &ReportColumn, cell: &'a ReportCell, notes: &mut [NoteView<'a>]) -> Self {
-        let marks = cell.marks.iter().map(|mark| MarkView::new(mark, notes)).collect();
+        let marks = cell.marks.iter().map(|mark| MarkView::new(mark, column, notes)).collect();
         let is_header = index == 0 && column.content == ColumnContent::Text;
         Self { cell, class: class(column, cell.missing), is_header, marks }
     }
@@ -74,10 +87,15 @@ impl<'a> CellView<'a> {
 }
 
 impl<'a> MarkView<'a> {
-    fn new(mark: &'a str, notes: &mut [NoteView<'a>]) -> Self {
+    fn new(mark: &'a str, column: &ReportColumn, notes: &mut [NoteView<'a>]) -> Self {
         let Some(note) = notes.iter_mut().find(|note| note.mark == mark) else {
             return Self { mark, id: None, target: None };
         };
+        if !column.detail {
+            note.marked = Marked::InSight;
+        } else if note.marked == Marked::Nowhere {
+            note.marked = Marked::InDetails;
+        }
         let id = note.back.is_none().then(|| format!("{}-back", note.id));
         if id.is_some() {
             note.back.clone_from(&id);
