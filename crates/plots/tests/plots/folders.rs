@@ -118,7 +118,7 @@ fn numbers_of_a_page_have_the_minus_sign_and_small_p_values_a_bound() {
 fn two_runs_of_the_same_measurements_say_so_by_their_names() {
     let made = made();
     let other = tempfile::tempdir().unwrap();
-    let again = Results::new(&other.path().join("again")).experiment("mine");
+    let again = Results::new(other.path().join("again")).experiment("mine");
     let command = "memscope run other.yaml".to_owned();
     begun(&again).commit(Manifest { command, ..manifest("mine") }).unwrap();
     let score =
