@@ -17,3 +17,23 @@ pub fn criterion() -> Criterion {
     }
     Criterion::default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    /// The harness of a library's own tests does not know criterion's options: `cargo bench --workspace -- --quick` would
+    /// end at it.
+    #[test]
+    fn no_library_takes_part_in_cargo_bench() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let manifests = fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path().join("Cargo.toml"));
+        let mut read = 0;
+        for manifest in manifests.filter(|manifest| manifest.exists()) {
+            let text = fs::read_to_string(&manifest).unwrap();
+            assert!(text.contains("\nbench = false\n"), "{}", manifest.display());
+            read += 1;
+        }
+        assert!(read > 10, "{read}");
+    }
+}
